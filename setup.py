@@ -1,0 +1,49 @@
+"""Package metadata. Lower bounds are the versions the test suite has run on."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="t2i_jax",
+    version="0.1.0",
+    description="Text-to-image GANs in JAX/Flax: train, ablate, compare and sample.",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "jax>=0.10.2",
+        "flax>=0.12.8",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12.8",
+        "tensorflow-datasets>=4.9.10",
+        "array-record>=0.8.3",
+        "importlib_resources",  # tfds imports it without declaring it for this Python
+        "grain>=0.2.18",
+        "ml-collections>=1.1.0",
+        "chex>=0.1.92",
+        "numpy>=2.0",
+        "scipy>=1.14",
+        "pillow>=11.0",
+        "opencv-python-headless>=4.10",
+        "matplotlib>=3.9",
+        "rich>=13.0",
+        "safetensors>=0.5",
+        "tokenizers>=0.20",
+    ],
+    extras_require={
+        "gpu": ["jax[cuda12]"],
+        "gpu13": ["jax[cuda13]"],
+        "tpu": ["jax[tpu]"],
+        "tensorboard": ["tensorboardX>=2.6"],
+        "wandb": ["wandb"],
+        "demo": ["gradio"],
+        "test": [
+            "pytest>=8.0",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "tensorboardX>=2.6",
+        ],
+    },
+)
