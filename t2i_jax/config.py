@@ -1,0 +1,242 @@
+"""Configs: files with ``get_config(arg)``, overrides by dotted name, JSON, and durations.
+
+A config is an `ml_collections.ConfigDict`. Nothing below the training floor sees one: modules,
+losses and recipes take typed dataclass fields.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+_DURATION = re.compile(r"\s*([\d_]*\.?\d+(?:e\d+)?)\s*([kmb]?)\s*([a-z]*)\s*")
+_UNITS = {"step": 1, "steps": 1, "epoch": 2, "epochs": 2, "image": 3, "images": 3}
+_CONSTANTS = {"true": "True", "false": "False", "none": "None"}
+_SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+
+
+def base() -> ConfigDict:
+    """The fields that every config has, with the defaults that hold for most. Times are durations.
+    """
+    return ConfigDict(
+        {
+            "system": "",  # the file in t2i_jax/recipes
+            "seed": 0,
+            "dtype": "float32",  # compute dtype: float32 | bfloat16; parameters are always float32
+            "parallel": "jit",  # jit (global view over a mesh) | pmap (one program a device)
+            "fsdp": 1,  # devices that share one copy of the parameters (jit only)
+            "recipe": {},  # switches of the recipe
+            "loss": {},  # weights by player and term; 0 = the term is not computed
+            "optim": {},  # by player, see `adam`
+            "order": "alternating",  # alternating (G sees the updated D) | simultaneous
+            "d_steps": 1,  # D updates per G update, each on a batch of its own
+            "ema": {"half_life": "", "decay": 0.0},  # one of the two; neither: the plain weights
+            "data": {
+                "name": "toy_birds",
+                "data_dir": "data",
+                "split": "train",
+                "size": 64,
+                "batch": 64,
+                "captions": 1,
+            },
+            "encoder": {
+                "name": "",  # the file in t2i_jax/encoders; "" = none
+                "source": "",  # a run directory, a .t7 or .safetensors file, or "random"
+                "train": "frozen",  # frozen | joint
+                "cache": True,  # frozen only: encode every caption once, before training
+                "fields": {},  # fields of the encoder; taken from `source` where that is a run
+            },
+            "tokenizer": {"name": "char"},
+            "frozen": {},  # networks of other runs by name: {"generator": "runs/birds"}
+            "train": {
+                "duration": "1000 steps",
+                "log_every": "50 steps",
+                "sample_every": "500 steps",
+                "checkpoint_every": "1000 steps",
+                "keep": 2,
+                "samples": 32,
+            },
+            "log": {"tensorboard": False, "wandb": ""},
+        }
+    )
+
+
+def adam(lr: float, b1: float = 0.5, b2: float = 0.999, **fields: Any) -> dict:
+    """An optimizer section with Adam and the schedule grammar's fields at rest."""
+    section = {
+        "name": "adam",
+        "lr": lr,
+        "b1": b1,
+        "b2": b2,
+        "eps": 1e-8,
+        "schedule": "constant",
+        "clip_norm": 0.0,
+    }
+    return {**section, **fields}
+
+
+def load(spec: str) -> ConfigDict:
+    """Loads ``"path/to/file.py"`` or ``"path/to/file.py:arg"``.
+
+    Raises FileNotFoundError for a missing file and ValueError where it has no ``get_config``.
+    """
+    path, _, arg = spec.partition(":")
+    module = _load_module(path)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"{path} defines no get_config(arg)")
+    return module.get_config(arg) if arg else module.get_config()
+
+
+def load_sweep(path: str) -> list[dict[str, Any]]:
+    """The flat override dicts of an ablation file's ``sweep()``."""
+    module = _load_module(path)
+    if not hasattr(module, "sweep"):
+        raise ValueError(f"{path} defines no sweep()")
+    return list(module.sweep())
+
+
+def _load_module(path: str):
+    file = pathlib.Path(path)
+    if not file.is_file():
+        siblings = [str(p) for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        raise FileNotFoundError(f"no config file {path!r}{suggest(path, siblings)}")
+    spec = importlib.util.spec_from_file_location(f"t2i_jax_config_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the nearest known name, else a list of the known ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def override(config: ConfigDict, assignments: Sequence[str] | dict[str, Any]) -> ConfigDict:
+    """Sets fields in place, from ``["optim.g.lr=1e-4", ...]`` or ``{"optim.g.lr": 1e-4}``; returns
+    `config`.
+
+    Raises ValueError for an unknown field (with a suggestion), a malformed assignment or a value of
+    another type.
+    """
+    if isinstance(assignments, dict):
+        pairs = list(assignments.items())
+    else:
+        pairs = [_split_assignment(a) for a in assignments]
+    for name, value in pairs:
+        node, *_ = _walk(config, name)
+        leaf = name.rpartition(".")[2]
+        node[leaf] = _fit(name, value, node[leaf])
+    return config
+
+
+def _split_assignment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise ValueError(
+            f"cannot read the override {text!r}; write field=value, as in optim.g.lr=1e-4"
+        )
+    return name.removeprefix("--").removeprefix("config."), value
+
+
+def _walk(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
+    node, path = config, name.split(".")
+    for depth, part in enumerate(path):
+        if not isinstance(node, ConfigDict) or part not in node:
+            parent = ".".join(path[:depth])
+            known = list(node) if isinstance(node, ConfigDict) else []
+            where = f"section {parent!r}" if parent else "the config"
+            full = _leaf_names(config)
+            near = [n for n in full if n.endswith(f".{path[-1]}")]
+            hint = suggest(part, known) if known else ""
+            if near and not difflib.get_close_matches(part, known, n=1):
+                hint = f"; did you mean {near[0]!r}?"
+            raise ValueError(f"unknown config field {name!r}: {where} has no {part!r}{hint}")
+        if depth < len(path) - 1:
+            node = node[part]
+    return node, path[-1]
+
+
+def _leaf_names(config: ConfigDict, prefix: str = "") -> list[str]:
+    names = []
+    for key, value in config.items():
+        full = f"{prefix}{key}"
+        names += _leaf_names(value, f"{full}.") if isinstance(value, ConfigDict) else [full]
+    return names
+
+
+def _fit(name: str, value: Any, current: Any) -> Any:
+    """The value in the type of the field it replaces."""
+    if isinstance(current, ConfigDict):
+        fields = sorted(current)
+        raise ValueError(f"{name!r} is a section with the fields {fields}; set one of them")
+    if isinstance(value, str) and not isinstance(current, str):
+        try:
+            value = ast.literal_eval(_CONSTANTS.get(value.lower(), value))
+        except (ValueError, SyntaxError):
+            pass
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(current, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if current is not None and value is not None and type(value) is not type(current):
+        raise ValueError(
+            f"{name!r} takes a {type(current).__name__} (now {current!r}), not {value!r}"
+        )
+    return value
+
+
+def to_json(config: ConfigDict) -> str:
+    """The resolved config as indented JSON; `from_json` gives the same config back."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True)
+
+
+def from_json(text: str) -> ConfigDict:
+    """The inverse of `to_json`. Tuples come back as tuples where the field was written as one."""
+    return ConfigDict(_tuples(json.loads(text)))
+
+
+def _tuples(value: Any) -> Any:
+    # JSON has no tuples, and module fields must be hashable: every list of a config is a tuple.
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class Duration:
+    """A length of training: ``"30k steps"``, ``"600 epochs"``, ``"1.5M images"``; a bare number is
+    steps.
+    """
+
+    amount: float
+    unit: str  # "steps" | "epochs" | "images"
+
+    @classmethod
+    def parse(cls, text: str | int) -> "Duration":
+        """Raises ValueError for text that is no duration."""
+        match = _DURATION.fullmatch(str(text).lower())
+        unit = match and (match[3] or "steps")
+        if not match or unit not in _UNITS:
+            raise ValueError(
+                f"{text!r} is no duration; write '30k steps', '600 epochs' or '1M images'"
+            )
+        amount = float(match[1].replace("_", "")) * _SUFFIX[match[2]]
+        return cls(amount, ("steps", "epochs", "images")[_UNITS[unit] - 1])
+
+    def steps(self, batch: int, records: int) -> int:
+        """Length in train steps of `batch` images each, for a split of `records` images; at least
+        0.
+        """
+        per_step = {"steps": 1.0, "epochs": batch / records, "images": float(batch)}[self.unit]
+        return round(self.amount / per_step)

@@ -1,0 +1,129 @@
+"""Optimizers and learning-rate schedules from config sections.
+
+A transformation here returns the direction of descent; the step multiplies it by the learning rate
+of its own step count, so that a schedule means the same for a player that is updated several times
+a step.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from t2i_jax.config import Duration, suggest
+
+Schedule = Callable[[jax.Array], jax.Array]
+
+
+class _TorchAdamState(NamedTuple):
+    count: jax.Array
+    mu: optax.Updates
+    nu: optax.Updates
+
+
+def scale_by_torch_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Adam as Torch7's optim has it: epsilon is added to sqrt(v) *before* the bias correction.
+
+    ``sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)``. Differs from the usual form where
+    gradients are tiny.
+    """
+
+    def init(params):
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return _TorchAdamState(jnp.zeros([], jnp.int32), zeros, zeros)
+
+    def update(grads, state, params=None):
+        del params
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, grads)
+        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, grads)
+        t = count.astype(jnp.float32)
+        scale = jnp.sqrt(1 - b2**t) / (1 - b1**t)
+        updates = jax.tree.map(lambda m, v: scale * m / (jnp.sqrt(v) + eps), mu, nu)
+        return updates, _TorchAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def torch_adam(lr: float, b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """`scale_by_torch_adam` with a fixed learning rate, for use outside the train step."""
+    return optax.chain(scale_by_torch_adam(b1, b2, eps), optax.scale(-lr))
+
+
+def _adam(b1=0.9, b2=0.999, eps=1e-8):
+    return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
+
+
+def _rmsprop(decay=0.99, eps=1e-8):
+    # Torch7's form: the mean square starts at 0 and epsilon is added to the root.
+    return optax.scale_by_rms(decay=decay, eps=eps, initial_scale=0.0, eps_in_sqrt=False)
+
+
+_DIRECTIONS = {
+    "adam": _adam,
+    "torch_adam": lambda b1=0.9, b2=0.999, eps=1e-8: scale_by_torch_adam(b1, b2, eps),
+    "rmsprop": _rmsprop,
+    "sgd": lambda momentum=0.0: optax.trace(momentum) if momentum else optax.identity(),
+}
+
+
+def make_direction(section: Mapping[str, Any]) -> optax.GradientTransformation:
+    """The direction of descent of an ``optim.<player>`` section (everything but lr and schedule).
+
+    Raises ValueError for an unknown optimizer name or field.
+    """
+    fields = {k: v for k, v in dict(section).items() if k not in ("lr", "schedule")}
+    name, clip = fields.pop("name"), fields.pop("clip_norm", 0.0)
+    if name not in _DIRECTIONS:
+        raise ValueError(f"unknown optimizer {name!r}{suggest(name, _DIRECTIONS)}")
+    try:
+        direction = _DIRECTIONS[name](**fields)
+    except TypeError as error:
+        raise ValueError(
+            f"optimizer {name!r} does not take the fields {sorted(fields)}: {error}"
+        ) from None
+    return optax.chain(optax.clip_by_global_norm(clip), direction) if clip else direction
+
+
+_TIME = r"([\d._]+\s*[kKmMbB]?\s*\w*)"
+_EVERY = re.compile(rf"multiply ([\d.e-]+) every {_TIME}(?: from {_TIME})?")
+_RAMP = re.compile(rf"(linear|cosine) to ([\d.e-]+) over {_TIME}")
+
+_SHAPES = {
+    "linear": lambda t: 1 - t,
+    "cosine": lambda t: 0.5 * (1 + jnp.cos(jnp.pi * t)),
+}
+
+
+def make_schedule(section: Mapping[str, Any], batch: int, records: int) -> Schedule:
+    """Learning rate as a function of the train step.
+
+    ``"constant"``; ``"multiply 0.5 every 100 epochs"``, optionally ``"from 99 epochs"`` (the first
+    drop, where it is not after one full period); ``"linear to 0 over 600 epochs"``; ``"cosine to 0
+    over 1M images"``. The end value of a ramp is a factor of the starting rate. Raises ValueError
+    for anything else.
+    """
+    lr, text = float(section["lr"]), section.get("schedule", "constant")
+
+    def steps(duration: str) -> int:
+        return max(Duration.parse(duration).steps(batch, records), 1)
+
+    if text == "constant":
+        return lambda step: jnp.full((), lr, jnp.float32)
+    if match := _EVERY.fullmatch(text):
+        factor, every = float(match[1]), steps(match[2])
+        first = steps(match[3]) if match[3] else every
+        return lambda step: (
+            lr * factor ** jnp.maximum((step - first) // every + 1, 0).astype(jnp.float32)
+        )
+    if match := _RAMP.fullmatch(text):
+        end, over = float(match[2]), steps(match[3])
+        shape = _SHAPES[match[1]]
+        return lambda step: lr * (end + (1 - end) * shape(jnp.clip(step / over, 0.0, 1.0)))
+    raise ValueError(
+        f"cannot read the schedule {text!r}; write 'constant', 'multiply 0.5 every 100 epochs', "
+        "'linear to 0 over 600 epochs' or 'cosine to 0 over 1M images'"
+    )

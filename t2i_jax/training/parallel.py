@@ -1,0 +1,193 @@
+"""How one step runs on however many devices there are.
+
+``jit``: a global-view program over a mesh ``(data, fsdp)``; the batch is split over both axes, the
+state is replicated or, with ``fsdp > 1``, large parameters are split over the second. ``pmap``: one
+program a device with the axis name ``"data"``. Both compile once, ahead of time.
+
+Host batches are dicts of NumPy arrays ``[d_steps, B, ...]`` with this process's rows of the global
+batch.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+AXIS = "data"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled step. ``flops`` is XLA's count for one step over all devices' programs, or None.
+    """
+
+    call: Callable
+    flops: float | None
+    peak_bytes: int | None
+
+
+def _compiled(compiled) -> Compiled:
+    cost = compiled.cost_analysis() or {}
+    cost = cost[0] if isinstance(cost, list | tuple) else cost
+    memory = compiled.memory_analysis()
+    peak = None
+    if memory is not None:
+        peak = (
+            memory.temp_size_in_bytes
+            + memory.argument_size_in_bytes
+            + memory.output_size_in_bytes
+            - memory.alias_size_in_bytes
+        )
+    return Compiled(compiled, cost.get("flops"), peak)
+
+
+class JitParallel:
+    """The global-view program over a mesh of all devices of all processes."""
+
+    axis_name = None
+
+    def __init__(self, fsdp: int = 1):
+        count = jax.device_count()
+        if count % fsdp:
+            raise ValueError(f"fsdp={fsdp} does not divide the {count} devices")
+        self.mesh = jax.make_mesh(
+            (count // fsdp, fsdp), (AXIS, "fsdp"), axis_types=(AxisType.Auto,) * 2
+        )
+        self.fsdp = fsdp
+        self.replicated = NamedSharding(self.mesh, P())
+
+    def _spec(self, shape: tuple[int, ...]) -> P:
+        """Splits the largest divisible dimension of a large array over fsdp; small ones stay whole.
+        """
+        if self.fsdp == 1 or int(np.prod(shape)) < 2**14:
+            return P()
+        for dim in sorted(range(len(shape)), key=lambda d: -shape[d]):
+            if shape[dim] % self.fsdp == 0:
+                return P(*("fsdp" if d == dim else None for d in range(len(shape))))
+        return P()
+
+    def shardings(self, tree: Any) -> Any:
+        """A sharding a leaf, for a tree of arrays or of shapes."""
+        return jax.tree.map(lambda x: NamedSharding(self.mesh, self._spec(x.shape)), tree)
+
+    def abstract(self, tree: Any) -> Any:
+        """What a checkpoint restores onto: shapes, dtypes and shardings."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=NamedSharding(self.mesh, self._spec(x.shape))
+            ),
+            tree,
+        )
+
+    def put_state(self, tree: Any) -> Any:
+        """Places a tree that every process holds in full."""
+        return jax.tree.map(_place, tree, self.shardings(tree))
+
+    def from_global(self, tree: Any) -> Any:
+        """The state to run on, from arrays as `abstract` describes them."""
+        return tree
+
+    def to_global(self, tree: Any) -> Any:
+        """Arrays that a checkpoint can store from any number of processes."""
+        return tree
+
+    def put_batch(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+        """Global arrays from this process's rows."""
+        sharding = NamedSharding(self.mesh, P(None, (AXIS, "fsdp")))
+        return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
+
+    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
+        """Compiles `step`; the state is donated, frozen networks are plain arguments."""
+        shardings = self.shardings(state)
+        jitted = jax.jit(step, donate_argnums=0, out_shardings=(shardings, self.replicated))
+        return _compiled(jitted.lower(state, batch, frozen).compile())
+
+    def whole(self, tree: Any) -> Any:
+        """The tree as NumPy arrays, whatever its sharding; every process must call it."""
+        replicated = jax.tree.map(lambda _: self.replicated, tree)
+        return jax.device_get(jax.jit(lambda t: t, out_shardings=replicated)(tree))
+
+    def scalars(self, metrics: Mapping[str, jax.Array]) -> dict[str, float]:
+        """Metrics as Python floats."""
+        return {k: float(v) for k, v in jax.device_get(dict(metrics)).items()}
+
+
+class PmapParallel:
+    """One program a device, all along one named axis."""
+
+    axis_name = AXIS
+
+    def __init__(self):
+        self.devices = jax.local_devices()
+        mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+        self.replicated = NamedSharding(mesh, P())
+
+    def abstract(self, tree: Any) -> Any:
+        """What a checkpoint restores onto."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.replicated), tree
+        )
+
+    def put_state(self, tree: Any) -> Any:
+        """One copy a device, along a leading axis."""
+        count = len(self.devices)
+        host = jax.tree.map(np.asarray, tree)
+        return jax.pmap(lambda t, _: t, in_axes=(None, 0))(host, np.zeros(count))
+
+    def from_global(self, tree: Any) -> Any:
+        """The state to run on, from arrays as `abstract` describes them."""
+        return self.put_state(self._first(tree))
+
+    def to_global(self, tree: Any) -> Any:
+        """Arrays that a checkpoint can store from any number of processes."""
+        return jax.tree.map(lambda x: _place(x, self.replicated), self.whole(tree))
+
+    def put_batch(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """[d_steps, B, ...] -> [devices, d_steps, B / devices, ...]."""
+        count = len(self.devices)
+
+        def split(x):
+            steps, rows, *rest = x.shape
+            if rows % count:
+                raise ValueError(f"a batch of {rows} rows cannot be split over {count} devices")
+            return np.moveaxis(x.reshape(steps, count, rows // count, *rest), 1, 0)
+
+        return {k: split(v) for k, v in batch.items()}
+
+    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
+        """Compiles `step`; the state is donated."""
+        mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
+        return _compiled(mapped.lower(state, batch, frozen).compile())
+
+    def whole(self, tree: Any) -> Any:
+        """The tree as NumPy arrays: the first device's copy."""
+        return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data)[0], tree)
+
+    def scalars(self, metrics: Mapping[str, jax.Array]) -> dict[str, float]:
+        """Metrics as Python floats; every device holds the mean."""
+        return {k: float(v) for k, v in self.whole(dict(metrics)).items()}
+
+    @staticmethod
+    def _first(tree: Any) -> Any:
+        return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data), tree)
+
+
+def _place(x: Any, sharding: NamedSharding) -> jax.Array:
+    """An array that every process holds in full, under any sharding over all processes."""
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+
+def make_parallel(kind: str, fsdp: int = 1) -> JitParallel | PmapParallel:
+    """``"jit"`` or ``"pmap"``; ValueError for anything else, or for fsdp under pmap."""
+    if kind == "jit":
+        return JitParallel(fsdp)
+    if kind == "pmap":
+        if fsdp != 1:
+            raise ValueError("fsdp needs parallel='jit'; pmap keeps a whole copy on every device")
+        return PmapParallel()
+    raise ValueError(f"parallel={kind!r}; known: 'jit', 'pmap'")

@@ -1,0 +1,41 @@
+"""Fixtures of the whole suite, and the settings that keep it quick on two cores."""
+
+import os
+import pathlib
+
+_FLAGS = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=1"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden-dir",
+        type=pathlib.Path,
+        default=ROOT / "tests" / "golden",
+        help="folder with the *.npz files of reference numbers",
+    )
+
+
+@pytest.fixture(scope="session")
+def golden_dir(request) -> pathlib.Path:
+    """The folder of reference numbers; sizes are read off the arrays in it."""
+    return request.config.getoption("--golden-dir").resolve()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """Small real pieces of the data sets in their own layouts; never part of the project."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
