@@ -22,8 +22,7 @@ AXIS = "data"
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A compiled step. ``flops`` is XLA's count for one step over all devices' programs, or None.
-    """
+    """A compiled step. ``flops`` is XLA's count for one step."""
 
     call: Callable
     flops: float | None
@@ -55,14 +54,16 @@ class JitParallel:
         if count % fsdp:
             raise ValueError(f"fsdp={fsdp} does not divide the {count} devices")
         self.mesh = jax.make_mesh(
-            (count // fsdp, fsdp), (AXIS, "fsdp"), axis_types=(AxisType.Auto,) * 2
+            (count // fsdp, fsdp),
+            (AXIS, "fsdp"),
+            axis_types=(AxisType.Auto,) * 2,
+            devices=jax.devices(),
         )
         self.fsdp = fsdp
         self.replicated = NamedSharding(self.mesh, P())
 
     def _spec(self, shape: tuple[int, ...]) -> P:
-        """Splits the largest divisible dimension of a large array over fsdp; small ones stay whole.
-        """
+        """The largest divisible dimension of a large array is split over fsdp."""
         if self.fsdp == 1 or int(np.prod(shape)) < 2**14:
             return P()
         for dim in sorted(range(len(shape)), key=lambda d: -shape[d]):
@@ -123,7 +124,9 @@ class PmapParallel:
 
     def __init__(self):
         self.devices = jax.local_devices()
-        mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,))
+        mesh = jax.make_mesh(
+            (jax.device_count(),), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()
+        )
         self.replicated = NamedSharding(mesh, P())
 
     def abstract(self, tree: Any) -> Any:

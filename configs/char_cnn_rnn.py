@@ -1,0 +1,110 @@
+"""char-CNN-RNN text encoder by structured joint embedding (Reed et al., CVPR 2016).
+
+    python -m t2i_jax.train --config=configs/char_cnn_rnn.py:cub --workdir=runs/char_cnn_rnn_cub
+
+Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco (two captions of an image, no
+images), debug (seconds). A small image network is trained along, since no GoogLeNet features are
+given. The authors' surrogate (sum over wrong classes): --recipe.surrogate=sum.
+"""
+
+from t2i_jax.config import adam, base
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    config = base()
+    config.system = "char_cnn_rnn"
+    config.text = {
+        "recurrent": "rnn8",
+        "conv_widths": (384, 512),
+        "width": 256,
+        "embedding": 1024,
+        "average": True,
+        "dropout": 0.0,
+        "init_scheme": "uniform",
+    }
+    config.image = {"widths": (32, 64, 128, 256), "embedding": 1024}
+    config.recipe = {"pairs": "image", "surrogate": "sum", "margin": 1.0}
+    config.loss = {"net": {"image_to_text": 1.0, "text_to_image": 1.0}}
+    config.optim = {
+        "net": {
+            "name": "rmsprop",
+            "lr": 7e-4,
+            "decay": 0.99,
+            "eps": 1e-8,
+            "schedule": "multiply 0.98 every 150 steps",
+            "clip_norm": 0.0,
+        }
+    }
+    config.data.update(
+        {
+            "batch": 40,
+            "sampling": "distinct_classes",
+            "resize": "square",
+            "crop": "random",
+            "flip": True,
+            "box_crop": False,
+            "threads": 0,
+            "workers": 0,
+        }
+    )
+    config.train.update(
+        {
+            "duration": "30k steps",
+            "log_every": "150 steps",
+            "sample_every": "0 steps",
+            "checkpoint_every": "3k steps",
+        }
+    )
+    if arg == "cub":
+        config.data.name = "cub"
+    elif arg == "flowers":
+        config.data.name = "flowers"
+        config.text.width = 512
+        config.optim.net.schedule = "multiply 0.98 every 82 steps"
+        config.train.duration = "16400 steps"
+    elif arg == "coco":
+        coco(config)
+    elif arg == "toy_birds":
+        toy_birds(config)
+    elif arg == "debug":
+        debug(config)
+    else:
+        raise ValueError(f"no {arg!r}; known: toy_birds, cub, flowers, coco, debug")
+    return config
+
+
+def coco(config) -> None:
+    """The ICML 2016 encoder: gru18, two captions of an image, no images."""
+    config.text.update({"recurrent": "gru18", "width": 512, "init_scheme": "coco"})
+    config.recipe.pairs = "captions"
+    config.recipe.surrogate = "sum"  # the only form that exists: the paper has no such encoder
+    config.loss = {"net": {"caption_to_caption": 1.0}}
+    # Halved at the start of epochs 50, 100, ... counted from 1.
+    config.optim = {
+        "net": adam(2e-4, name="torch_adam", schedule="multiply 0.5 every 50 epochs from 49 epochs")
+    }
+    config.data.update({"name": "coco", "batch": 64, "captions": 2, "sampling": "epoch"})
+    config.train.update({"duration": "200 epochs", "log_every": "0.1 epochs"})
+
+
+def toy_birds(config) -> None:
+    """A narrow encoder for two CPU cores."""
+    config.text.update({"conv_widths": (64, 96), "width": 128, "embedding": 128})
+    config.image.update({"widths": (16, 32, 64, 128), "embedding": 128})
+    config.optim = {"net": adam(2e-3, b1=0.9, schedule="cosine to 0.05 over 1000 steps")}
+    config.data.update({"name": "toy_birds", "batch": 40, "load_ratio": 1.0, "crop": "none"})
+    config.train.update(
+        {"duration": "1000 steps", "log_every": "50 steps", "checkpoint_every": "500 steps"}
+    )
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds."""
+    config.text.update({"conv_widths": (4, 6), "width": 8, "embedding": 12})
+    config.image.update({"widths": (4, 8, 8, 8), "embedding": 12})
+    config.data.update({"name": "toy_birds", "size": 32, "batch": 8, "threads": 1})
+    config.ema.half_life = "2 steps"
+    config.train.update(
+        {"duration": "2 steps", "log_every": "1 steps", "checkpoint_every": "1 steps"}
+    )

@@ -1,0 +1,246 @@
+"""What every builder shares: the record schema, and writing checked records in the given order.
+
+tfds' own writer sorts records by a hash, and beyond 1 GB it needs TensorFlow for that. Here records
+go straight to array_record shards in the order of the lists (which the papers' index-aligned files
+such as ``captions.pickle`` rely on); the pipeline shuffles.
+"""
+
+import collections
+import dataclasses
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+from rich.console import Console
+
+from t2i_jax.data import records
+from t2i_jax.data.progress import track
+from t2i_jax.data.report import DataError, Problem, Report
+
+EMBEDDING = 1024  # width of the published char-CNN-RNN sentence vectors
+RECORDS_PER_SHARD = 2048  # about 200 MB of photos
+_RECORDS_PER_WRITE = 256
+
+
+def labels_filename(split: str) -> str:
+    """The file of a prepared set with the label of every record of a split, in order."""
+    return f"labels-{split}.npy"
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One way to prepare a set. Made by `make`, which derives the name: that of the folder.
+
+    kind: which split or edition: "disjoint", "official", "2014", ...
+    max_side: see `t2i_jax.data.stored_image.shrunk_size`.
+    """
+
+    kind: str = ""
+    max_side: int | None = None
+
+    @classmethod
+    def make(cls, **fields: Any) -> "Config":
+        """A config with the name that its fields give it."""
+        config = cls(name="unnamed", **fields)
+        return dataclasses.replace(config, name="_".join(config.name_parts()))
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """The fields that `t2i_jax.data.catalog.prepare` takes beyond the common ones."""
+        common = {field.name for field in dataclasses.fields(Config)}
+        return [f.name for f in dataclasses.fields(cls) if f.name not in common]
+
+    def name_parts(self) -> list[str]:
+        """The parts of the name: what tells this config's data from another's."""
+        return [self.kind, *([] if self.max_side is None else [f"side{self.max_side}"])]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class CaptionedConfig(Config):
+    """embeddings: store the published char-CNN-RNN sentence vectors too."""
+
+    embeddings: bool = False
+
+    def name_parts(self) -> list[str]:
+        """See `Config`."""
+        return [*super().name_parts(), *(["embeddings"] if self.embeddings else [])]
+
+
+@dataclasses.dataclass
+class Job:
+    """What a preparation needs and the prepared data doesn't depend on.
+
+    source: the user's folder; None for generated sets.
+    images: where the pictures are, if not in the source.
+    """
+
+    source: pathlib.Path | None
+    report: Report
+    images: pathlib.Path | None = None
+    strict: bool = False
+    console: Console | None = None
+
+
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the builders. A subclass says what it is, and reads its layout.
+
+    `job` is set by `catalog.prepare`; without it the source is tfds' manual folder.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    DESCRIPTION: ClassVar[str]
+    HOMEPAGE: ClassVar[str]
+    CITATION: ClassVar[str]
+    # {kind: {split: records of the complete set}}
+    EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
+
+    job: Job | None = None
+
+    def layout(self, job: Job) -> records.Layout:
+        """Reads the lists of the source. Subclasses implement it."""
+        raise NotImplementedError
+
+    def extra_features(self) -> dict[str, Any]:
+        """Features beyond the common schema, by name."""
+        return {}
+
+    @property
+    def embeddings(self) -> int:
+        """Width of the stored sentence vectors; 0 where the config asks for none."""
+        return EMBEDDING if getattr(self.builder_config, "embeddings", False) else 0
+
+    @property
+    def need_captions(self) -> bool:
+        """Whether an image without a caption is skipped."""
+        return True
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(),
+            "image/id": tfds.features.Text(),
+            "image/filename": tfds.features.Text(),
+            "captions": tfds.features.Sequence(tfds.features.Text()),
+            "label": np.int64,
+            "bbox": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+            **self.extra_features(),
+        }
+        if self.embeddings:
+            features["embeddings"] = tfds.features.Tensor(
+                shape=(None, self.embeddings), dtype=np.float32
+            )
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.DESCRIPTION,
+            features=tfds.features.FeaturesDict(features),
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+            metadata=tfds.core.MetadataDict(),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+        job = self._job(dl_manager)
+        layout = self.layout(job)
+        if not layout.splits:
+            raise DataError(f"{job.report.dataset}: no split found in {job.source}")
+        for problem in layout.problems:
+            job.report.add("", problem)
+        job.report.notes.extend(layout.notes)
+        usual = self.EXPECTED.get(self.builder_config.kind, {})
+        job.report.expected = dict(usual if layout.expected is None else layout.expected)
+        self.info.metadata["label_names"] = list(layout.label_names)
+        return {name: self._generate_examples(name, split) for name, split in layout.splits.items()}
+
+    def _generate_examples(self, split_name: str, split: records.Split) -> Iterator[tuple]:
+        """Yields (position, record); counts in the report what doesn't become one."""
+        report = self.job.report
+        report.records[split_name] = report.captions[split_name] = 0
+        title = f"{report.dataset} {split_name}"
+        raws = track(split.records, title, split.total, self.job.console)
+        seen: set[str] = set()
+        for record, problems in _in_order(self._check, raws):
+            for problem in problems:
+                report.add(split_name, problem)
+            if record is None:
+                continue
+            if record["image/id"] in seen:
+                duplicate = ("skipped", "image", "duplicate id", record["image/id"])
+                report.add(split_name, Problem(*duplicate))
+                continue
+            seen.add(record["image/id"])
+            yield report.records[split_name], record
+            report.records[split_name] += 1
+            report.captions[split_name] += len(record["captions"])
+
+    def _check(self, raw: records.Raw | Problem) -> tuple[dict | None, list[Problem]]:
+        if isinstance(raw, Problem):
+            return None, [raw]
+        return records.check(
+            raw,
+            max_side=self.builder_config.max_side,
+            need_captions=self.need_captions,
+            embeddings=self.embeddings,
+        )
+
+    def _job(self, dl_manager) -> Job:
+        if self.job is None:
+            source = pathlib.Path(dl_manager.manual_dir)
+            self.job = Job(source, Report(self.name, self.builder_config.name, str(source)))
+        return self.job
+
+    def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+        """Writes all splits into ``self.data_dir``, which tfds renames when all went well."""
+        # A second info, made while data_dir is tfds' temporary folder: it is where its writer
+        # writes.
+        info = self._info()
+        writer = tfds.core.SequentialWriter(
+            info, max_examples_per_shard=RECORDS_PER_SHARD, file_format="array_record"
+        )
+        folder, report = epath.Path(self.data_dir), self._job(dl_manager).report
+        for split, examples in self._split_generators(dl_manager).items():
+            writer.initialize_splits([split])
+            labels: list[int] = []
+            while chunk := [e for _, e in itertools.islice(examples, _RECORDS_PER_WRITE)]:
+                writer.add_examples({split: chunk})
+                labels.extend(int(example["label"]) for example in chunk)
+            writer.close_splits([split])
+            if not labels:
+                raise DataError(_nothing_left(report, split))
+            with (folder / labels_filename(split)).open("wb") as file:
+                np.save(file, np.asarray(labels, np.int32))
+        if self.job.strict and report.faults:
+            raise DataError(
+                f"{report.dataset}: {report.faults:,} things would have to be repaired or skipped, "
+                "and a strict preparation refuses that. Nothing was kept."
+            )
+        report.save(folder)
+        self.info.set_splits(info.splits)
+
+
+def _in_order(function: Callable, items: Iterable) -> Iterator:
+    """`function` of each item, in threads (decoding releases Python's lock), order kept."""
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        pending: collections.deque = collections.deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= 8 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _nothing_left(report: Report, split: str) -> str:
+    rows = [
+        f"  {count:,} x {item} {action}: {reason}"
+        for (where, action, item, reason), count in sorted(report.counts.items())
+        if where in ("", split)
+    ]
+    return "\n".join([f"{report.dataset}: no record of split {split!r} is usable:", *rows])

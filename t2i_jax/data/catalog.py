@@ -1,0 +1,242 @@
+"""The data sets by name: preparing them, and opening what has been prepared.
+
+A prepared set lies in ``<data_dir>/<builder>/<config>/<version>`` as array_record shards with tfds'
+metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be any path that
+``etils.epath`` knows (``gs://...`` too).
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import io
+import pathlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow_datasets as tfds
+from absl import logging
+from etils import epath
+from rich.console import Console
+
+from t2i_jax.data.builders.base import Builder, Config, Job
+from t2i_jax.data.layouts.files import MissingSource
+from t2i_jax.data.prepared import PreparedSplit
+from t2i_jax.data.report import DataError, Report
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """A name of the command line and the configs.
+
+    builder: "module:class" below `t2i_jax.data.builders`.
+    kinds: the kinds of splits or editions to choose from, the default first.
+    from_source: whether it is made from files of the user.
+    """
+
+    builder: str
+    kinds: tuple[str, ...] = ()
+    from_source: bool = True
+
+    def load(self) -> type[Builder]:
+        """The builder class. Importing it registers it with tfds."""
+        module, name = self.builder.split(":")
+        return getattr(importlib.import_module(f"t2i_jax.data.builders.{module}"), name)
+
+
+DATASETS: dict[str, DataSet] = {
+    "toy_birds": DataSet("toy_birds:T2iToyBirds", from_source=False),
+    "cub": DataSet("cub:T2iCub", ("disjoint", "official")),
+    "flowers": DataSet("flowers:T2iFlowers", ("disjoint", "official")),
+    "coco": DataSet("coco:T2iCoco", ("2014",)),
+    "coco2017": DataSet("coco:T2iCoco", ("2017",)),
+    "ln_coco": DataSet("localized_narratives:T2iLocalizedNarratives", ("coco",)),
+    "ln_openimages": DataSet("localized_narratives:T2iLocalizedNarratives", ("open_images",)),
+    "folder": DataSet("folder:T2iFolder"),
+}
+
+
+class NotPrepared(DataError, FileNotFoundError):
+    """The set is not in `data_dir`; the message has the command that prepares it."""
+
+
+def find_data_set(name: str) -> DataSet:
+    """The data set of that name.
+
+    Raises:
+      DataError: there is none.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"unknown data set {name!r}.{hint} There are: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
+    """The configs of a data set that are prepared in `data_dir`: {config: folder}."""
+    data_set = find_data_set(name)
+    builder = data_set.load()
+    root = epath.Path(data_dir).expanduser() / builder.name
+    if not root.is_dir():
+        return {}
+    folders = {p.name: p / str(builder.VERSION) for p in sorted(root.iterdir())}
+    return {
+        config: path
+        for config, path in folders.items()
+        # Two names may share a builder: coco and coco2017.
+        if (not data_set.kinds or config.startswith(data_set.kinds))
+        and (path / "dataset_info.json").exists()
+    }
+
+
+def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
+    """Opens one split of a prepared set.
+
+    name: such as "cub"; or "cub/disjoint_side304" where `data_dir` holds several configs of it.
+
+    Raises:
+      NotPrepared: it isn't there.
+      DataError: unknown name or split, or several configs to choose from.
+    """
+    name, _, config = name.partition("/")
+    configs = prepared_configs(name, data_dir)
+    if not configs or (config and config not in configs):
+        raise NotPrepared(_not_prepared(name, config, data_dir, configs))
+    if len(configs) > 1 and not config:
+        choice = ", ".join(f"{name}/{c}" for c in configs)
+        raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
+    return PreparedSplit(configs[config or next(iter(configs))], split, name)
+
+
+def _not_prepared(name: str, config: str, data_dir: str, configs: Mapping) -> str:
+    source = " --source=DIR" if DATASETS[name].from_source else ""
+    there = f" (prepared are: {', '.join(configs)})" if configs else ""
+    wanted = f"{name}/{config}" if config else name
+    return (
+        f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it:\n"
+        f"  python -m t2i_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
+    )
+
+
+def prepare(
+    name: str,
+    source: str | None,
+    data_dir: str,
+    *,
+    max_side: int | None = None,
+    strict: bool = False,
+    split_kind: str = "",
+    images: str | None = None,
+    overwrite: bool = False,
+    console: Console | None = None,
+    **options: Any,
+) -> Report:
+    """Builds a data set from the user's files, unless it is there already.
+
+    source: the user's folder; None for generated sets.
+    max_side: store images resized; see `t2i_jax.data.stored_image.shrunk_size`.
+    strict: fail where anything would have to be repaired or skipped.
+    split_kind: one of the set's kinds; the first by default.
+    images: where the pictures are, if not in the source.
+    console: where progress is shown; None shows none.
+    options: the fields of the set's config, such as ``num_images`` (toy_birds) or ``embeddings``.
+
+    Raises:
+      DataError: nothing usable, bad options, or problems in a strict preparation. Its ``report``
+        says what had been found by then.
+    """
+    data_set = find_data_set(name)
+    if name == "folder" and source is not None:  # whose sets are told apart by their folders
+        split_kind = _word(source)
+    config = _config(name, data_set, split_kind, max_side, options)
+    builder_class = data_set.load()
+    path = epath.Path(data_dir).expanduser() / builder_class.name / config.name
+    path = path / str(builder_class.VERSION)
+    if path.exists() and not overwrite:
+        return Report.load(path)
+    folder = _source_folder(name, data_set, source)
+    pictures = None if images is None else pathlib.Path(images).expanduser()
+    report = Report(name, config.name, str(source or "generated"), str(path))
+    try:
+        with _set_aside(path), tempfile.TemporaryDirectory() as unused, _quiet():
+            builder = builder_class(
+                config=config, data_dir=path.parent.parent.parent, file_format="array_record"
+            )
+            builder.job = Job(folder, report, pictures, strict, console)
+            builder.download_and_prepare(
+                download_dir=unused,
+                download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
+            )
+    except DataError as error:
+        error.report = report
+        raise
+    return report
+
+
+@contextlib.contextmanager
+def _set_aside(path: epath.Path) -> Iterator[None]:
+    """Moves an older preparation out of the way; it comes back if the new one fails."""
+    if not path.exists():
+        yield
+        return
+    aside = path.parent / f"{path.name}.replaced"
+    path.rename(aside)
+    try:
+        yield
+    except BaseException:
+        aside.rename(path)
+        raise
+    aside.rmtree()
+
+
+def _config(
+    name: str, data_set: DataSet, kind: str, max_side: int | None, options: Mapping[str, Any]
+) -> Config:
+    kind = kind or "".join(data_set.kinds[:1])
+    if kind and name != "folder" and kind not in data_set.kinds:
+        kinds = ", ".join(data_set.kinds) or "only one"
+        raise DataError(f"{name} has no splits of kind {kind!r}; it has: {kinds}")
+    if max_side is not None and max_side < 8:
+        raise DataError(f"max_side is {max_side}; it must be at least 8 pixels")
+    builder = data_set.load()
+    config_class = type(builder.BUILDER_CONFIGS[0])
+    unknown = set(options) - set(config_class.options())
+    if unknown:
+        known = ", ".join(config_class.options()) or "none"
+        raise DataError(f"{name} has no option {', '.join(sorted(unknown))}; it has: {known}")
+    config = config_class.make(kind=kind, max_side=max_side, **options)
+    # tfds wants its own object for a name that the class lists.
+    listed = (c for c in builder.BUILDER_CONFIGS if c.name == config.name)
+    return next(listed, config)
+
+
+def _word(source: str) -> str:
+    """The name of a folder as a config name."""
+    return re.sub(r"\W+", "-", pathlib.Path(source).expanduser().resolve().name) or "folder"
+
+
+def _source_folder(name: str, data_set: DataSet, source: str | None) -> pathlib.Path | None:
+    if not data_set.from_source:
+        return None
+    instructions = data_set.load().MANUAL_DOWNLOAD_INSTRUCTIONS
+    if source is None:
+        raise MissingSource(f"{name} is made from your own files (--source). {instructions}")
+    folder = pathlib.Path(source).expanduser()
+    if not folder.is_dir():
+        raise MissingSource(f"the source {source} is not a folder. {name} needs: {instructions}")
+    return folder
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps tfds' own messages off the terminal; ours say the same in one place."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(before)

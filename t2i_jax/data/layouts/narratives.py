@@ -1,0 +1,188 @@
+"""Localized Narratives: JSON lines, joined to the pictures of COCO or Open Images by image id.
+
+One record is one narrative (an image has one to ten, by different annotators), as the papers count
+them. The files are told apart by their names.
+"""
+
+import json
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from t2i_jax.data.layouts import files
+from t2i_jax.data.records import Layout, Raw, Split
+from t2i_jax.data.report import Problem
+
+TEXTS_AT = (
+    "https://google.github.io/localized-narratives (files below "
+    "https://storage.googleapis.com/localized-narratives/annotations/)"
+)
+PICTURES_AT = {
+    "coco": "http://images.cocodataset.org/zips/{train,val}2017.zip",
+    "open_images": "the downloader of https://storage.googleapis.com/openimages/web/download.html, "
+    "for the image ids of the captions files",
+}
+# {kind: {split: how the names of its files begin}}
+FILES = {
+    "coco": {"train": "coco_train", "val": "coco_val"},
+    "open_images": {
+        "train": "open_images_train_v6",
+        "val": "open_images_validation",
+        "test": "open_images_test",
+    },
+}
+PREFIXES = ("", "annotations", "localized_narratives", "localized_narratives/annotations")
+# Where a picture may be, below the root or a folder "images" in it. COCO's two editions share ids.
+_COCO_PLACES = (
+    "train2017/{id:012d}.jpg",
+    "val2017/{id:012d}.jpg",
+    "train2014/COCO_train2014_{id:012d}.jpg",
+    "val2014/COCO_val2014_{id:012d}.jpg",
+)
+_OPEN_IMAGES_FOLDERS = {
+    "train": ("train", *(f"train_{c}" for c in "0123456789abcdef")),
+    "val": ("validation", "val"),
+    "test": ("test",),
+}
+_FIELDS = {"image_id": str, "annotator_id": int, "caption": str}
+
+
+def read(source: pathlib.Path, images: pathlib.Path | None, kind: str, traces: bool) -> Layout:
+    """The splits of which files are there. Records are read as they are asked for.
+
+    images: where the picture folders are, if not in the source.
+    kind: "coco" or "open_images".
+    traces: also give the words' times and the pointer's path: only the full files have them.
+
+    Raises:
+      MissingSource: no file of narratives, or no folder of pictures.
+    """
+    layout = Layout({})
+    wanted = []
+    for split, stem in FILES[kind].items():
+        found, names = _text_files(source, stem, traces, layout.problems)
+        wanted.extend(names)
+        if found:
+            places = _places(images or source, kind, split)
+            total = None if "_localized_" in found[0].name else sum(map(_count_lines, found))
+            layout.splits[split] = Split(_Narratives(found, places, kind, traces), total)
+    if not layout.splits:
+        files.need(source, files.under(PREFIXES, wanted), "The narratives", TEXTS_AT)
+    return layout
+
+
+class _Narratives:
+    """The records of a split's files, one after the other, anew for every iteration."""
+
+    def __init__(self, paths: list[pathlib.Path], places: list[str], kind: str, traces: bool):
+        self._paths, self._places, self._kind, self._traces = paths, places, kind, traces
+
+    def __iter__(self) -> Iterator[Raw | Problem]:
+        for path in self._paths:
+            with path.open("r", encoding="utf-8", errors="replace") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield self._record(line, f"{path.name}:{number}")
+
+    def _record(self, line: str, where: str) -> Raw | Problem:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return Problem("skipped", "narrative", "not valid JSON", where)
+        for field, kind in _FIELDS.items():
+            if not isinstance(row, dict) or not isinstance(row.get(field), kind):
+                return Problem("skipped", "narrative", f"no proper field {field!r}", where)
+        if not re.fullmatch(r"\d+" if self._kind == "coco" else r"[0-9a-f]+", row["image_id"]):
+            return Problem("skipped", "narrative", "malformed image_id", where)
+        try:
+            extra = _trace_features(row) if self._traces else {}
+        except (KeyError, TypeError, ValueError):
+            return Problem("skipped", "narrative", "malformed traces or times", where)
+        image = self._picture(row["image_id"])
+        return Raw(
+            id=f"{row['image_id']}_{row['annotator_id']}",
+            filename=image.name,
+            image=image,
+            captions=(row["caption"],),
+            extra=extra,
+        )
+
+    def _picture(self, image_id: str) -> pathlib.Path:
+        """The image's file; where there is none, the place where it was looked for first."""
+        key: Any = int(image_id) if self._kind == "coco" else image_id
+        paths = [pathlib.Path(place.format(id=key)) for place in self._places]
+        return next((path for path in paths if path.exists()), paths[0])
+
+
+def _trace_features(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat arrays of what the full files add; empty where a narrative has no traces.
+
+    traces: float32 [P, 4], a row a point: segment, x, y (fractions of width and height, sometimes a
+      little outside 0..1), seconds. utterances: their texts; utterance_times: float32 [U, 2].
+    """
+    points = [
+        (i, p["x"], p["y"], p["t"]) for i, segment in enumerate(row["traces"]) for p in segment
+    ]
+    spoken = row["timed_caption"]
+    times = [(u["start_time"], u["end_time"]) for u in spoken]
+    return {
+        "traces": np.asarray(points, np.float32).reshape(-1, 4),
+        "utterances": [str(u["utterance"]) for u in spoken],
+        "utterance_times": np.asarray(times, np.float32).reshape(-1, 2),
+    }
+
+
+def _text_files(
+    source: pathlib.Path, stem: str, traces: bool, problems: list[Problem]
+) -> tuple[list[pathlib.Path], list[str]]:
+    """A split's files (the small captions-only one if it will do) and the names looked for."""
+    full = f"{stem}_localized_narratives"
+    names = [f"{full}.jsonl", f"{full}-00000-of-*.jsonl"]
+    if not traces:
+        names.insert(0, f"{stem}_captions.jsonl")
+        small = files.find(source, files.under(PREFIXES, names[:1]))
+        if small is not None:
+            return [small], names
+    whole = files.find(source, files.under(PREFIXES, [f"{full}.jsonl"]))
+    if whole is not None:
+        return [whole], names
+    for prefix in PREFIXES:
+        shards = sorted((source / prefix).glob(f"{full}-?????-of-?????.jsonl"))
+        if shards:
+            count = int(shards[0].name[-11:-6])
+            complete = [f"{full}-{i:05d}-of-{count:05d}.jsonl" for i in range(count)]
+            for name in sorted(set(complete) - {s.name for s in shards}):
+                problems.append(Problem("skipped", "list", "shard missing", name))
+            return shards, names
+    return [], names
+
+
+def _places(root: pathlib.Path, kind: str, split: str) -> list[str]:
+    """Patterns of the paths where a picture may be, of the folders that exist."""
+    if kind == "coco":
+        patterns = list(_COCO_PLACES)
+        patterns.sort(key=lambda p: not p.startswith(split))  # its own split first
+    else:
+        patterns = [f"{folder}/{{id}}.jpg" for folder in _OPEN_IMAGES_FOLDERS[split]]
+    patterns = files.under(("", "images", "coco", "open_images"), patterns)
+    existing = [p for p in patterns if (root / p).parent.is_dir()]
+    if kind == "open_images" and (root / "images").is_dir():
+        existing.append("images/{id}.jpg")
+    if not existing:
+        looked = sorted({str((root / p).parent) for p in patterns})
+        raise files.MissingSource(
+            "The pictures of the narratives not found. Looked for\n"
+            + "\n".join(f"  {folder}" for folder in looked)
+            + f"\nWhere to get them: {PICTURES_AT[kind]}\n"
+            "Pictures in another place than the narratives: --images=DIR."
+        )
+    return [str(root / p) for p in existing]
+
+
+def _count_lines(path: pathlib.Path) -> int:
+    with path.open("rb") as file:
+        blocks = iter(lambda: file.read(1 << 20), b"")
+        return sum(block.count(b"\n") for block in blocks)

@@ -1,0 +1,97 @@
+"""All that decides what a batch holds and how fast it comes: one flat, typed record."""
+
+import dataclasses
+
+from t2i_jax.data import captions, sampling, transforms
+
+TEXTS = ("tokens", "embeddings")
+MISMATCHES = ("", "image", "caption")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Options of a pipeline. Raises ValueError, naming the field, for values that cannot be.
+
+    name, data_dir, split: which prepared set.
+    size: side of the images in pixels.
+    batch: rows of a GLOBAL batch.
+    captions: K captions an image; 0 for a training without text.
+    replace: draw captions with replacement.
+    truncate: captions longer than the tokenizer's rows keep their "head", a random window of whole
+      "sentences" (narratives), or a "thin" random subset of their words (word tokenizer; AttnGAN).
+    text: "tokens", or "embeddings" stored with the records.
+    mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class.
+    sampling: see `sampling`.
+    load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
+    threads: that read and decode, each a batch at a time; 0: one for each core, at most 16.
+    workers: processes that do so instead, with one thread each; 0 for none. They take seconds to
+      start: worth it only where many cores wait for Python.
+    prefetch: batches made ahead (by each worker process, where there are some).
+    seed: of the data order and of every augmentation, 0 <= seed < 2**32.
+    """
+
+    name: str = ""
+    data_dir: str = ""
+    split: str = "train"
+    size: int = 64
+    batch: int = 64
+    captions: int = 1
+    replace: bool = False
+    truncate: str = "head"
+    text: str = "tokens"
+    mismatch: str = ""
+    sampling: str = "epoch"
+    load_ratio: float = 76 / 64
+    resize: str = "square"
+    crop: str = "random"
+    flip: bool = True
+    box_crop: bool = False
+    reduced: bool = True
+    threads: int = 0
+    workers: int = 0
+    prefetch: int = 2
+    seed: int = 0
+
+    def __post_init__(self):
+        for field, allowed in (
+            ("truncate", captions.TRUNCATIONS),
+            ("text", TEXTS),
+            ("mismatch", MISMATCHES),
+            ("sampling", sampling.SAMPLINGS),
+            ("resize", transforms.RESIZES),
+            ("crop", transforms.CROPS),
+        ):
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"data.{field}={getattr(self, field)!r}: must be one of {allowed}")
+        for field, least in (
+            ("size", 1),
+            ("batch", 1),
+            ("captions", 0),
+            ("load_ratio", 1),
+            ("threads", 0),
+            ("workers", 0),
+            ("prefetch", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, field) < least:
+                raise ValueError(f"data.{field}={getattr(self, field)}: must be at least {least}")
+        if self.seed >= 2**32:
+            raise ValueError(f"data.seed={self.seed}: must be below 2**32")
+        if self.crop == "none" and self.resize == "short_side":
+            raise ValueError(
+                "data.resize='short_side' leaves oblongs, so data.crop cannot be 'none'; "
+                "crop='center' with load_ratio=1 cuts off the least"
+            )
+        if self.mismatch == "caption" and self.captions == 0:
+            raise ValueError("data.mismatch='caption' needs data.captions > 0")
+
+    @property
+    def title(self) -> str:
+        """The split's name in messages, e.g. ``cub/train``."""
+        return f"{self.name or 'data set'}/{self.split}"
+
+    @property
+    def image_transform(self) -> transforms.ImageTransform:
+        """The part of the options that makes an image."""
+        names = [field.name for field in dataclasses.fields(transforms.ImageTransform)]
+        return transforms.ImageTransform(**{name: getattr(self, name) for name in names})

@@ -1,0 +1,44 @@
+"""Progress of a long preparation: a bar on a terminal, now and then a line in a log."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LOG_SECONDS = 10.0
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], title: str, total: int | None, console: Console | None) -> Iterator:
+    """Passes `items` on while showing how many have gone by.
+
+    total: None where it isn't known beforehand.
+    console: None shows nothing.
+    """
+    if console is None:
+        yield from items
+    elif console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            yield from progress.track(items, total=total, description=title)
+    else:
+        yield from _lines(items, title, total, console)
+
+
+def _lines(items: Iterable[T], title: str, total: int | None, console: Console) -> Iterator[T]:
+    of = "" if total is None else f" of {total:,}"
+    start = last = time.monotonic()
+    count = 0
+    for item in items:
+        yield item
+        count += 1
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS:
+            last = now
+            console.print(
+                f"{title}: {count:,}{of}, {count / (now - start):,.0f}/s", highlight=False
+            )
+    seconds = time.monotonic() - start
+    console.print(f"{title}: {count:,}{of} done in {seconds:.1f} s", highlight=False)

@@ -1,0 +1,213 @@
+"""From what a layout says about an image to the record that is stored, with everything checked.
+
+A layout (`t2i_jax/data/layouts/`) reads lists and yields `Raw` descriptions; `check` turns one into
+a record of the common schema, or says why it can't be. Nothing wrong passes silently: what is
+repaired or skipped comes back as `Problem`s to be counted.
+"""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from t2i_jax.data import stored_image
+from t2i_jax.data.report import Problem
+from t2i_jax.data.stored_image import Box
+
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
+BOX_TOLERANCE = 1.0  # pixels; published boxes are rounded and may end just outside the image
+BROKEN = "\ufffd"  # what a lossy conversion leaves of a character
+
+
+@dataclasses.dataclass(frozen=True)
+class Raw:
+    """One record as a layout describes it; nothing has been checked yet.
+
+    id: unique in its split.
+    filename: the image's name as the data set gives it.
+    image: the image file, or its bytes.
+    captions: the captions, or a text file with one caption a line.
+    label: class, 0-based; -1 for none.
+    box: x, y, width, height in pixels, or None.
+    embeddings: [captions, E], or a Torch7 file that holds them as "txt", or None.
+    extra: further features, stored as they are.
+    """
+
+    id: str
+    filename: str
+    image: pathlib.Path | bytes
+    captions: Sequence[str] | pathlib.Path
+    label: int = -1
+    box: Box | None = None
+    embeddings: np.ndarray | pathlib.Path | None = None
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Split:
+    """The records of a split, or problems in their place, and how many there are (None if only
+    reading them all would tell).
+    """
+
+    records: Iterable[Raw | Problem]
+    total: int | None = None
+
+
+@dataclasses.dataclass
+class Layout:
+    """A source that has been read: its splits, class names, and what was wrong with its lists.
+
+    expected: {split: records of the complete set} where this layout differs from the builder's.
+    """
+
+    splits: dict[str, Split]
+    label_names: Sequence[str] = ()
+    expected: dict[str, int] | None = None
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def check(
+    raw: Raw, *, max_side: int | None = None, need_captions: bool = True, embeddings: int = 0
+) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """The record to store (None if it must be skipped) and the problems found.
+
+    max_side: see `stored_image.shrunk_size`.
+    need_captions: skip an image that has no usable caption.
+    embeddings: width of the sentence vectors that every record must have; 0 for none.
+    """
+    problems: list[Problem] = []
+
+    def skip(reason: str, item: str = "image", where: str = raw.filename) -> tuple[None, list]:
+        return None, [*problems, Problem("skipped", item, reason, where)]
+
+    try:
+        data = raw.image if isinstance(raw.image, bytes) else raw.image.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return skip("image file missing")
+    except OSError as error:
+        return skip(f"image file unreadable: {error.strerror}")
+    try:
+        lines, caption_file = _caption_lines(raw, problems)
+    except FileNotFoundError:
+        return skip("caption file missing", where=str(raw.captions))
+    kept, captions = clean_captions(lines, caption_file, problems)
+    if not captions and need_captions:
+        return skip("no caption")
+
+    box, vectors = raw.box, None
+    try:
+        picture = stored_image.decode(data)
+    except stored_image.BadImage as error:
+        return skip(str(error))
+    if box is not None:
+        box = check_box(box, picture.width, picture.height, raw.filename, problems)
+    image = stored_image.store(data, picture, max_side=max_side, box=box)
+    problems.extend(Problem("repaired", "image", r, raw.filename) for r in image.repaired)
+    problems.extend(Problem("kept", "image", r, raw.filename) for r in image.kept)
+    if embeddings:
+        vectors = _vectors(raw)
+        if vectors is None:
+            return skip("sentence vectors missing")
+        if vectors.shape != (len(lines), embeddings):
+            return skip(f"sentence vectors are not [captions, {embeddings}]")
+        vectors = vectors[kept]
+
+    sx, sy = image.scale
+    x, y, w, h = box or NO_BOX
+    record = {
+        "image": image.data,
+        "image/id": raw.id,
+        "image/filename": raw.filename,
+        "captions": captions,
+        "label": raw.label,
+        "bbox": np.asarray((x * sx, y * sy, w * sx, h * sy), np.float32),
+        **raw.extra,
+    }
+    if vectors is not None:
+        record["embeddings"] = np.asarray(vectors, np.float32)
+    return record, problems
+
+
+def clean_captions(
+    lines: Sequence[str], where: str, problems: list[Problem]
+) -> tuple[list[int], list[str]]:
+    """Captions with clean white space, without the ones that say nothing.
+
+    Characters that an earlier conversion broke (U+FFFD) become blanks, which for AttnGAN's
+    vocabulary is the same as its own rule. Returns (indices of the kept lines, captions).
+    """
+    kept, captions = [], []
+    for i, line in enumerate(lines):
+        place = f"{where}:{i + 1}"
+        text = line.strip()
+        if "\n" in text or "\r" in text:
+            problems.append(Problem("repaired", "caption", "line break inside", place))
+        if BROKEN in text:
+            problems.append(Problem("repaired", "caption", "broken character (U+FFFD)", place))
+            text = text.replace(BROKEN, " ")
+        text = " ".join(text.split())
+        if not any(c.isalnum() for c in text):
+            reason = "placeholder {}" if text == "{}" else "empty" if not text else "no word"
+            problems.append(Problem("skipped", "caption", reason, place))
+            continue
+        kept.append(i)
+        captions.append(text)
+    return kept, captions
+
+
+def check_box(box: Box, width: int, height: int, where: str, problems: list[Problem]) -> Box | None:
+    """The box if it lies in the image (within a pixel), else its part inside; None if there
+    is none.
+    """
+    x, y, w, h = box
+    if not all(math.isfinite(v) for v in box) or w <= 0 or h <= 0:
+        problems.append(Problem("repaired", "box", "no area: left out", where))
+        return None
+    slack = BOX_TOLERANCE
+    if x >= -slack and y >= -slack and x + w <= width + slack and y + h <= height + slack:
+        return box
+    left, top = max(0.0, x), max(0.0, y)
+    right, bottom = min(float(width), x + w), min(float(height), y + h)
+    if right - left < 1 or bottom - top < 1:
+        problems.append(Problem("repaired", "box", "outside the image: left out", where))
+        return None
+    problems.append(Problem("repaired", "box", "partly outside the image: cut", where))
+    return left, top, right - left, bottom - top
+
+
+def _caption_lines(raw: Raw, problems: list[Problem]) -> tuple[Sequence[str], str]:
+    if not isinstance(raw.captions, pathlib.Path):
+        return raw.captions, raw.id
+    where = "/".join(raw.captions.parts[-2:])
+    return text_lines(raw.captions.read_bytes(), where, problems), where
+
+
+def text_lines(data: bytes, where: str, problems: list[Problem]) -> list[str]:
+    """Lines of a UTF-8 text file; Windows line ends and bytes that are not UTF-8 are repaired."""
+    if b"\r" in data:
+        problems.append(Problem("repaired", "list", "Windows line ends", where))
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(Problem("repaired", "list", "not UTF-8", where))
+        text = data.decode("utf-8-sig", errors="replace")
+    # Not splitlines(): it also splits at characters that occur inside captions.
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _vectors(raw: Raw) -> np.ndarray | None:
+    if not isinstance(raw.embeddings, pathlib.Path):
+        return None if raw.embeddings is None else np.asarray(raw.embeddings)
+    from t2i_jax.data import torch7  # few sources hold such files
+
+    try:
+        record = torch7.load(raw.embeddings)
+    except FileNotFoundError:
+        return None
+    return np.asarray(record["txt"])

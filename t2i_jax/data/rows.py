@@ -1,0 +1,152 @@
+"""One row of a batch: a record read, its image decoded and augmented, its captions drawn."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from t2i_jax import types
+from t2i_jax.data import captions as caption_rules
+from t2i_jax.data import sampling
+from t2i_jax.data.options import DataOptions
+from t2i_jax.data.tokenizers import Tokenizer, WordTokenizer
+
+Row = dict[str, np.ndarray]
+_WRONG = {
+    types.TOKENS: types.WRONG_TOKENS,
+    types.MASK: types.WRONG_MASK,
+    types.SENTENCE: types.WRONG_SENTENCE,
+}
+
+
+class RandomAccessSource(Protocol):
+    """What `catalog.open_split` returns: records as dicts of the prepared sets' schema."""
+
+    labels: np.ndarray  # int [N], -1 for no class
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, record: int) -> Mapping[str, Any]: ...
+
+
+class RowMaker:
+    """Makes a row from an element of `sampling.stream` and the generator of its position.
+
+    A function of its arguments alone, so rows may be made in any order, thread or process. Pickles
+    to little: a memory-mapped `sentences` travels as its file's name.
+    """
+
+    def __init__(
+        self,
+        source: RandomAccessSource,
+        classes: sampling.ClassIndex,
+        options: DataOptions,
+        tokenizer: Tokenizer | None,
+        sentences: np.ndarray | None,
+    ):
+        _check_text(options, tokenizer, sentences, len(source))
+        self._source = source
+        self._classes = classes
+        self._options = options
+        self._tokenizer = tokenizer
+        self._sentences = sentences
+        self._transform = options.image_transform
+
+    def __call__(self, element: int, rng: np.random.Generator) -> Row:
+        """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
+        o = self._options
+        index, other = sampling.pick(o.sampling, self._classes, element, rng, bool(o.mismatch))
+        record = self._source[index]
+        label = int(record["label"])
+        row = {
+            types.IMAGES: self._image(record, rng),
+            types.LABEL: np.int32(label if label >= 0 else index),
+            types.INDEX: np.int32(index),
+        }
+        if o.captions:
+            row |= self._text(record, index, rng)
+        if o.mismatch == "image":
+            row[types.WRONG_IMAGES] = self._image(self._source[other], rng)
+        elif o.mismatch == "caption":  # the other image's bytes are read, but never decoded
+            wrong = self._text(self._source[other], other, rng)
+            row |= {_WRONG[key]: value for key, value in wrong.items()}
+        return row
+
+    def _image(self, record: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:
+        try:
+            return self._transform(record["image"], record.get("bbox"), rng)
+        except ValueError as error:
+            raise ValueError(
+                f"{self._where(record)}: {error}; prepare the set again, it reports such files"
+            ) from error
+
+    def _text(self, record: Mapping[str, Any], index: int, rng: np.random.Generator) -> Row:
+        o, texts = self._options, record["captions"]
+        if self._sentences is not None:
+            vectors = self._sentences[index]
+            count = min(len(texts), len(vectors))
+        elif o.text == "embeddings":
+            vectors = record.get("embeddings")
+            count = 0 if vectors is None else len(vectors)
+        else:
+            vectors, count = None, len(texts)
+        if count == 0:
+            what = "embeddings" if o.text == "embeddings" else "captions"
+            raise ValueError(
+                f"{self._where(record)}: the record has no {what}; set data.captions=0 to train "
+                "without text"
+            )
+        chosen = caption_rules.choose(count, o.captions, o.replace, rng)
+        if vectors is not None:
+            vectors = np.asarray(vectors)[chosen]
+            return {types.SENTENCE: np.mean(vectors, axis=0, dtype=np.float32)}
+        texts = [texts[i] for i in chosen]
+        if o.truncate == "sentences":
+            texts = [caption_rules.sentence_window(t, self._tokenizer, rng) for t in texts]
+        extra = (rng,) if o.truncate == "thin" else ()
+        tokens, mask = self._tokenizer.encode(texts, *extra)
+        return {types.TOKENS: tokens, types.MASK: mask}
+
+    def _where(self, record: Mapping[str, Any]) -> str:
+        return (
+            f"{self._options.title}, record {record.get('image/id', '?')!r} "
+            f"(file {record.get('image/filename', '?')!r})"
+        )
+
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        x = self._sentences
+        if isinstance(x, np.memmap) and x.base is not None and not isinstance(x.base, np.ndarray):
+            state["_sentences"] = _Mapped(str(x.filename), x.dtype, x.offset, x.shape)
+        return state
+
+    def __setstate__(self, state):
+        mapped = state["_sentences"]
+        if isinstance(mapped, _Mapped):
+            state["_sentences"] = mapped.open()
+        self.__dict__.update(state)
+
+
+class _Mapped:
+    """A whole memory-mapped array, by file: pickling the array itself would copy all of it."""
+
+    def __init__(self, path: str, dtype: np.dtype, offset: int, shape: tuple[int, ...]):
+        self._args = path, dtype, "r", offset, shape
+
+    def open(self) -> np.memmap:
+        return np.memmap(*self._args)
+
+
+def _check_text(options: DataOptions, tokenizer, sentences, records: int) -> None:
+    if not options.captions:
+        return
+    if options.text == "tokens" and sentences is None:
+        if tokenizer is None:
+            raise ValueError("data.text='tokens' needs a tokenizer (or data.captions=0: no text)")
+        if options.truncate == "thin" and not isinstance(tokenizer, WordTokenizer):
+            raise ValueError("data.truncate='thin' thins words: it needs the word tokenizer")
+    if sentences is not None and (np.ndim(sentences) != 3 or len(sentences) != records):
+        raise ValueError(
+            f"sentences have shape {np.shape(sentences)}; {options.title} has {records} records "
+            "and needs [records, captions, E]"
+        )

@@ -1,0 +1,148 @@
+"""The word vocabulary of AttnGAN (Xu et al., CVPR 2018), which DM-GAN and DF-GAN also use."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from t2i_jax.data.tokenizers.base import check_length
+
+END = "<end>"  # id 0; also the padding
+_WORD = re.compile(r"\w+")
+
+
+def caption_words(caption: str) -> list[str]:
+    """The words of a caption by AttnGAN's rule.
+
+    A doubled U+FFFD (a broken quote in the CUB files) is a blank, case is dropped, words are runs
+    of ``\\w``, characters outside ASCII are removed from inside words, and words left empty are
+    dropped.
+    """
+    runs = _WORD.findall(caption.replace("\ufffd\ufffd", " ").lower())
+    words = (run.encode("ascii", "ignore").decode("ascii") for run in runs)
+    return [word for word in words if word]
+
+
+class WordTokenizer:
+    """Words to ids; id 0 is ``<end>`` and the padding, words outside the vocabulary are left out.
+
+    words: the vocabulary in id order, beginning with ``<end>``.
+    length: T, words kept of a caption: 18 for birds, 12 (training) or 20 for COCO in AttnGAN.
+    """
+
+    name = "word"
+
+    def __init__(self, words: Sequence[str], length: int = 18):
+        if not words or words[0] != END:
+            raise ValueError(f"word vocabulary: its first word must be {END!r} (id 0)")
+        if len(set(words)) != len(words):
+            raise ValueError("word vocabulary: a word occurs twice")
+        self.length = check_length(length)
+        self.words = list(words)
+        self._id = {word: i for i, word in enumerate(self.words)}
+
+    @classmethod
+    def build(
+        cls, images: Iterable[Iterable[str]], length: int = 18, captions: int = 10
+    ) -> "WordTokenizer":
+        """Every word of the first `captions` non-empty captions of each image, numbered by first
+        appearance. AttnGAN reads the training images first, then the test images, in the order of
+        filenames.pickle; 10 captions for birds, 5 for COCO.
+        """
+        seen = {END: 0}
+        for lines in images:
+            found = (words for words in map(caption_words, lines) if words)
+            for words in islice(found, captions):
+                for word in words:
+                    seen.setdefault(word, len(seen))
+        return cls(list(seen), length)
+
+    @classmethod
+    def from_config(
+        cls,
+        length: int = 18,
+        words: Sequence[str] | None = None,
+        captions_pickle: str = "",
+        images: Iterable[Iterable[str]] | None = None,
+        captions: int = 10,
+    ) -> "WordTokenizer":
+        """Options: `length`, and one vocabulary: `words` in id order, or `captions_pickle` (the
+        path of AttnGAN's captions.pickle), or `images` (lists of captions, see `build`).
+        """
+        given = [words is not None, bool(captions_pickle), images is not None]
+        if sum(given) != 1:
+            raise ValueError(
+                "word tokenizer: give exactly one of words=, captions_pickle=, images="
+            )
+        if captions_pickle:
+            return cls(_pickled_words(captions_pickle), length)
+        if images is not None:
+            return cls.build(images, length, captions)
+        return cls(words, length)
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.words)
+
+    def _ids(self, text: str) -> list[int]:
+        ids = [self._id[word] for word in caption_words(text) if word in self._id]
+        return ids or [0]  # a text without a known word is the single token <end>
+
+    def encode(
+        self, texts: Sequence[str], rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ids [N, T] int32 and mask. A longer caption keeps its first T words or, where `rng` is
+        given, a random T of them in their order (AttnGAN's training).
+        """
+        ids = np.zeros((len(texts), self.length), np.int32)
+        mask = np.zeros(ids.shape, bool)
+        for row, text in enumerate(texts):
+            found = self._ids(text)
+            if len(found) > self.length:
+                keep = range(self.length)
+                if rng is not None:
+                    keep = np.sort(rng.permutation(len(found))[: self.length])
+                found = [found[i] for i in keep]
+            ids[row, : len(found)] = found
+            mask[row, : len(found)] = True
+        return ids, mask
+
+    def count(self, text: str) -> int:
+        return len(self._ids(text))
+
+    def decode(self, ids: np.ndarray) -> list[str]:
+        return [" ".join(self.words[i] for i in row if i) for row in np.asarray(ids)]
+
+    def unknown(self, text: str) -> list[str]:
+        """Words outside the vocabulary and, where a text has no words at all, the text itself."""
+        words = caption_words(text)
+        if not words and text.strip():
+            return [text.strip()]
+        return list(dict.fromkeys(word for word in words if word not in self._id))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "length": self.length, "words": self.words}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> "WordTokenizer":
+        return cls(state["words"], state["length"])
+
+
+def _pickled_words(path: str) -> list[str]:
+    """The vocabulary of AttnGAN's captions.pickle: [train, test, ixtoword, wordtoix]."""
+    from t2i_jax.data import pickles
+
+    content = pickles.load(path)
+    if not (isinstance(content, list) and len(content) == 4 and isinstance(content[2], dict)):
+        raise ValueError(
+            f"{path}: not AttnGAN's captions.pickle, a list of train captions, test captions, "
+            "ixtoword and wordtoix"
+        )
+    names = content[2]
+    if sorted(names) != list(range(len(names))) or names[0] != END:
+        raise ValueError(f"{path}: ixtoword does not number its words from 0 ({END!r}) on")
+    if len(names) < 2:
+        raise ValueError(f"{path}: a vocabulary of one word: a known broken download, get it anew")
+    return [names[i] for i in range(len(names))]

@@ -1,0 +1,115 @@
+"""BERT's WordPiece (Devlin et al., 2018), through the `tokenizers` library."""
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tokenizers
+from tokenizers import models, normalizers, pre_tokenizers, processors
+
+from t2i_jax.data.tokenizers.base import check_length
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+class WordPieceTokenizer:
+    """``[CLS] pieces [SEP]`` cut to `length` ids (the last is then still [SEP]), padded with [PAD].
+
+    XMC-GAN takes 17 ids for COCO captions and 64 for Localized Narratives.
+
+    model: a `tokenizers.Tokenizer`; its own padding and truncation are replaced.
+    """
+
+    name = "wordpiece"
+
+    def __init__(self, model: tokenizers.Tokenizer, length: int = 17):
+        self.length = check_length(length)
+        model.no_padding()
+        # Truncation and padding are ours: `count` needs the whole text.
+        model.no_truncation()
+        self._model = model
+        self._pad = model.token_to_id("[PAD]") or 0
+        self._unknown = model.token_to_id("[UNK]")
+        self._end = model.encode("").ids[-1:]  # [SEP], where the model adds one
+
+    @classmethod
+    def from_file(cls, path: str, length: int = 17, lowercase: bool = True) -> "WordPieceTokenizer":
+        """From BERT's ``vocab.txt`` (one piece a line; `lowercase` as the model was trained) or a
+        ``tokenizer.json`` (which says itself how it reads text).
+        """
+        file = pathlib.Path(path)
+        if not file.is_file():
+            raise ValueError(f"wordpiece: no file {path}; give BERT's vocab.txt or tokenizer.json")
+        if file.suffix == ".json":
+            try:
+                return cls(tokenizers.Tokenizer.from_file(str(file)), length)
+            except Exception as error:  # the library raises bare Exception
+                raise ValueError(f"{path}: not a tokenizer.json: {error}") from error
+        pieces = file.read_text(encoding="utf-8").splitlines()
+        return cls(_bert({piece: i for i, piece in enumerate(pieces)}, lowercase, path), length)
+
+    @classmethod
+    def from_config(
+        cls, path: str, length: int = 17, lowercase: bool = True
+    ) -> "WordPieceTokenizer":
+        """Options: `path` of vocab.txt or tokenizer.json, `length`, `lowercase` (vocab.txt)."""
+        return cls.from_file(path, length, lowercase)
+
+    @property
+    def vocab_size(self) -> int:
+        return self._model.get_vocab_size()
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids [N, T] int32 and mask [N, T], True on pieces and on [CLS] and [SEP]."""
+        ids = np.full((len(texts), self.length), self._pad, np.int32)
+        mask = np.zeros(ids.shape, bool)
+        for row, encoding in enumerate(self._model.encode_batch(list(texts))):
+            found = encoding.ids
+            if len(found) > self.length:
+                found = found[: self.length - len(self._end)] + self._end
+            ids[row, : len(found)] = found
+            mask[row, : len(found)] = True
+        return ids, mask
+
+    def count(self, text: str) -> int:
+        return len(self._model.encode(text).ids)
+
+    def decode(self, ids: np.ndarray) -> list[str]:
+        return [
+            " ".join(self._model.decode([int(i) for i in row]).split()).replace(" ##", "")
+            for row in np.asarray(ids)
+        ]
+
+    def unknown(self, text: str) -> list[str]:
+        encoding = self._model.encode(text)
+        spans = [
+            span
+            for i, span in zip(encoding.ids, encoding.offsets, strict=True)
+            if i == self._unknown
+        ]
+        return list(dict.fromkeys(text[begin:end] for begin, end in spans))
+
+    def to_json(self) -> dict[str, Any]:
+        model = json.loads(self._model.to_str())
+        return {"name": self.name, "length": self.length, "model": model}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> "WordPieceTokenizer":
+        return cls(tokenizers.Tokenizer.from_str(json.dumps(state["model"])), state["length"])
+
+
+def _bert(vocab: dict[str, int], lowercase: bool, path: str) -> tokenizers.Tokenizer:
+    missing = [token for token in _SPECIAL if token not in vocab]
+    if missing:
+        raise ValueError(f"{path}: not a BERT vocabulary: it lacks {missing}")
+    model = tokenizers.Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    model.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    model.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[(token, vocab[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    model.decoder = tokenizers.decoders.WordPiece()
+    return model

@@ -1,0 +1,260 @@
+"""Reader of Torch7's binary container (``.t7``), in NumPy alone.
+
+The caption archives and the checkpoints of Reed et al. (2016) are stored in it, and no maintained
+package reads it any more. Lua's values become:
+
+- nil ``None``, boolean ``bool``, number ``float``;
+- string ``str``, decoded as UTF-8 with ``surrogateescape``, so that any bytes survive
+  (``s.encode("utf-8", "surrogateescape")`` gives them back);
+- table ``dict``; a whole-number key becomes an ``int`` (Lua counts from 1), and a key that is
+  neither number nor string is wrapped in `Ref`. `sequence` makes a list of the entries 1..n;
+- tensor and storage ``np.ndarray``; tensors that share a storage in Torch are views of one array;
+- an object of any other class `TorchObject`;
+- function ``None``: its bytecode is skipped.
+
+An object that the file mentions twice is the same Python object, cycles included.
+"""
+
+import dataclasses
+import os
+import re
+import struct
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+_NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = 0, 1, 2, 3, 4, 5
+_FUNCTIONS = (6, 7, 8)
+_MAX_DIMS = 32  # far above any real tensor; a larger number means that the file is damaged
+_ELEMENTS = {
+    "Byte": "u1",
+    "Char": "i1",
+    "Short": "i2",
+    "Int": "i4",
+    "Long": "i8",
+    "Float": "f4",
+    "Double": "f8",
+    "Cuda": "f4",
+}
+_ARRAY_CLASS = re.compile(r"torch\.(\w*)(Tensor|Storage)$")
+
+
+class Torch7Error(ValueError):
+    """The bytes are no Torch7 binary file, or a damaged one. Names the file and the offset."""
+
+
+@dataclasses.dataclass(eq=False)
+class TorchObject:
+    """An object of a Lua class.
+
+    class_name: such as ``"nn.Linear"``.
+    fields: the object's own table, ``{"weight": array, ...}``.
+    """
+
+    class_name: str
+    fields: dict = dataclasses.field(default_factory=dict)
+
+
+class Ref:
+    """A table key that is neither number nor string: equal to another `Ref` of the same object."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ref) and self.value is other.value
+
+    def __repr__(self) -> str:
+        return f"Ref({type(self.value).__name__} at {id(self.value):#x})"
+
+
+def load(path: str | os.PathLike) -> Any:
+    """The object that a ``.t7`` file holds.
+
+    Raises OSError where the file cannot be read, and Torch7Error where it is truncated, holds an
+    unknown type, or is no Torch7 file at all.
+    """
+    with open(path, "rb") as f:
+        return loads(f.read(), os.fspath(path))
+
+
+def loads(data: bytes, name: str = "<bytes>") -> Any:
+    """The object serialized in `data`; `name` is what error messages call it. Raises Torch7Error.
+
+    Bytes after the first object are ignored, as Torch ignores them.
+    """
+    reader = _Reader(data, name)
+    reader.check_start()
+    return reader.run()
+
+
+def sequence(table: dict) -> list:
+    """The entries 1, 2, ... of a table up to the first that is missing, as a list."""
+    items = []
+    while (i := len(items) + 1) in table:
+        items.append(table[i])
+    return items
+
+
+# A reading function that may meet nested objects is a generator: it yields once for each object it
+# needs and is sent that object.
+_Task = Generator[None, Any, Any]
+
+
+class _Reader:
+    """One pass over the bytes. Nested objects are kept on a list rather than on Python's stack:
+    an unrolled recurrent network is a chain of thousands of nested tables.
+    """
+
+    def __init__(self, data: bytes, name: str):
+        self.data = data
+        self.name = name
+        self.offset = 0
+        self.seen: dict[int, Any] = {}
+
+    def error(self, what: str, offset: int | None = None) -> Torch7Error:
+        at = self.offset if offset is None else offset
+        return Torch7Error(f"{self.name}: {what} (at byte {at} of {len(self.data)})")
+
+    def check_start(self) -> None:
+        """Tells a web page or an ASCII-mode file from a damaged binary one."""
+        if re.match(rb"[0-8]\n\d", self.data[:3]):
+            raise self.error(
+                "a Torch7 file in ASCII mode; only binary files can be read: save it with "
+                "torch.save(path, object) in Torch7"
+            )
+        if len(self.data) >= 4 and not 0 <= struct.unpack_from("<i", self.data)[0] <= 8:
+            raise self.error(f"not a Torch7 file: it begins with {self.data[:12]!r}")
+
+    def run(self) -> Any:
+        tasks = [self.object()]
+        result = None
+        while tasks:
+            try:
+                tasks[-1].send(result)
+            except StopIteration as done:
+                tasks.pop()
+                result = done.value
+            else:
+                tasks.append(self.object())
+                result = None
+        return result
+
+    def take(self, count: int, what: str) -> bytes:
+        if count < 0:
+            raise self.error(f"{what} of negative length {count}: the file is damaged")
+        left = len(self.data) - self.offset
+        if count > left:
+            raise self.error(f"truncated: {what} needs {count} bytes, {left} are left")
+        self.offset += count
+        return self.data[self.offset - count : self.offset]
+
+    def int32(self, what: str) -> int:
+        return struct.unpack("<i", self.take(4, what))[0]
+
+    def int64s(self, count: int, what: str) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}q", self.take(8 * count, what))
+
+    def string(self, what: str) -> str:
+        return self.take(self.int32(what), what).decode("utf-8", "surrogateescape")
+
+    def object(self) -> _Task:
+        start = self.offset
+        tag = self.int32("a type tag")
+        if tag == _NIL:
+            return None
+        if tag == _NUMBER:
+            return struct.unpack("<d", self.take(8, "a number"))[0]
+        if tag == _STRING:
+            return self.string("a string")
+        if tag == _BOOLEAN:
+            return self.int32("a boolean") != 0
+        if tag not in (_TABLE, _OBJECT, *_FUNCTIONS):
+            raise self.error(f"unknown type tag {tag}; 0 to 8 are known", start)
+        index = self.int32("an object's index")
+        if index in self.seen:
+            return self.seen[index]
+        if tag == _TABLE:
+            table = self.seen[index] = {}
+            yield from self.table(table)
+            return table
+        if tag == _OBJECT:
+            return (yield from self.instance(index))
+        self.seen[index] = None
+        self.take(self.int32("a function"), "a function")
+        yield  # its upvalues
+        return None
+
+    def table(self, table: dict) -> _Task:
+        """Fills `table`, which is registered already: an entry may refer to it."""
+        start = self.offset
+        count = self.int32("a table's size")
+        if count < 0:
+            raise self.error(f"table of {count} entries: the file is damaged", start)
+        for _ in range(count):
+            key = yield
+            value = yield
+            table[_key(key)] = value
+
+    def instance(self, index: int) -> _Task:
+        start = self.offset
+        class_name = self.string("a class name")
+        if class_name.startswith("V "):  # the version; very old files have none
+            class_name = self.string("a class name")
+        if match := _ARRAY_CLASS.match(class_name):
+            if match[1] not in _ELEMENTS:
+                raise self.error(f"no reader for {class_name}; have {sorted(_ELEMENTS)}", start)
+            dtype = np.dtype(_ELEMENTS[match[1]])  # of this machine's byte order
+            if match[2] == "Storage":
+                value = self.seen[index] = self.storage(dtype)
+            else:
+                value = self.seen[index] = yield from self.tensor(dtype)
+            return value
+        value = self.seen[index] = TorchObject(class_name)
+        fields = yield
+        if not isinstance(fields, dict):
+            raise self.error(f"no reader for class {class_name!r}: it stores no table", start)
+        value.fields = fields
+        return value
+
+    def storage(self, dtype: np.dtype) -> np.ndarray:
+        (count,) = self.int64s(1, "a storage's size")
+        raw = self.take(count * dtype.itemsize, f"a storage of {count} {dtype.name}")
+        return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
+
+    def tensor(self, dtype: np.dtype) -> _Task:
+        start = self.offset
+        dims = self.int32("a tensor's rank")
+        if not 0 <= dims <= _MAX_DIMS:
+            raise self.error(f"tensor of rank {dims}: the file is damaged", start)
+        sizes = self.int64s(dims, "a tensor's sizes")
+        strides = self.int64s(dims, "a tensor's strides")
+        (first,) = self.int64s(1, "a tensor's offset")
+        if min(sizes, default=0) < 0 or min(strides, default=0) < 0:
+            raise self.error(f"tensor of sizes {sizes}, strides {strides}: damaged", start)
+        storage = yield
+        if dims == 0 or 0 in sizes:  # Torch7 has no scalars: rank 0 is the empty tensor
+            return np.zeros(sizes or (0,), dtype)
+        last = first - 1 + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
+        if not isinstance(storage, np.ndarray) or storage.ndim != 1 or storage.dtype != dtype:
+            raise self.error(f"tensor of sizes {sizes} without a {dtype.name} storage", start)
+        if first < 1 or last >= storage.size:
+            raise self.error(
+                f"tensor of sizes {sizes}, strides {strides}, offset {first} reaches outside its "
+                f"storage of {storage.size} elements",
+                start,
+            )
+        steps = tuple(step * dtype.itemsize for step in strides)
+        return np.lib.stride_tricks.as_strided(storage[first - 1 :], sizes, steps)
+
+
+def _key(key: Any) -> Any:
+    """A Lua key as a dictionary key."""
+    if isinstance(key, float):
+        return int(key) if key.is_integer() else key
+    # A boolean is wrapped too: in Python True equals 1.
+    return key if isinstance(key, str) else Ref(key)

@@ -1,0 +1,154 @@
+"""Image transforms of the papers, NumPy and OpenCV, uint8 RGB in and out.
+
+An image goes: decode (at reduced size where that is enough) -> box crop (CUB) -> resize to the load
+size -> crop -> flip. The load size is ``int(size * load_ratio)``, 76/64 in all papers but XMC-GAN.
+"""
+
+import dataclasses
+import functools
+
+import cv2
+import numpy as np
+
+from t2i_jax.data import decode
+
+RESIZES = ("square", "short_side", "torch7")
+CROPS = ("random", "center", "none")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageTransform:
+    """Encoded bytes to a training image [size, size, 3].
+
+    size: side of the result in pixels.
+    load_ratio: the image is resized to ``int(size * load_ratio)`` before the crop.
+    resize: "square" (aspect ignored: GAN-CLS, StackGAN, XMC-GAN), "short_side" (aspect kept, the
+      short side at the load size: AttnGAN, DM-GAN, DF-GAN), "torch7" (square by Torch's own rule,
+      see `torch7_scale`).
+    crop: "random", "center", or "none" (resized straight to `size`; square only).
+    flip: mirror with probability 1/2.
+    box_crop: first crop to the record's box (see `box_region`), where it has one.
+    reduced: decode JPEGs at 1/2, 1/4 or 1/8 size where that leaves at least the load size. A box is
+      then rounded to reduced pixels, which are at most pixels of the load size.
+    """
+
+    size: int
+    load_ratio: float = 76 / 64
+    resize: str = "square"
+    crop: str = "random"
+    flip: bool = True
+    box_crop: bool = False
+    reduced: bool = True
+
+    @property
+    def load_size(self) -> int:
+        return self.size if self.crop == "none" else int(self.size * self.load_ratio)
+
+    def __call__(self, data: bytes, bbox, rng: np.random.Generator) -> np.ndarray:
+        """uint8 [size, size, 3]. Raises ValueError for bytes that are not an image."""
+        image = self.load(data, bbox)
+        height, width = image.shape[:2]
+        top, left = height - self.size, width - self.size
+        if self.crop == "random":
+            top, left = int(rng.integers(top + 1)), int(rng.integers(left + 1))
+        else:
+            top, left = top // 2, left // 2
+        image = image[top : top + self.size, left : left + self.size]
+        if self.flip and rng.integers(2):
+            image = cv2.flip(image, 1)
+        return image
+
+    def load(self, data: bytes, bbox=None) -> np.ndarray:
+        """Decoded, box-cropped and resized to the load size; nothing random."""
+        image, side = self.decode(data, bbox), self.load_size
+        if self.resize == "torch7":
+            return torch7_scale(image, side, side)
+        if self.resize == "short_side":
+            return resize(image, *short_side_size(*image.shape[1::-1], side))
+        return resize(image, side, side)
+
+    def decode(self, data: bytes, bbox=None) -> np.ndarray:
+        """Decoded and box-cropped, at the stored size or at 1/2, 1/4, 1/8 of it."""
+        if not (self.reduced or self.box_crop):
+            return decode.decode_rgb(data)
+        width, height = decode.image_size(data)
+        x0, y0, x1, y1 = 0, 0, width, height
+        if self.box_crop and bbox is not None and bbox[2] > 0 and bbox[3] > 0:
+            x0, y0, x1, y1 = box_region(bbox, width, height)
+        factor = 1
+        if self.reduced and self.resize != "torch7":  # that rule's point is to be exact
+            factor = decode.reduction(x1 - x0, y1 - y0, self.load_size, self.load_size)
+        image = decode.decode_rgb(data, factor)
+        if (x1 - x0, y1 - y0) == (width, height):
+            return image
+        if factor > 1:  # a reduced image has ceil(size / factor) pixels; other formats are whole
+            sx, sy = image.shape[1] / width, image.shape[0] / height
+            x0, x1, y0, y1 = round(x0 * sx), round(x1 * sx), round(y0 * sy), round(y1 * sy)
+        return image[y0:y1, x0:x1]
+
+
+def box_region(bbox, width: int, height: int) -> tuple[int, int, int, int]:
+    """The crop (x0, y0, x1, y1) around a box (x, y, w, h), all in pixels.
+
+    StackGAN's rule, kept by all that followed: the box's longer side fills two thirds of a square
+    around the box's centre; the square is clipped at the image's border. Integers are truncated
+    where the public code truncates them. A box that leaves nothing inside the image gives the whole
+    image.
+    """
+    x, y, w, h = (int(value) for value in bbox)
+    radius = int(max(w, h) * 0.75)
+    cx, cy = int((2 * x + w) / 2), int((2 * y + h) / 2)
+    x0, y0 = max(0, cx - radius), max(0, cy - radius)
+    x1, y1 = min(width, cx + radius), min(height, cy + radius)
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else (0, 0, width, height)
+
+
+def short_side_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """(width, height) with the short side at `side`, the other in proportion, truncated."""
+    if width <= height:
+        return side, int(side * height / width)
+    return int(side * width / height), side
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resized to `width` x `height`, without visible aliasing.
+
+    Bilinear while every source pixel still counts, that is down to half the size: there it comes
+    nearer to a Lanczos reduction than Pillow's antialiased bilinear does (41 to 43 dB against 38 to
+    41 on photographs), four times quicker than averaging areas. Below, OpenCV's area averaging,
+    where a source pixel weighs by its overlap.
+    """
+    rows, columns = image.shape[:2]
+    if (columns, rows) == (width, height):
+        return image
+    near = columns <= 2 * width and rows <= 2 * height
+    how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
+    return cv2.resize(image, (width, height), interpolation=how)
+
+
+def torch7_scale(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Torch7's default ``image.scale`` of uint8 or float32 [H, W, C], in the image's dtype.
+
+    Per axis: exact area averaging when shrinking, linear with aligned corners when enlarging. What
+    GAN-CLS's public code uses.
+    """
+    rows, columns = image.shape[:2]
+    if width <= columns and height <= rows:  # OpenCV's area averaging is the same rule
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    x = np.tensordot(_torch7_weights(rows, height), image.astype(np.float32), (1, 0))
+    x = np.tensordot(x, _torch7_weights(columns, width), (1, 1)).transpose(0, 2, 1)
+    return np.ascontiguousarray(x if image.dtype != np.uint8 else np.rint(x).astype(np.uint8))
+
+
+@functools.lru_cache(maxsize=256)
+def _torch7_weights(source: int, target: int) -> np.ndarray:
+    """The resampling of one axis as a matrix [target, source]; its rows sum to 1."""
+    pixel = np.arange(source)
+    if target < source:
+        edges = np.arange(target + 1)[:, None] * (source / target)
+        overlap = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
+        weights = np.maximum(overlap, 0) * (target / source)
+    else:
+        step = (source - 1) / max(target - 1, 1)
+        weights = np.maximum(0, 1 - np.abs(np.arange(target)[:, None] * step - pixel))
+    return weights.astype(np.float32)

@@ -1,0 +1,104 @@
+"""Pictures of results: captioned grids of images, and curves of logged metrics."""
+
+import json
+import math
+import pathlib
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP = 6
+
+
+def grid(
+    images: Sequence[np.ndarray],
+    captions: Sequence[str] | None = None,
+    columns: int | None = None,
+    cell: int | None = None,
+) -> Image.Image:
+    """One picture of many: images [H, W, 3] uint8, each over its caption.
+
+    cell: width in pixels that every image is shown at; small images are enlarged without blurring.
+    Raises ValueError for no images or another number of captions.
+    """
+    if not len(images):
+        raise ValueError("a grid needs at least one image")
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f"{len(captions)} captions for {len(images)} images")
+    columns = columns or min(len(images), max(1, math.ceil(math.sqrt(len(images)))))
+    cell = cell or max(max(image.shape[1] for image in images), 128)
+    size = max(10, cell // 12)
+    font = ImageFont.load_default(size)
+    line = size + 3
+    width = max(8, int(cell / (0.54 * size)))
+    texts = [textwrap.wrap(c, width)[:5] for c in captions] if captions else [[]] * len(images)
+    heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]
+    rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
+    row_heights = [
+        max(heights[i] for i in row) + line * max(len(texts[i]) for i in row) + _GAP for row in rows
+    ]
+    canvas = Image.new(
+        "RGB", (columns * (cell + _GAP) + _GAP, sum(row_heights) + _GAP * (len(rows) + 1)), "white"
+    )
+    draw = ImageDraw.Draw(canvas)
+    top = _GAP
+    for row, row_height in zip(rows, row_heights, strict=True):
+        for column, i in enumerate(row):
+            left = _GAP + column * (cell + _GAP)
+            enlarge = (
+                Image.Resampling.NEAREST if images[i].shape[1] <= cell else Image.Resampling.BOX
+            )
+            canvas.paste(
+                Image.fromarray(images[i]).resize((cell, heights[i]), enlarge), (left, top)
+            )
+            for k, text in enumerate(texts[i]):
+                draw.text((left, top + heights[i] + 2 + k * line), text, fill="black", font=font)
+        top += row_height + _GAP
+    return canvas
+
+
+def scales_grid(scales: Sequence[np.ndarray], captions: Sequence[str] | None = None) -> Image.Image:
+    """A grid of images that exist at one or more resolutions, [N, H, W, 3] uint8 each.
+
+    The resolutions of one image stand side by side, at their own sizes, over its caption.
+    """
+    if len(scales) == 1:
+        return grid(list(scales[0]), captions)
+    height = max(images.shape[1] for images in scales)
+    rows = []
+    for parts in zip(*scales, strict=True):
+        padded = [
+            np.pad(p, ((0, height - len(p)), (0, 4), (0, 0)), constant_values=255) for p in parts
+        ]
+        rows.append(np.concatenate(padded, axis=1))
+    return grid(rows, captions, cell=rows[0].shape[1])
+
+
+def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
+    """Draws every logged metric of a ``metrics.jsonl`` over the steps, one panel a player."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with open(metrics_file, encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines if line.strip()]
+    names = sorted({name for row in rows for name in row if "/" in name})
+    losses = [name for name in names if not name.endswith("grad_norm")]
+    groups = sorted({name.split("/")[0] for name in losses})
+    if not groups:
+        return
+    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 4), squeeze=False)
+    for panel, group in zip(axes[0], groups, strict=True):
+        for name in (n for n in losses if n.split("/")[0] == group):
+            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+            panel.plot(*zip(*points, strict=True), label=name, linewidth=1)
+        panel.set_xlabel("step")
+        panel.set_title(group)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,99 @@
+"""Command line that builds the data sets.
+
+    python -m t2i_jax.prepare --dataset=cub --source=DIR --data_dir=DIR [--max_side=304]
+    python -m t2i_jax.prepare --dataset=toy_birds --num_images=5000 --size=96 --data_dir=DIR
+    python -m t2i_jax.prepare --dataset=cub --data_dir=DIR --preview=cub.png   # once prepared
+
+What was repaired or skipped is shown, and saved as prepare_report.json in the prepared folder.
+"""
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from t2i_jax.data import catalog, preview
+from t2i_jax.data.report import DataError, Report
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    p = argparse.ArgumentParser(
+        prog="python -m t2i_jax.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--dataset", required=True, help=", ".join(catalog.DATASETS))
+    p.add_argument("--source", help="the folder with the data set's own files")
+    p.add_argument("--images", help="the folder with the pictures, if they are not in the source")
+    p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")
+    p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
+    p.add_argument(
+        "--max_side",
+        type=int,
+        metavar="N",
+        help="store images shrunk until the short side (of the crop around the box, where there "
+        "is one) has N pixels; 304 serves 256-pixel training, 152 serves 128, 76 serves 64",
+    )
+    p.add_argument("--strict", action="store_true", help="fail instead of repairing or skipping")
+    p.add_argument("--overwrite", action="store_true", help="prepare again what is there")
+    p.add_argument("--preview", metavar="PNG", help="draw some records with their captions")
+    own = p.add_argument_group("options of single data sets")
+    flag = {"action": "store_true", "default": None}
+    own.add_argument("--embeddings", **flag, help="store char-CNN-RNN vectors (cub, flowers)")
+    own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
+    own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
+    own.add_argument("--num_images", type=int, help="train and test together (toy_birds)")
+    own.add_argument("--size", type=int, help="pixels a side (toy_birds)")
+    own.add_argument("--seed", type=int, help="of the generator (toy_birds)")
+    return p
+
+
+OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    args = parser().parse_args(argv)
+    console = Console(stderr=True)
+    options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
+    try:
+        report = catalog.prepare(
+            args.dataset,
+            args.source,
+            args.data_dir,
+            max_side=args.max_side,
+            strict=args.strict,
+            split_kind=args.split_kind,
+            images=args.images,
+            overwrite=args.overwrite,
+            console=console,
+            **options,
+        )
+    except DataError as error:
+        if report := getattr(error, "report", None):
+            _show(report, console)
+        console.print(f"error: {error}", style="red", markup=False, highlight=False)
+        return 1
+    _show(report, console)
+    if report.already:
+        print(f"{report.path} is already prepared; nothing done (--overwrite makes it anew).")
+    else:
+        print(f"prepared {report.path}")
+    if args.preview:
+        name = f"{report.dataset}/{report.config}"
+        splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
+        preview.draw(splits, args.preview)
+        print(f"drew {args.preview}")
+    return 0
+
+
+def _show(report: Report, console: Console) -> None:
+    for table in report.tables():
+        console.print(table)
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""The objective of GAN, GAN-CLS, GAN-INT and GAN-INT-CLS.
+
+Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016: Algorithm 1
+(matching-aware discriminator) and equation 5 (manifold interpolation). The four models differ in
+weights only:
+
+    model         d.real  d.wrong  d.fake  g.fake  g.interp
+    GAN           1       0        1       1       0
+    GAN-CLS       1       0.5      0.5     1       0
+    GAN-INT       1       0        1       1       1
+    GAN-INT-CLS   1       0.5      0.5     1       1
+
+D's terms, each the mean over the batch, on separate batch statistics as in the release:
+
+    real   bce(D(x, t), 1)
+    wrong  bce(D(x, t'), 0) or bce(D(x', t), 0)     t', x': of another class
+    fake   bce(D(G(z, t), t), 0)
+
+G's terms, against the updated D:
+
+    fake    bce(D(G(z, t), t), 1)
+    interp  bce(D(G(z', m), m), 1)                  m: sentences between two of the batch
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from t2i_jax import axis, types
+from t2i_jax.losses.adversarial import bce
+from t2i_jax.recipes.base import (
+    Batch,
+    GanRecipe,
+    Terms,
+    Variables,
+    apply_train,
+    with_state,
+)
+from t2i_jax.types import Text
+
+_CHOICES = {
+    "form": ("paper", "released"),
+    "mismatch": ("text", "image"),
+    "interp": ("midpoint", "extrapolate"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(GanRecipe):
+    """Equations of the four models.
+
+    form: "paper" generates once for both players, and interpolated sentences in a pass of their own
+        whose term is added. "released" is the authors' code: D sees fakes of its own noise, and
+        real and interpolated sentences share one pass of G and D, batch statistics included, and
+        one mean over all of their rows. Without interpolation the release's COCO script.
+    mismatch: the pair that D should reject as unfitting. "text": real image, sentence of another
+        class (paper); the image half of D runs once for both real-image terms. "image": image of
+        another class, right sentence (release).
+    interp: where between two sentences. "midpoint": halfway. "extrapolate": the release's
+        ``interp_type`` 2, a uniform mixing weight in [-0.5, 1.5).
+    """
+
+    form: str = "paper"
+    mismatch: str = "text"
+    interp: str = "midpoint"
+
+    def __post_init__(self):
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+
+    @property
+    def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Noise of one sampled image."""
+        return {"z": (self.generator.noise_dim,)}
+
+    def init(self, key: jax.Array, batch: Batch, text: Text) -> dict[str, Variables]:
+        """Variables of both players; reads shapes only."""
+        g_key, d_key = jax.random.split(key)
+        images = jnp.zeros((1, *batch[types.IMAGES].shape[1:]))
+        sentence = jnp.zeros((1, text.sentence.shape[-1]))
+        noise = jnp.zeros((1, self.generator.noise_dim))
+        return {
+            "g": self.generator.init(g_key, noise, sentence, train=False),
+            "d": self.discriminator.init(d_key, images, sentence, train=False),
+        }
+
+    def noise(self, key: jax.Array, rows: int) -> dict[str, jax.Array]:
+        """``z`` [rows, noise_dim]; with interpolation ``z_interp`` [rows / 2, noise_dim] and, to
+        extrapolate, ``alpha`` [rows / 2] in [-1, 1); in the released form ``z_d`` like ``z``.
+
+        Raises ValueError where interpolation meets an odd number of rows on a device.
+        """
+        keys = jax.random.split(key, 4)
+        width = self.generator.noise_dim
+        noise = {"z": axis.normal(keys[0], (rows, width), self.axis_name)}
+        if self.form == "released":
+            noise["z_d"] = axis.normal(keys[1], (rows, width), self.axis_name)
+        if self.on("g.interp"):
+            if rows % 2:
+                raise ValueError(
+                    f"interpolation pairs sentences, but a device's batch has {rows} rows: "
+                    "choose a batch size that leaves every device an even number"
+                )
+            noise["z_interp"] = axis.normal(keys[2], (rows // 2, width), self.axis_name)
+            if self.interp == "extrapolate":
+                noise["alpha"] = axis.uniform(keys[3], (rows // 2,), self.axis_name, -1.0, 1.0)
+        return noise
+
+    def generate(
+        self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
+    ) -> tuple[dict, dict]:
+        """Images of G, and its new state.
+
+        ``out`` holds ``images`` (a tuple of one [B, H, W, 3]); with interpolation also
+        ``interp_images`` [B / 2, H, W, 3] and their ``interp_sentence`` [B / 2, E]; in the released
+        form ``d_images``, the fakes that D is trained on.
+        """
+        state, out = {}, {}
+
+        def run(variables, z, sentence):
+            nonlocal state
+            variables = with_state(variables, state)
+            if not train:
+                return self.generator.apply(variables, z, sentence, train=False)
+            images, state = apply_train(self.generator, variables, z, sentence)
+            return images
+
+        if self.form == "released":
+            # No gradient reaches this pass: it only feeds D and moves the running statistics.
+            constant, z_d = jax.lax.stop_gradient((g_vars, noise["z_d"]))
+            out["d_images"] = run(constant, z_d, jax.lax.stop_gradient(text.sentence))
+        if not self.on("g.interp"):
+            out["images"] = (run(g_vars, noise["z"], text.sentence),)
+            return out, state
+
+        between = self.interpolate(text.sentence, noise.get("alpha"))
+        out["interp_sentence"] = between
+        if self.form == "released":
+            z = jnp.concatenate([noise["z"], noise["z_interp"]])
+            images = run(g_vars, z, jnp.concatenate([text.sentence, between]))
+            rows = text.sentence.shape[0]
+            out["images"], out["interp_images"] = (images[:rows],), images[rows:]
+        else:
+            out["images"] = (run(g_vars, noise["z"], text.sentence),)
+            out["interp_images"] = run(g_vars, noise["z_interp"], between)
+        return out, state
+
+    def interpolate(self, sentence: jax.Array, alpha: jax.Array | None = None) -> jax.Array:
+        """Sentences between rows i and i + B/2 of the global batch: [B, E] -> [B / 2, E].
+
+        Halfway, plus `alpha` [B / 2] times their difference. The batch's order is random, so the
+        pairs are.
+        """
+        first, second = jnp.split(axis.gather(sentence, self.axis_name), 2)
+        middle = axis.local(0.5 * (first + second), self.axis_name)
+        if alpha is None:
+            return middle
+        return middle + alpha[:, None] * axis.local(second - first, self.axis_name)
+
+    def d_terms(
+        self, d_vars: Variables, batch: Batch, text: Text, out: dict, key
+    ) -> tuple[Terms, dict]:
+        """D's terms in the release's order (real, wrong, fake), which its running statistics
+        follow.
+        """
+        terms, state = {}, {}
+        d = self.discriminator
+
+        def run(method, *args):
+            nonlocal state
+            result, state = apply_train(d, with_state(d_vars, state), *args, method=method)
+            return result
+
+        wrong_text = self.mismatch == "text" and self.on("d.wrong")
+        if self.on("d.real") or wrong_text:
+            features = run("features", batch[types.IMAGES])
+        if self.on("d.real"):
+            terms["real"] = bce(run("head", features, text.sentence), 1.0)
+        if wrong_text:
+            logits = run("head", features, batch[types.WRONG_TEXT].sentence)
+            terms["wrong"] = bce(logits, 0.0)
+        elif self.on("d.wrong"):
+            terms["wrong"] = bce(run("__call__", batch[types.WRONG_IMAGES], text.sentence), 0.0)
+        if self.on("d.fake"):
+            fakes = out["d_images"] if self.form == "released" else out["images"][-1]
+            terms["fake"] = bce(run("__call__", fakes, text.sentence), 0.0)
+        return terms, state
+
+    def g_terms(
+        self,
+        d_vars: Variables,
+        frozen: Mapping[str, Variables],
+        batch: Batch,
+        text: Text,
+        out: dict,
+        key,
+    ) -> tuple[Terms, dict]:
+        """G's terms; D's running statistics move, as in the release."""
+        images, between = out["images"][-1], out.get("interp_sentence")
+        if self.form == "released" and between is not None:
+            return self._released_g_terms(d_vars, text.sentence, out)
+        terms, state = {}, {}
+        if self.on("g.fake"):
+            logits, state = apply_train(self.discriminator, d_vars, images, text.sentence)
+            terms["fake"] = bce(logits, 1.0)
+        if between is not None:
+            variables = with_state(d_vars, state)
+            logits, state = apply_train(
+                self.discriminator, variables, out["interp_images"], between
+            )
+            terms["interp"] = bce(logits, 1.0)
+        return terms, state
+
+    def _released_g_terms(
+        self, d_vars: Variables, sentence: jax.Array, out: dict
+    ) -> tuple[Terms, dict]:
+        """One pass over all rows; both terms are divided by the number of all rows."""
+        images = jnp.concatenate([out["images"][-1], out["interp_images"]])
+        sentences = jnp.concatenate([sentence, out["interp_sentence"]])
+        logits, state = apply_train(self.discriminator, d_vars, images, sentences)
+        real = (jnp.arange(logits.shape[0]) < sentence.shape[0]).astype(jnp.float32)
+        terms = {"interp": bce(logits, 1.0, weights=1.0 - real)}
+        if self.on("g.fake"):
+            terms["fake"] = bce(logits, 1.0, weights=real)
+        return terms, state
+
+    def sample(
+        self, g_vars: Variables, text: Text, noise: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, ...]:
+        """A tuple of one [N, H, W, 3], from ``noise["z"]`` [N, noise_dim]."""
+        return (self.generator.apply(g_vars, noise["z"], text.sentence, train=False),)

@@ -1,0 +1,56 @@
+"""Command line: trains what a config describes, or goes on with a run.
+
+    python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --workdir=runs/birds \\
+        --optim.g.lr=1e-4 --train.duration="300 epochs"
+
+Every field of the config is an option of its own name. The same command resumes a stopped run.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from t2i_jax import config as configs
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments with `config` loaded and overridden; unknown options are config overrides."""
+    parser = argparse.ArgumentParser(
+        prog="python -m t2i_jax.train", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--config", required=True, help="FILE.py or FILE.py:arg")
+    parser.add_argument("--workdir", required=True, help="run directory; an old one is resumed")
+    parser.add_argument(
+        "--multihost",
+        action="store_true",
+        help="several processes (Slurm, GKE and TPU pods are detected by jax.distributed)",
+    )
+    args, rest = parser.parse_known_args(argv)
+    try:
+        args.config = configs.override(configs.load(args.config), rest)
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains; exits with status 2 and one line where the user's input is wrong."""
+    args = parse(argv)
+    if args.multihost:
+        import jax
+
+        jax.distributed.initialize()
+    from t2i_jax.training import loop
+
+    try:
+        loop.train(args.config, args.workdir)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, FloatingPointError) else 2)
+
+
+if __name__ == "__main__":
+    main()

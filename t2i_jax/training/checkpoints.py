@@ -1,0 +1,371 @@
+"""Checkpoints of a run: Orbax underneath, and the guarantees that it does not give.
+
+A directory holds ``<step>/{ema,train,data,config,digests}`` and ``best.json``. A step directory
+appears by one rename, so a killed process leaves either a whole step or a temporary directory.
+Added to Orbax 0.12: shapes and dtypes are compared before restoring (it casts silently), a checksum
+of every leaf is verified after it, partial step directories never count as the latest, the best
+step is kept beside the latest ones and a NaN never becomes best, and a failed asynchronous write is
+reported with the directory and a remedy.
+
+The only module of the package that imports Orbax.
+"""
+
+import json
+import logging
+import math
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from t2i_jax.training import leaves
+from t2i_jax.training.same_run import check_same_run, compare_configs
+from t2i_jax.training.step_folder import SAMPLING, TRAINING, StepFolder, steps_in, to_json
+
+__all__ = ["Checkpoints", "check_same_run", "compare_configs"]
+
+log = logging.getLogger(__name__)
+
+
+class _Keep(ocp.checkpoint_managers.PreservationPolicy):
+    """The newest steps, every n-th step, and the best one."""
+
+    def __init__(self, owner: "Checkpoints"):
+        self._owner = owner
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        steps = [c.step for c in checkpoints]
+        kept = {
+            self._owner._best_of(self._owner._metrics, steps),
+            *sorted(steps)[-self._owner.keep :],
+        }
+        if every := self._owner.keep_every:
+            kept |= {step for step in steps if step % every == 0}
+        return [step in kept for step in steps]
+
+
+class Checkpoints:
+    """Saves and restores one run. Use as a context manager, or call `close` before exit: a save
+    that is still being written when the interpreter ends is lost.
+
+    directory: made ready for saving here: created, and what a killed run left half-written is
+        removed. A step directory that is not whole did not come from here and is renamed to
+        ``<step>.incomplete``.
+    keep: number of newest steps that are kept; the best step is kept in addition.
+    keep_every: steps divisible by it are kept for ever.
+    asynchronous: `save` returns when the arrays are on the host; a thread writes them.
+    best_mode: "min" or "max": which metric is best.
+    read_only: change nothing in the directory and refuse `save`: for a sampler, which may read
+        while a training writes.
+
+    On several processes each makes one and calls every method, in the same order. The state is a
+    pytree of global jax arrays (NumPy arrays and numbers are allowed); typed PRNG keys are refused.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        *,
+        keep: int = 3,
+        keep_every: int | None = None,
+        asynchronous: bool = True,
+        best_mode: str = "min",
+        read_only: bool = False,
+    ):
+        if keep < 1:
+            raise ValueError(f"keep={keep}: at least the latest checkpoint must be kept")
+        if keep_every is not None and keep_every < 1:
+            raise ValueError(f"keep_every={keep_every}: give a number of steps, or None")
+        if best_mode not in ("min", "max"):
+            raise ValueError(f"best_mode={best_mode!r}: 'min' or 'max'")
+        self.directory = pathlib.Path(directory).absolute()
+        self.keep, self.keep_every, self.best_mode = keep, keep_every, best_mode
+        self._asynchronous, self._read_only = asynchronous, read_only
+        self._manager: ocp.CheckpointManager | None = None
+        self._writing: int | None = None  # the step that a thread may still be writing
+        self._metrics: dict[int, float] = {}
+        if not read_only:
+            self._prepare()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            self.close()
+        except OSError:
+            if error is None:
+                raise
+            log.exception("the last checkpoint failed as well")  # do not hide the first error
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Sweeps the directory and makes Orbax's manager, which is a barrier of all processes."""
+        try:
+            if jax.process_index() == 0:
+                self._sweep()
+            mine = ocp.options.MultiprocessingOptions(primary_host=None)
+            name = f"process_{jax.process_index()}.json"
+            self._manager = ocp.CheckpointManager(
+                self.directory,
+                item_handlers={
+                    "ema": ocp.StandardCheckpointHandler(),
+                    "train": ocp.StandardCheckpointHandler(),
+                    # Orbax writes JSON from process 0 only; these two differ between processes.
+                    "data": ocp.JsonCheckpointHandler(name, multiprocessing_options=mine),
+                    "digests": ocp.JsonCheckpointHandler(name, multiprocessing_options=mine),
+                    "config": ocp.JsonCheckpointHandler("config.json"),
+                },
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=_Keep(self),
+                    enable_async_checkpointing=self._asynchronous,
+                    save_root_metadata=False,
+                ),
+            )
+        except OSError as error:
+            raise OSError(f"cannot write checkpoints to {self.directory}: {error}") from error
+        self._metrics = self._read_metrics()
+
+    def _sweep(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for path in sorted(self.directory.iterdir()):
+            if ocp.utils.TMP_DIR_SUFFIX in path.name:
+                log.warning("removing %s, which a killed run left half-written", path)
+                shutil.rmtree(path)
+            elif path.name.isdigit() and not StepFolder(path).has(TRAINING):
+                aside = path.with_name(f"{path.name}.incomplete")
+                log.warning("%s is not a whole checkpoint: renaming it to %s", path, aside.name)
+                shutil.rmtree(aside, ignore_errors=True)
+                path.rename(aside)
+
+    def save(
+        self,
+        step: int,
+        *,
+        ema: Any,
+        train: Any,
+        data: Mapping[str, Any],
+        config: Mapping[str, Any],
+        metric: float | None = None,
+        force: bool = False,
+    ) -> bool:
+        """Saves one step; True if it did, False if this step is saved already.
+
+        data: JSON, this process's own. config: JSON, the same on every process.
+        metric: the same on every process; NaN and infinities are ignored. Given for a step that is
+            saved already, it is recorded.
+        force: allow a step older than the latest one (a run that was rewound).
+
+        Raises OSError if this or the previous save could not be written; ValueError or TypeError
+        for a state that cannot be saved, or a step older than the latest.
+        """
+        if self._read_only:
+            raise ValueError(f"{self.directory} was opened with read_only=True: nothing is saved")
+        self.wait()
+        if self._manager is None:
+            self._prepare()
+        step, existing = int(step), self._manager.all_steps()
+        if step in existing:
+            if metric is not None:
+                self._record(step, metric)
+            return False
+        if existing and step < max(existing) and not force:
+            raise ValueError(
+                f"step {step} is older than the latest checkpoint {max(existing)} in "
+                f"{self.directory}: resume from the latest, delete the later steps, or use another "
+                "workdir"
+            )
+        flat = {"ema": leaves.flatten(ema), "train": leaves.flatten(train)}
+        for item, state in flat.items():
+            if not state:
+                raise ValueError(f"nothing to save: {item!r} has no arrays")
+            leaves.check_storable(state)
+        texts = {"data": to_json("data", data), "config": to_json("config", config)}
+        digests = {
+            "processes": jax.process_count(),
+            "leaves": {item: leaves.summarize(state) for item, state in flat.items()},
+            "json": {item: leaves.text_crc32(text) for item, text in texts.items()},
+        }
+        try:
+            self._record(step, metric)
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    **{k: ocp.args.StandardSave(leaves.nest(state)) for k, state in flat.items()},
+                    **{k: ocp.args.JsonSave(json.loads(text)) for k, text in texts.items()},
+                    digests=ocp.args.JsonSave(digests),
+                ),
+                force=True,
+            )
+        except Exception as error:  # Orbax and TensorStore raise many types for a full disk
+            raise self._failed(step, error) from error
+        if not saved:
+            raise self._failed(step, RuntimeError("Orbax skipped the save"))
+        self._writing = step
+        return True
+
+    def _record(self, step: int, metric: float | None) -> None:
+        """Puts a step's metric (or its absence) into best.json, before the step is written: an
+        entry without a step is ignored.
+        """
+        known = set(self._manager.all_steps()) | {step}
+        new = {s: m for s, m in self._metrics.items() if s in known and s != step}
+        if metric is not None and math.isfinite(metric):
+            new[step] = float(metric)
+        if new != self._metrics and jax.process_index() == 0:
+            temporary = self.directory / "best.json.tmp"
+            temporary.write_text(json.dumps({"metrics": {str(s): m for s, m in new.items()}}))
+            temporary.replace(self.directory / "best.json")
+        self._metrics = new
+
+    def wait(self) -> None:
+        """Returns when nothing is being written. Raises OSError if the last save failed."""
+        if self._manager is None:
+            return
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._failed(self._writing, error) from error
+        self._writing = None
+
+    def close(self) -> None:
+        """Waits and frees the threads; as `wait`, raises OSError if the last save failed."""
+        self.wait()
+        if self._manager is not None:
+            manager, self._manager = self._manager, None
+            manager.close()
+
+    def _failed(self, step: int | None, error: Exception) -> OSError:
+        # A manager that failed is not used again: the next save starts with a clean directory.
+        manager, self._manager, self._writing = self._manager, None, None
+        try:
+            manager.close()
+        except Exception:
+            log.debug("closing after a failed save", exc_info=True)
+        latest = self.latest_step()
+        resume = "no checkpoint is left" if latest is None else f"the latest whole one is {latest}"
+        return OSError(
+            f"the checkpoint of step {step} was not written to {self.directory}: {error}\n"
+            "Check the free space, quota and permissions there, then run the same command again "
+            f"({resume})."
+        )
+
+    # --- which steps there are -------------------------------------------------------------------
+
+    def steps(self) -> list[int]:
+        """All whole checkpoints on disk, in order; one that is being written does not count."""
+        return steps_in(self.directory, TRAINING)
+
+    def latest_step(self) -> int | None:
+        """The newest whole checkpoint on disk, or None."""
+        return max(self.steps(), default=None)
+
+    def best_step(self) -> int | None:
+        """The whole checkpoint with the best metric (the newer of equals), or None."""
+        return self._best_of(self._read_metrics(), self.steps())
+
+    def _best_of(self, metrics: Mapping[int, float], steps: Iterable[int]) -> int | None:
+        sign = -1 if self.best_mode == "min" else 1
+        return max(
+            (s for s in steps if s in metrics), key=lambda s: (sign * metrics[s], s), default=None
+        )
+
+    def _read_metrics(self) -> dict[int, float]:
+        path = self.directory / "best.json"
+        if not path.exists():
+            return {}
+        try:
+            return {int(s): float(m) for s, m in json.loads(path.read_text())["metrics"].items()}
+        except (ValueError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged ({error}): delete it") from error
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def restore_train(
+        self, step: int | None, abstract_train: Any, abstract_ema: Any = None
+    ) -> tuple[Any, Any, dict, dict]:
+        """``(ema, train, data, config)`` of a step, or of the latest where `step` is None.
+
+        abstract_train, abstract_ema: pytrees of `jax.ShapeDtypeStruct` with the sharding to restore
+            onto, or arrays to be replaced (their values are not used). A leaf without a sharding
+            goes to the first local device. Without `abstract_ema` the EMA is not read: None.
+        data: this process's own dict. On another number of processes than saved it, the dicts of
+            all processes must have been equal.
+
+        Raises FileNotFoundError where there is no such checkpoint; ValueError where it is of
+        another model (listing the leaves that differ) or damaged (naming leaf and file).
+        """
+        folder = self._find(step, TRAINING)
+        records = folder.records()
+        targets = {"train": abstract_train, "ema": abstract_ema}
+        flats = {k: leaves.flatten(tree) for k, tree in targets.items() if tree is not None}
+        lines = [
+            f"{item}/{line}"
+            for item, flat in flats.items()
+            for line in leaves.differences(records[item], flat)
+        ]
+        if lines:
+            more = f"\n  ... and {len(lines) - 10} more" if len(lines) > 10 else ""
+            raise ValueError(
+                f"{folder.path} is a checkpoint of another model: {len(lines)} leaves differ:\n  "
+                + "\n  ".join(lines[:10])
+                + f"{more}\nUse the config it was trained with, or start in another workdir."
+            )
+        out = {"ema": None}
+        for item, flat in flats.items():
+            restored = _restore_item(folder, item, flat, records[item])
+            out[item] = jax.tree.unflatten(jax.tree.structure(targets[item]), restored.values())
+        return out["ema"], out["train"], folder.data(), folder.config()
+
+    def restore_ema(self, step: int | None = None) -> tuple[dict, dict]:
+        """``(ema, config)`` on one local device, however many devices and processes saved it.
+
+        ema: nested dicts of jax arrays (a tuple or dataclass in it comes back as a dict; empty
+            dicts are gone). Needs only ``ema``, ``config`` and ``digests`` of the step directory.
+
+        Raises FileNotFoundError and ValueError as `restore_train`.
+        """
+        folder = self._find(step, SAMPLING)
+        records = folder.records()["ema"]
+        flat = {
+            name: jax.ShapeDtypeStruct(tuple(record["shape"]), jax.numpy.dtype(record["dtype"]))
+            for name, record in records.items()
+        }
+        return leaves.nest(_restore_item(folder, "ema", flat, records)), folder.config()
+
+    def _find(self, step: int | None, items: Mapping[str, str]) -> StepFolder:
+        self.wait()
+        steps = steps_in(self.directory, items)
+        if not steps:
+            raise FileNotFoundError(f"no whole checkpoint in {self.directory}")
+        if step is not None and step not in steps:
+            raise FileNotFoundError(
+                f"no whole checkpoint of step {step} in {self.directory}; there are {steps}"
+            )
+        return StepFolder(self.directory / str(steps[-1] if step is None else step))
+
+
+def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dict) -> leaves.Flat:
+    """The leaves of an item, placed as `flat` says and verified, in the order of `flat`."""
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    target = {
+        name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
+        for name, x in flat.items()
+    }
+    try:
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+            args = ocp.args.StandardRestore(leaves.nest(target))
+            restored = leaves.flatten(reader.restore(folder.path / item, args=args))
+    except Exception as error:  # TensorStore's message names the leaf or the file
+        raise folder.damaged(f"{folder.path / item} cannot be read: {error}") from error
+    restored = {name: restored[name] for name in flat}
+    bad = leaves.damaged(restored, records)
+    if bad:
+        lines = [f"{item}/{name} in {folder.file_of(item, name)}" for name in bad[:10]]
+        raise folder.damaged(f"{len(bad)} leaves have other bytes: {'; '.join(lines)}")
+    return restored

@@ -1,0 +1,83 @@
+"""Where metrics go: always one JSON object a line; TensorBoard and Weights & Biases on request."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+
+class MetricsWriter:
+    """Writes scalars and sample pictures. Only process 0 makes one.
+
+    A resumed run drops the lines of steps that it is about to repeat, so that each step stands
+    once. Raises ModuleNotFoundError naming the extra to install where TensorBoard or W&B is asked
+    for and missing.
+    """
+
+    def __init__(
+        self, workdir: pathlib.Path, *, start: int, tensorboard=False, wandb="", config=None
+    ):
+        self.path = workdir / "metrics.jsonl"
+        if self.path.exists():
+            kept = [row for row in self.path.read_text().splitlines() if _step(row) <= start]
+            self.path.write_text("".join(row + "\n" for row in kept))
+        self._file = open(self.path, "a", encoding="utf-8")
+        self._tensorboard = _tensorboard(workdir) if tensorboard else None
+        self._wandb = _wandb(wandb, workdir, config) if wandb else None
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One line: the step and its values; a value that is not finite is written as null."""
+        row = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
+        self._file.write(json.dumps({"step": step, **row}) + "\n")
+        self._file.flush()
+        if self._tensorboard:
+            for name, value in values.items():
+                self._tensorboard.add_scalar(name, value, step)
+        if self._wandb:
+            self._wandb.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, image: np.ndarray) -> None:
+        """An [H, W, 3] uint8 picture, for TensorBoard and W&B."""
+        if self._tensorboard:
+            self._tensorboard.add_image(name, image, step, dataformats="HWC")
+        if self._wandb:
+            import wandb
+
+            self._wandb.log({name: wandb.Image(image)}, step=step)
+
+    def close(self) -> None:
+        """Flushes and closes all of them."""
+        self._file.close()
+        if self._tensorboard:
+            self._tensorboard.close()
+        if self._wandb:
+            self._wandb.finish()
+
+
+def _step(row: str) -> float:
+    try:
+        return json.loads(row)["step"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return math.inf  # a line cut short by a kill
+
+
+def _tensorboard(workdir: pathlib.Path):
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "log.tensorboard=True needs tensorboardX: pip install 't2i_jax[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(workdir / "tensorboard"))
+
+
+def _wandb(project: str, workdir: pathlib.Path, config):
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "log.wandb needs Weights & Biases: pip install 't2i_jax[wandb]'"
+        ) from error
+    return wandb.init(project=project, dir=str(workdir), config=config, resume="allow")

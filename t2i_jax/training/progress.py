@@ -1,0 +1,86 @@
+"""Progress of long work: a live line on a terminal, one plain line an interval everywhere."""
+
+import contextlib
+import datetime
+import pathlib
+import sys
+import time
+from collections.abc import Mapping
+
+
+class Progress:
+    """Says how far a training is. Time that compiling, sampling and saving take is not counted in
+    its rates.
+
+    ``live`` redraws one line on a terminal between two plain lines; a log gets only the plain ones.
+    """
+
+    def __init__(self, total: int, images_per_step: int, log: pathlib.Path | None = None):
+        self.total, self.images_per_step = total, images_per_step
+        self._log = open(log, "a", encoding="utf-8") if log else None
+        self._last_step = 0
+        self._mark = self._drawn = time.perf_counter()
+        self._paused = 0.0
+        self._rate: float | None = None
+        self._terminal = sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """One plain line now, on the terminal and in the log."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[K")
+        print(text, file=sys.stderr, flush=True)
+        if self._log:
+            stamp = datetime.datetime.now().isoformat(timespec="seconds")
+            self._log.write(f"{stamp} {text}\n")
+            self._log.flush()
+
+    def start_at(self, step: int) -> None:
+        """Says that `step` steps were done before."""
+        self._last_step = step
+
+    def restart(self) -> None:
+        """Starts the clock: what came before, compiling above all, is not counted."""
+        self._mark, self._paused = time.perf_counter(), 0.0
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Takes the time inside out of the rates."""
+        began = time.perf_counter()
+        yield
+        self._paused += time.perf_counter() - began
+
+    def live(self, step: int) -> None:
+        """Redraws the terminal's line, at most four times a second."""
+        now = time.perf_counter()
+        if not self._terminal or now - self._drawn < 0.25:
+            return
+        rate = (step - self._last_step) / max(now - self._mark - self._paused, 1e-9)
+        self._drawn = now
+        sys.stderr.write(f"\r\x1b[K{self._head(step, rate)}")
+        sys.stderr.flush()
+
+    def interval(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
+        """One line for the steps since the last; returns the rates to be logged."""
+        now = time.perf_counter()
+        seconds = max(now - self._mark - self._paused, 1e-9)
+        rate = (step - self._last_step) / seconds
+        # ETA from a running mean: single intervals jitter on shared machines.
+        self._rate = rate if self._rate is None else 0.7 * self._rate + 0.3 * rate
+        losses = "  ".join(f"{k} {v:.4g}" for k, v in metrics.items() if "grad_norm" not in k)
+        self.say(f"{self._head(step, self._rate, rate)}  {losses}")
+        self._last_step, self._mark, self._paused = step, time.perf_counter(), 0.0
+        return {"steps_per_second": rate, "images_per_second": rate * self.images_per_step}
+
+    def _head(self, step: int, eta_rate: float, rate: float | None = None) -> str:
+        rate = eta_rate if rate is None else rate
+        left = (self.total - step) / eta_rate if eta_rate > 0 else float("inf")
+        eta = str(datetime.timedelta(seconds=round(left))) if left < 1e8 else "?"
+        return (
+            f"step {step:,}/{self.total:,} ({100 * step / max(self.total, 1):.1f} %)  "
+            f"{rate:.2f} steps/s  {rate * self.images_per_step:,.0f} images/s  ETA {eta}"
+        )
+
+    def close(self) -> None:
+        """Closes the log."""
+        if self._log:
+            self._log.close()

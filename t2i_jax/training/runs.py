@@ -1,0 +1,94 @@
+"""Run directories: what a training leaves behind, and reading it back.
+
+config.json       the resolved config
+tokenizer.json    the tokenizer with its vocabulary
+metrics.jsonl     one line an interval;  log.txt: what the terminal showed;  curves.png
+samples/          grids of fixed captions and noise during training
+checkpoints/      Orbax, one directory a step
+frozen/           networks that the run used and did not train, so that it can be sampled alone
+"""
+
+import json
+import os
+import pathlib
+
+from ml_collections import ConfigDict
+
+from t2i_jax import config as configs
+from t2i_jax.data import tokenizers
+from t2i_jax.training.same_run import check_same_run
+
+
+def is_run(path: str | os.PathLike) -> bool:
+    """Whether a path is a run directory."""
+    return bool(path) and (pathlib.Path(path) / "config.json").is_file()
+
+
+def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:
+    """Where a run's checkpoints are."""
+    return pathlib.Path(workdir) / "checkpoints"
+
+
+def read_config(workdir: str | os.PathLike) -> ConfigDict:
+    """The resolved config of a run; FileNotFoundError where `workdir` is none."""
+    if not is_run(workdir):
+        raise FileNotFoundError(
+            f"{workdir} is no run directory: it has no config.json "
+            "(train one with python -m t2i_jax.train --config=... --workdir=...)"
+        )
+    return configs.from_json((pathlib.Path(workdir) / "config.json").read_text(encoding="utf-8"))
+
+
+def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
+    """Writes ``config.json``, whole or not at all."""
+    _write(pathlib.Path(workdir) / "config.json", configs.to_json(config))
+
+
+# What may change between two starts of one run: how long it goes on and what it shows.
+MAY_DIFFER = (
+    "train",
+    "log",
+    "parallel",
+    "fsdp",
+    "data.data_dir",
+    "data.threads",
+    "data.workers",
+    "data.prefetch",
+    "encoder.source",
+    "encoder.cache",
+)
+
+
+def check_same(workdir: str | os.PathLike, config: ConfigDict) -> None:
+    """Raises ValueError, listing the fields, where a config is not that of the run in `workdir`."""
+    saved = read_config(workdir).to_dict()
+    check_same_run(saved, config.to_dict(), MAY_DIFFER, str(workdir))
+
+
+def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:
+    """Writes ``tokenizer.json``."""
+    _write(pathlib.Path(workdir) / "tokenizer.json", json.dumps(tokenizer.to_json()))
+
+
+def read_tokenizer(workdir: str | os.PathLike) -> dict:
+    """The tokenizer's JSON state; FileNotFoundError where the run has none."""
+    path = pathlib.Path(workdir) / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: this run has no text")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load_ema(workdir: str | os.PathLike, step: int | None = None) -> tuple[ConfigDict, dict]:
+    """(config, averaged networks) of a run, on one device; the latest checkpoint by default."""
+    from t2i_jax.training.checkpoints import Checkpoints  # Orbax is slow to import
+
+    config = read_config(workdir)
+    with Checkpoints(checkpoints_dir(workdir)) as reader:
+        ema, _ = reader.restore_ema(step)
+    return config, ema
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

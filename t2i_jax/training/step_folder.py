@@ -1,0 +1,131 @@
+"""One step's directory on disk: what must be in it, its JSON files, and where a leaf's bytes lie.
+
+``digests/process_<i>.json`` holds what each process knew when it saved: the shapes, dtypes and
+checksums of its leaves (`leaves.summarize`) and the checksums of its JSON items.
+"""
+
+import json
+import logging
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from t2i_jax.training import leaves
+
+log = logging.getLogger(__name__)
+
+# The items of a checkpoint, each with a file that every whole item has.
+SAMPLING = {"ema": "_METADATA", "config": "config.json", "digests": "process_0.json"}
+TRAINING = {**SAMPLING, "train": "_METADATA", "data": "process_0.json"}
+
+
+def steps_in(directory: pathlib.Path, items: Mapping[str, str]) -> list[int]:
+    """The steps in `directory` that have all of `items`, in order."""
+    if not directory.is_dir():
+        return []
+    found = (p for p in directory.iterdir() if p.name.isdigit() and StepFolder(p).has(items))
+    return sorted(int(path.name) for path in found)
+
+
+def to_json(name: str, value: Mapping[str, Any]) -> str:
+    """The text that an item's checksum is taken of. Raises TypeError for what JSON cannot hold."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name!r} must be a JSON dict: {error}") from error
+
+
+class StepFolder:
+    """A step's directory. Every method raises ValueError where a file of it is damaged."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self._digests: list[dict] | None = None
+
+    def has(self, items: Mapping[str, str]) -> bool:
+        """Whether every item is there. A step appears under its name with all of them in it, so an
+        incomplete one was copied or edited by hand.
+        """
+        return all((self.path / item / name).is_file() for item, name in items.items())
+
+    def records(self) -> dict[str, dict[str, dict]]:
+        """``{item: {leaf: {"shape", "dtype", "parts"}}}``, merged over the saving processes."""
+        every = [one["leaves"] for one in self._every()]
+        try:
+            return {item: leaves.merge([one[item] for one in every]) for item in every[0]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"{self.path / 'digests'}: {error!r}") from error
+
+    def config(self) -> dict:
+        """The config that the step was saved with."""
+        return self._json("config", 0)
+
+    def data(self) -> dict:
+        """The data state of this process; on another number of processes than saved it, the one
+        that all of them saved (ValueError where they differ).
+        """
+        saved_by, now = len(self._every()), jax.process_count()
+        if saved_by == now:
+            return self._json("data", jax.process_index())
+        every = [self._json("data", i) for i in range(saved_by)]
+        if any(one != every[0] for one in every):
+            raise ValueError(
+                f"{self.path / 'data'}: {saved_by} processes saved different states of the data, "
+                f"which {now} cannot continue: use {saved_by} processes"
+            )
+        return every[0]
+
+    def _every(self) -> list[dict]:
+        """The digests of all processes that saved."""
+        if self._digests is None:
+            path = self.path / "digests" / "process_0.json"
+            try:
+                self._digests = [json.loads(path.read_text(encoding="utf-8"))]
+                for i in range(1, self._digests[0]["processes"]):
+                    path = path.with_name(f"process_{i}.json")
+                    self._digests.append(json.loads(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self._digests = None
+                raise self.damaged(f"{path}: {error!r}") from error
+        return self._digests
+
+    def _json(self, item: str, process: int) -> dict:
+        name = "config.json" if item == "config" else f"process_{process}.json"
+        path = self.path / item / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            expected = self._every()[process]["json"][item]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self.damaged(f"{path}: {error!r}") from error
+        if leaves.text_crc32(to_json(item, value)) != expected:
+            raise self.damaged(f"{path} is not what was saved")
+        return value
+
+    def damaged(self, what: str) -> ValueError:
+        """The error to raise, with the remedy."""
+        others = [s for s in steps_in(self.path.parent, TRAINING) if str(s) != self.path.name]
+        return ValueError(
+            f"damaged checkpoint: {what}\nDelete or replace {self.path}, then run again; other "
+            f"whole checkpoints in this directory: {others or 'none'}."
+        )
+
+    def file_of(self, item: str, leaf: str) -> pathlib.Path:
+        """The data file that holds a leaf; the item's directory where that cannot be told."""
+        import tensorstore  # needed for this message only
+
+        folder = self.path / item
+        try:
+            store = tensorstore.KvStore.open(f"file://{folder}/").result()
+            root = tensorstore.ocdbt.dump(store).result()["versions"][-1]["root"]["location"]
+            for entry in tensorstore.ocdbt.dump(store, root).result()["entries"]:
+                key = entry["key"].decode()
+                if key.startswith(f"{leaf.replace('/', '.')}/") and not key.endswith(".zarray"):
+                    # "value:<folder>:<file>:<offset>:<length>", or the small value itself, which
+                    # then lies in the file of the index.
+                    _, *parts, _, _ = entry.get("indirect_value", root).split(":")
+                    return folder.joinpath(*(part.lstrip("/") for part in parts))
+        except Exception:  # the index may be what is damaged
+            log.debug("no index of %s", folder, exc_info=True)
+        return folder

@@ -1,0 +1,91 @@
+"""The floors of the house: a file imports only from floors below its own, walls hold."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "t2i_jax"
+
+FLOORS = {
+    **dict.fromkeys(("config", "types", "axis", "pictures"), 0),
+    **dict.fromkeys(("losses", "models", "encoders", "data"), 1),
+    "recipes": 2,
+    **dict.fromkeys(("training", "evaluation", "interop"), 3),
+    **dict.fromkeys(("sampler", "train", "sample", "evaluate", "prepare", "benchmark"), 4),
+}
+# Third-party packages that only some rooms may import.
+WALLS = {
+    "grain": ("data",),
+    "tensorflow_datasets": ("data",),
+    "orbax": ("training/checkpoints", "training/digests"),
+    "tensorflow": (),
+    "configs": (),
+    "torch": (),
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: pathlib.Path) -> str:
+    """The first part of a file's place in the package: a folder, or the file's own name."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    """Full dotted names that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_only_from_floors_below(path):
+    here = room(path)
+    if here == "__init__":
+        return
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "t2i_jax" or len(parts) == 1:
+            continue
+        there = parts[1]
+        assert there in FLOORS, f"{path}: {name} is in no known room"
+        same_room = there == here
+        assert same_room or FLOORS[there] < FLOORS[here] or (FLOORS[here] == FLOORS[there] == 3), (
+            f"{path.relative_to(ROOT)} (floor {FLOORS[here]}) imports {name} "
+            f"(floor {FLOORS[there]})"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_walls_hold(path):
+    place = str(path.relative_to(PACKAGE).with_suffix(""))
+    for name in imported(path):
+        package = name.split(".")[0]
+        if package in WALLS:
+            assert any(place.startswith(ok) for ok in WALLS[package]), (
+                f"{place} imports {package}; only {WALLS[package]} may"
+            )
+    if room(path) == "data":
+        assert not any(n.split(".")[0] in ("jax", "flax") for n in imported(path)), place
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_stay_small(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_neither_data_nor_package_import_tensorflow_or_jax():
+    code = (
+        "import sys, t2i_jax, t2i_jax.data.pipeline, t2i_jax.data.catalog, t2i_jax.prepare;"
+        "bad = {'tensorflow', 'jax', 'flax'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
