@@ -10,6 +10,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 6
+_TITLE = 14  # font size of titles, in pixels
+_TITLE_LINE = _TITLE + 4
+_TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
+_CHARACTER = 0.54  # mean width of a character in font sizes
 
 
 def grid(
@@ -32,7 +36,7 @@ def grid(
     size = max(10, cell // 12)
     font = ImageFont.load_default(size)
     line = size + 3
-    width = max(8, int(cell / (0.54 * size)))
+    width = max(8, int(cell / (_CHARACTER * size)))
     texts = [textwrap.wrap(c, width)[:5] for c in captions] if captions else [[]] * len(images)
     heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
@@ -59,13 +63,17 @@ def grid(
     return canvas
 
 
-def scales_grid(scales: Sequence[np.ndarray], captions: Sequence[str] | None = None) -> Image.Image:
+def scales_grid(
+    scales: Sequence[np.ndarray],
+    captions: Sequence[str] | None = None,
+    columns: int | None = None,
+) -> Image.Image:
     """A grid of images that exist at one or more resolutions, [N, H, W, 3] uint8 each.
 
     The resolutions of one image stand side by side, at their own sizes, over its caption.
     """
     if len(scales) == 1:
-        return grid(list(scales[0]), captions)
+        return grid(list(scales[0]), captions, columns)
     height = max(images.shape[1] for images in scales)
     rows = []
     for parts in zip(*scales, strict=True):
@@ -73,7 +81,32 @@ def scales_grid(scales: Sequence[np.ndarray], captions: Sequence[str] | None = N
             np.pad(p, ((0, height - len(p)), (0, 4), (0, 0)), constant_values=255) for p in parts
         ]
         rows.append(np.concatenate(padded, axis=1))
-    return grid(rows, captions, cell=rows[0].shape[1])
+    return grid(rows, captions, columns, cell=rows[0].shape[1])
+
+
+def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """Pictures below each other, each under its title, which is wrapped to the picture's width.
+
+    Raises ValueError for no pictures.
+    """
+    if not parts:
+        raise ValueError("nothing to put below each other")
+    width = max(max(picture.width for _, picture in parts), _TITLE_WIDTH)
+    lines = int((width - 2 * _GAP) / (_CHARACTER * _TITLE))
+    wrapped = [textwrap.wrap(title, lines) for title, _ in parts]
+    height = sum(picture.height for _, picture in parts)
+    height += sum(_GAP + len(texts) * _TITLE_LINE for texts in wrapped)
+    canvas = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_TITLE)
+    top = 0
+    for texts, (_, picture) in zip(wrapped, parts, strict=True):
+        top += _GAP
+        for text in texts:
+            draw.text((_GAP, top), text, fill="black", font=font)
+            top += _TITLE_LINE
+        canvas.paste(picture, (0, top))
+        top += picture.height
+    return canvas
 
 
 def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     except DataError as error:
         if report := getattr(error, "report", None):
             _show(report, console)
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
+        _say(f"error: {error}", "red", console)
         return 1
     _show(report, console)
     if report.already:
@@ -89,10 +89,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _show(report: Report, console: Console) -> None:
+    if not report.records:  # it failed before there was anything to count
+        return
     for table in report.tables():
         console.print(table)
     for warning in report.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        _say(f"warning: {warning}", "yellow", console)
+
+
+def _say(text: str, style: str, console: Console) -> None:
+    # Unwrapped, so that paths and commands can be copied from a log.
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

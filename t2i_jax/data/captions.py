@@ -17,7 +17,7 @@ def choose(count: int, wanted: int, replace: bool, rng: np.random.Generator) -> 
     as can be. With `replace` (GAN-CLS's public code) each is drawn by itself.
     """
     if wanted == 1 or replace:
-        return rng.integers(count, size=wanted)
+        return np.array([rng.integers(count) for _ in range(wanted)])
     rounds = [rng.permutation(count) for _ in range(-(-wanted // count))]
     return np.concatenate(rounds)[:wanted]
 

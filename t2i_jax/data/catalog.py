@@ -24,7 +24,7 @@ from rich.console import Console
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.prepared import PreparedSplit
-from t2i_jax.data.report import DataError, Report
+from t2i_jax.data.report import FILENAME, DataError, Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +87,7 @@ def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
         config: path
         for config, path in folders.items()
         # Two names may share a builder: coco and coco2017.
-        if (not data_set.kinds or config.startswith(data_set.kinds))
-        and (path / "dataset_info.json").exists()
+        if (not data_set.kinds or config.startswith(data_set.kinds)) and _is_prepared(path)
     }
 
 
@@ -155,11 +154,14 @@ def prepare(
     builder_class = data_set.load()
     path = epath.Path(data_dir).expanduser() / builder_class.name / config.name
     path = path / str(builder_class.VERSION)
-    if path.exists() and not overwrite:
-        return Report.load(path)
+    if _is_prepared(path) and not overwrite:
+        return _earlier(path, strict)
     folder = _source_folder(name, data_set, source)
     pictures = None if images is None else pathlib.Path(images).expanduser()
     report = Report(name, config.name, str(source or "generated"), str(path))
+    if path.parent.exists():
+        for left in path.parent.glob("incomplete.*"):
+            report.notes.append(f"left by a preparation that was killed, can be deleted: {left}")
     try:
         with _set_aside(path), tempfile.TemporaryDirectory() as unused, _quiet():
             builder = builder_class(
@@ -176,6 +178,22 @@ def prepare(
     return report
 
 
+def _is_prepared(path: epath.Path) -> bool:
+    return (path / FILENAME).exists() and (path / "dataset_info.json").exists()
+
+
+def _earlier(path: epath.Path, strict: bool) -> Report:
+    report = Report.load(path)
+    if strict and report.faults:
+        error = DataError(
+            f"{path} was prepared before, with {report.faults:,} things repaired or skipped, which "
+            "a strict preparation refuses. --overwrite prepares it anew."
+        )
+        error.report = report
+        raise error
+    return report
+
+
 @contextlib.contextmanager
 def _set_aside(path: epath.Path) -> Iterator[None]:
     """Moves an older preparation out of the way; it comes back if the new one fails."""
@@ -183,6 +201,8 @@ def _set_aside(path: epath.Path) -> Iterator[None]:
         yield
         return
     aside = path.parent / f"{path.name}.replaced"
+    if aside.exists():  # of a run that was killed
+        aside.rmtree()
     path.rename(aside)
     try:
         yield

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from t2i_jax.data.report import DataError
 
-class PickleRefused(ValueError):
+
+class PickleRefused(DataError):
     """The pickle is broken, or asks for something that a list of names never needs."""
 
 
@@ -41,11 +43,14 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
 
 
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
-_SCALARS = {**{(m, "scalar"): _scalar for m in _NUMPY}, ("numpy", "dtype"): np.dtype}
+_SCALARS = {
+    **{(m, "scalar"): _scalar for m in _NUMPY},
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _latin1,
+}
 _ARRAYS = {
     **{(m, "_reconstruct"): _empty_array for m in _NUMPY},
     ("numpy", "ndarray"): np.ndarray,
-    ("_codecs", "encode"): _latin1,
 }
 
 

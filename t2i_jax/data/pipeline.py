@@ -8,6 +8,8 @@ of a pipeline is nothing but a number of batches.
 """
 
 import os
+import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,7 +22,7 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.data.rows import RandomAccessSource, RowMaker
 from t2i_jax.data.tokenizers import Tokenizer
 
-__all__ = ["Batch", "DataOptions", "Pipeline", "RandomAccessSource", "make_pipeline"]
+__all__ = ["Batch", "DataOptions", "Pipeline", "RandomAccessSource", "make_pipeline", "open_source"]
 
 Batch = dict[str, np.ndarray]
 
@@ -56,16 +58,20 @@ class Pipeline(Iterator[Batch]):
         self._process = process_index, process_count
         # Seeds of our own: what Grain would derive depends on the shape of its graph.
         order_seed, row_seed = (int(x) for x in np.random.SeedSequence(o.seed).generate_state(2))
+        order = sampling.order(o.sampling, classes, len(source), o.batch, order_seed)
         # Batches of local rows in the order of the global stream: process p of P has the batches
         # p, p + P, p + 2P, ... of them, which are its rows of the global batches 0, 1, 2, ...
         # They are batches before the iteration begins, so no worker process can mix their rows.
+        maker = RowMaker(source, classes, order, o, tokenizer, sentences)
         self._rows = (
-            sampling.stream(o.sampling, classes, len(source), o.batch, order_seed)
-            .random_map(RowMaker(source, classes, o, tokenizer, sentences), seed=row_seed)
+            grain.MapDataset.range(sys.maxsize)
+            .random_map(maker, seed=row_seed)
             .batch(o.batch // process_count, drop_remainder=True)
         )
         self._step = 0
-        self._iterator = None
+        self._running: list[grain.DatasetIterator] = []
+        # Where nobody closes: Grain's worker processes complain loudly when the program ends.
+        weakref.finalize(self, _end, self._running)
 
     def batch_at(self, step: int) -> Batch:
         """The local rows of global batch `step`, made on the spot; the iteration doesn't move."""
@@ -97,17 +103,15 @@ class Pipeline(Iterator[Batch]):
 
     def close(self) -> None:
         """Ends the threads and worker processes; iterating on starts new ones."""
-        if self._iterator is not None:
-            self._iterator.close()
-            self._iterator = None
+        _end(self._running)
 
     def __iter__(self) -> "Pipeline":
         return self
 
     def __next__(self) -> Batch:
-        if self._iterator is None:
-            self._iterator = self._start()
-        batch = next(self._iterator)
+        if not self._running:
+            self._running.append(self._start())
+        batch = next(self._running[0])
         self._step += 1
         if self._options.workers:  # out of the shared memory, which Grain takes back
             batch = {key: np.array(value, subok=False) for key, value in batch.items()}
@@ -122,7 +126,7 @@ class Pipeline(Iterator[Batch]):
             "seed": o.seed,
         }
 
-    def _start(self) -> Iterator[Batch]:
+    def _start(self) -> grain.DatasetIterator:
         o, (index, count) = self._options, self._process
         batches = self._rows.slice(slice(self._step * count + index, None, count))
         threads = 1 if o.workers else o.threads or min(_cores(), 16)
@@ -159,18 +163,26 @@ def make_pipeline(
     source: the records, where they are not to be opened by ``options.name``.
     Raises ValueError for options that don't fit each other, the set or the number of processes.
     """
-    if source is None:
-        from t2i_jax.data import catalog
-
-        source = catalog.open_split(options.name, options.data_dir, options.split)
     return Pipeline(
-        source,
+        open_source(options) if source is None else source,
         options,
         tokenizer,
         process_index=process_index,
         process_count=process_count,
         sentences=sentences,
     )
+
+
+def _end(running: list[grain.DatasetIterator]) -> None:
+    while running:
+        running.pop().close()
+
+
+def open_source(options: DataOptions) -> RandomAccessSource:
+    """The prepared split that the options name."""
+    from t2i_jax.data import catalog  # takes a second, which worker processes need not spend
+
+    return catalog.open_split(options.name, options.data_dir, options.split)
 
 
 def _cores() -> int:

@@ -1,7 +1,5 @@
 """A picture of a prepared set: images as a training sees them, with their captions."""
 
-import textwrap
-
 import cv2
 import numpy as np
 from etils import epath
@@ -19,7 +17,7 @@ BOX_COLOUR = (255, 40, 40)
 
 
 def draw(splits: list[PreparedSplit], path: str, *, rows: int = 4, columns: int = 6) -> None:
-    """Writes a PNG grid of `rows` x `columns` records, spread evenly over the splits.
+    """Writes a PNG grid of up to `rows` x `columns` records, spread evenly over the splits.
 
     Every image is decoded, shown with its box if it has one, cropped as the papers do (around the
     box, else to the centre square) and captioned with its class and first captions.
@@ -27,13 +25,14 @@ def draw(splits: list[PreparedSplit], path: str, *, rows: int = 4, columns: int 
     font = ImageFont.load_default(size=FONT_SIZE)
     line = FONT_SIZE + 4
     width, height = SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + line * (CAPTION_LINES + 2)
-    sheet = Image.new("RGB", (columns * width, rows * height), "white")
-    for i, (split, index) in enumerate(_spread(splits, rows * columns)):
+    chosen = _spread(splits, rows * columns)
+    sheet = Image.new("RGB", (columns * width, -(-len(chosen) // columns) * height), "white")
+    for i, (split, index) in enumerate(chosen):
         record = split[index]
         corner = (i % columns * width + MARGIN, i // columns * height + MARGIN)
         sheet.paste(Image.fromarray(cropped(record)), corner)
         text = ImageDraw.Draw(sheet)
-        for j, (words, colour) in enumerate(_lines(split, record)):
+        for j, (words, colour) in enumerate(_lines(split, record, font)):
             text.text((corner[0], corner[1] + SIDE + 2 + j * line), words, colour, font)
     path = epath.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +44,18 @@ def cropped(record: dict) -> np.ndarray:
     """The record's image as [SIDE, SIDE, 3] uint8, with its box drawn in."""
     image = decode_rgb(record["image"])
     x, y, w, h = (float(v) for v in record["bbox"])
+    left, top = 0, 0
     if w > 0:
-        thick = max(1, round(min(image.shape[:2]) / SIDE * 2))
-        a, b = (round(x), round(y)), (round(x + w), round(y + h))
-        image = cv2.rectangle(np.ascontiguousarray(image), a, b, BOX_COLOUR, thick)
         left, top, right, bottom = box_region(record["bbox"], image.shape[1], image.shape[0])
         image = image[top:bottom, left:right]
-    image = resize(image, *short_side_size(image.shape[1], image.shape[0], SIDE))
-    top, left = (image.shape[0] - SIDE) // 2, (image.shape[1] - SIDE) // 2
+    columns, rows = short_side_size(image.shape[1], image.shape[0], SIDE)
+    sx, sy = columns / image.shape[1], rows / image.shape[0]
+    image = np.ascontiguousarray(resize(image, columns, rows))
+    if w > 0:
+        corner = round((x - left) * sx), round((y - top) * sy)
+        opposite = round((x + w - left) * sx), round((y + h - top) * sy)
+        cv2.rectangle(image, corner, opposite, BOX_COLOUR, 2)
+    top, left = (rows - SIDE) // 2, (columns - SIDE) // 2
     return image[top : top + SIDE, left : left + SIDE]
 
 
@@ -65,13 +68,38 @@ def _spread(splits: list[PreparedSplit], cells: int) -> list[tuple[PreparedSplit
     return chosen
 
 
-def _lines(split: PreparedSplit, record: dict) -> list[tuple[str, str]]:
+def _lines(split: PreparedSplit, record: dict, font) -> list[tuple[str, str]]:
     """(text, colour) of the lines below an image: its split and class, its name, its captions."""
-    columns = SIDE // (FONT_SIZE // 2) - 2
     names, label = split.label_names, record["label"]
     title = split.info["split"] + (f": {names[label]}" if 0 <= label < len(names) else "")
-    lines = [(title[:columns], "black"), (record["image/filename"][-columns:], "gray")]
+    lines = []
     for i, caption in enumerate(record["captions"]):
-        wrapped = textwrap.wrap(caption, columns)
-        lines.extend((words, "navy" if i % 2 == 0 else "darkgreen") for words in wrapped)
-    return lines[: CAPTION_LINES + 2]
+        colour = "navy" if i % 2 == 0 else "darkgreen"
+        lines.extend((words, colour) for words in _wrapped(caption, font))
+    if len(lines) > CAPTION_LINES:
+        last, colour = lines[CAPTION_LINES - 1]
+        lines[CAPTION_LINES - 1 :] = [(_cut(f"{last} ...", font), colour)]
+    name = record["image/filename"].rsplit("/", 1)[-1]
+    return [(_cut(title, font), "black"), (_cut(name, font), "gray"), *lines]
+
+
+def _wrapped(text: str, font) -> list[str]:
+    """The text in lines as wide as an image."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if font.getlength(longer) <= SIDE or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [_cut(line, font) for line in lines]
+
+
+def _cut(text: str, font) -> str:
+    """The text if it is no wider than an image, else its beginning and "..."."""
+    if font.getlength(text) <= SIDE:
+        return text
+    text = text.removesuffix(" ...")
+    while text and font.getlength(f"{text}...") > SIDE:
+        text = text[:-1]
+    return f"{text}..."

@@ -48,11 +48,13 @@ class Raw:
 
 @dataclasses.dataclass
 class Split:
-    """The records of a split, or problems in their place, and how many there are (None if only
-    reading them all would tell).
+    """What a split's records are made of, and how many there are (None if only reading them all
+    would tell).
+
+    items: `Raw` descriptions, and a `Problem` in place of what can't be described.
     """
 
-    records: Iterable[Raw | Problem]
+    items: Iterable[Raw | Problem]
     total: int | None = None
 
 
@@ -71,13 +73,13 @@ class Layout:
 
 
 def check(
-    raw: Raw, *, max_side: int | None = None, need_captions: bool = True, embeddings: int = 0
+    raw: Raw, *, max_side: int | None = None, need_captions: bool = True, embeddings: bool = False
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The record to store (None if it must be skipped) and the problems found.
 
     max_side: see `stored_image.shrunk_size`.
     need_captions: skip an image that has no usable caption.
-    embeddings: width of the sentence vectors that every record must have; 0 for none.
+    embeddings: every record must have sentence vectors.
     """
     problems: list[Problem] = []
 
@@ -109,11 +111,14 @@ def check(
     problems.extend(Problem("repaired", "image", r, raw.filename) for r in image.repaired)
     problems.extend(Problem("kept", "image", r, raw.filename) for r in image.kept)
     if embeddings:
-        vectors = _vectors(raw)
-        if vectors is None:
+        try:
+            vectors = _vectors(raw)
+        except FileNotFoundError:
             return skip("sentence vectors missing")
-        if vectors.shape != (len(lines), embeddings):
-            return skip(f"sentence vectors are not [captions, {embeddings}]")
+        except (KeyError, TypeError, ValueError):
+            return skip("sentence vectors unreadable")
+        if vectors.ndim != 2 or len(vectors) != len(lines):
+            return skip("sentence vectors are not one a caption")
         vectors = vectors[kept]
 
     sx, sy = image.scale
@@ -128,7 +133,7 @@ def check(
         **raw.extra,
     }
     if vectors is not None:
-        record["embeddings"] = np.asarray(vectors, np.float32)
+        record["embeddings"] = vectors
     return record, problems
 
 
@@ -201,13 +206,11 @@ def text_lines(data: bytes, where: str, problems: list[Problem]) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _vectors(raw: Raw) -> np.ndarray | None:
+def _vectors(raw: Raw) -> np.ndarray:
+    if raw.embeddings is None:
+        raise FileNotFoundError
     if not isinstance(raw.embeddings, pathlib.Path):
-        return None if raw.embeddings is None else np.asarray(raw.embeddings)
+        return np.asarray(raw.embeddings, np.float32)
     from t2i_jax.data import torch7  # few sources hold such files
 
-    try:
-        record = torch7.load(raw.embeddings)
-    except FileNotFoundError:
-        return None
-    return np.asarray(record["txt"])
+    return np.asarray(torch7.load(raw.embeddings)["txt"], np.float32)

@@ -30,7 +30,7 @@ class RandomAccessSource(Protocol):
 
 
 class RowMaker:
-    """Makes a row from an element of `sampling.stream` and the generator of its position.
+    """Makes the row at a position of the global stream, given the generator of that position.
 
     A function of its arguments alone, so rows may be made in any order, thread or process. Pickles
     to little: a memory-mapped `sentences` travels as its file's name.
@@ -40,6 +40,7 @@ class RowMaker:
         self,
         source: RandomAccessSource,
         classes: sampling.ClassIndex,
+        order: sampling.Shuffle,
         options: DataOptions,
         tokenizer: Tokenizer | None,
         sentences: np.ndarray | None,
@@ -47,14 +48,16 @@ class RowMaker:
         _check_text(options, tokenizer, sentences, len(source))
         self._source = source
         self._classes = classes
+        self._order = order
         self._options = options
         self._tokenizer = tokenizer
         self._sentences = sentences
         self._transform = options.image_transform
 
-    def __call__(self, element: int, rng: np.random.Generator) -> Row:
+    def __call__(self, position: int, rng: np.random.Generator) -> Row:
         """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
         o = self._options
+        element = self._order[position]
         index, other = sampling.pick(o.sampling, self._classes, element, rng, bool(o.mismatch))
         record = self._source[index]
         label = int(record["label"])

@@ -12,7 +12,6 @@ seed and the position:
     char-CNN-RNN).
 """
 
-import grain
 import numpy as np
 
 SAMPLINGS = ("epoch", "class_balanced", "distinct_classes")
@@ -79,7 +78,7 @@ class Shuffle:
         self._length, self._take, self._seed = length, take, seed
         self._orders: dict[int, np.ndarray] = {}
 
-    def __call__(self, position: int, _) -> int:
+    def __getitem__(self, position: int) -> int:
         number, place = divmod(position, self._take)
         order = self._orders.get(number)
         if order is None:
@@ -92,17 +91,11 @@ class Shuffle:
         return int(order[place])
 
 
-def stream(sampling: str, classes: ClassIndex, records: int, batch: int, seed: int):
-    """The global stream as an infinite, lazily evaluated `grain.MapDataset`.
-
-    Its elements, with the generator of their position, are what `pick` wants.
-    """
-    positions = grain.MapDataset.range(records).repeat()
-    if sampling == "epoch":
-        return positions.map_with_index(Shuffle(records, records, seed))
-    if sampling == "distinct_classes":
-        return positions.map_with_index(Shuffle(classes.num_classes, batch, seed))
-    return positions
+def order(sampling: str, classes: ClassIndex, records: int, batch: int, seed: int) -> Shuffle:
+    """The elements of the global stream by position; `pick` turns each into records."""
+    if sampling == "distinct_classes":  # the first rows of a new permutation for each batch
+        return Shuffle(classes.num_classes, batch, seed)
+    return Shuffle(records, records, seed)  # "class_balanced" makes no use of it
 
 
 def pick(
@@ -118,7 +111,9 @@ def pick(
 def check(sampling: str, classes: ClassIndex, batch: int, partner: bool, where: str) -> None:
     """Raises ValueError where the records cannot be sampled so. `where` names them."""
     if sampling != "epoch" and classes.num_classes == 0:
-        raise ValueError(f"sampling={sampling!r} needs classes, and {where} has none")
+        raise ValueError(
+            f"sampling={sampling!r} needs a class for every record; {where} has records without"
+        )
     if sampling == "class_balanced" and classes.num_classes < 2:
         raise ValueError(f"sampling={sampling!r} needs two classes, and {where} has one")
     if sampling == "distinct_classes" and batch > classes.num_classes:

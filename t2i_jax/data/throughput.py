@@ -11,7 +11,7 @@ import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data.options import DataOptions
-from t2i_jax.data.pipeline import RandomAccessSource, make_pipeline
+from t2i_jax.data.pipeline import RandomAccessSource, make_pipeline, open_source
 from t2i_jax.data.tokenizers import Tokenizer
 
 _SAMPLE = 256  # records that the stages are timed on
@@ -61,9 +61,7 @@ def measure(
     source: as for `make_pipeline`.
     """
     if source is None:
-        from t2i_jax.data import catalog  # takes a second to import
-
-        source = catalog.open_split(options.name, options.data_dir, options.split)
+        source = open_source(options)
     stages = _stages(source, options, tokenizer)
     pipeline = make_pipeline(options, tokenizer, source=source)
     try:

@@ -6,6 +6,7 @@ size -> crop -> flip. The load size is ``int(size * load_ratio)``, 76/64 in all 
 
 import dataclasses
 import functools
+import math
 
 import cv2
 import numpy as np
@@ -60,31 +61,34 @@ class ImageTransform:
 
     def load(self, data: bytes, bbox=None) -> np.ndarray:
         """Decoded, box-cropped and resized to the load size; nothing random."""
-        image, side = self.decode(data, bbox), self.load_size
+        (image, width, height), side = self.decode(data, bbox), self.load_size
         if self.resize == "torch7":
             return torch7_scale(image, side, side)
         if self.resize == "short_side":
-            return resize(image, *short_side_size(*image.shape[1::-1], side))
+            return resize(image, *short_side_size(width, height, side))
         return resize(image, side, side)
 
-    def decode(self, data: bytes, bbox=None) -> np.ndarray:
-        """Decoded and box-cropped, at the stored size or at 1/2, 1/4, 1/8 of it."""
-        if not (self.reduced or self.box_crop):
-            return decode.decode_rgb(data)
+    def decode(self, data: bytes, bbox=None) -> tuple[np.ndarray, int, int]:
+        """The decoded box crop (or whole image), at its stored size or 1/2, 1/4, 1/8 of it, and
+        its stored width and height.
+        """
         width, height = decode.image_size(data)
         x0, y0, x1, y1 = 0, 0, width, height
         if self.box_crop and bbox is not None and bbox[2] > 0 and bbox[3] > 0:
             x0, y0, x1, y1 = box_region(bbox, width, height)
-        factor = 1
+        w, h, factor = x1 - x0, y1 - y0, 1
         if self.reduced and self.resize != "torch7":  # that rule's point is to be exact
-            factor = decode.reduction(x1 - x0, y1 - y0, self.load_size, self.load_size)
+            factor = decode.reduction(w, h, self.load_size, self.load_size)
         image = decode.decode_rgb(data, factor)
-        if (x1 - x0, y1 - y0) == (width, height):
-            return image
+        if (w, h) == (width, height):
+            return image, w, h
         if factor > 1:  # a reduced image has ceil(size / factor) pixels; other formats are whole
-            sx, sy = image.shape[1] / width, image.shape[0] / height
-            x0, x1, y0, y1 = round(x0 * sx), round(x1 * sx), round(y0 * sy), round(y1 * sy)
-        return image[y0:y1, x0:x1]
+            rows, columns = image.shape[:2]
+            sx, sy = columns / width, rows / height
+            w_small, h_small = math.ceil(w * sx), math.ceil(h * sy)
+            x0, y0 = min(round(x0 * sx), columns - w_small), min(round(y0 * sy), rows - h_small)
+            x1, y1 = x0 + w_small, y0 + h_small
+        return image[y0:y1, x0:x1], w, h
 
 
 def box_region(bbox, width: int, height: int) -> tuple[int, int, int, int]:

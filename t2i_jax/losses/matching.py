@@ -16,7 +16,7 @@ def structured_joint_embedding(
     candidates: jax.Array,
     labels: jax.Array,
     *,
-    surrogate: Literal["max", "sum"] = "max",
+    surrogate: Literal["max", "sum"] = "sum",
     margin: float = 1.0,
     negatives: jax.Array | None = None,
 ) -> jax.Array:
@@ -28,10 +28,10 @@ def structured_joint_embedding(
     authors' COCO encoder.
 
     queries: [B, E]; candidates: [C, E]; labels: [B] int, index of each query's own candidate.
-    surrogate: ``"max"``, the paper's equation: the largest of (margin + score difference) over
-        the other candidates, not below 0, averaged over the queries. ``"sum"``, the authors'
-        code: the hinges of all other candidates, divided by B * C (although only B * (C - 1)
-        terms exist).
+    surrogate: ``"sum"``, the authors' code: the hinges of all other candidates, divided by B * C
+        (although only B * (C - 1) terms exist). ``"max"``, the paper's equation: the largest of
+        (margin + score difference) over the other candidates, not below 0, averaged over the
+        queries. With one sample a class the maximum follows the noise: see the recipe.
     negatives: [B, C] bool, the candidates that are wrong for each query; by default all but its
         own. Clears candidates of the query's own class; the divisor stays.
     """

@@ -5,10 +5,15 @@ asymmetric DA-SJE is weight 0 for ``net.text_to_image``). ``pairs="captions"`` i
 trained the COCO encoder of GAN-INT-CLS (ICML 2016): between two captions of an image, without the
 image.
 
-Departures from the authors' code, which ``surrogate="sum"`` and batches of distinct classes give
-back: the paper's maximum over the wrong classes in place of their sum, and rows of the same class
-are never each other's negatives. The image network is this library's own; the paper's precomputed
-features are used where the batch holds them.
+The surrogate of the 0/1 loss is the authors' code's by default, the sum over the wrong classes, and
+not the paper's maximum over them (``surrogate="max"``): the maximum, with one sample a class in place
+of the paper's expectation over all of them, drives every vector to the same point (a loss of 1 in
+each direction, accuracies at chance), from any start that was tried and with fixed image features
+too.
+
+Departures from both: rows of the same class are never each other's negatives (with batches of
+distinct classes there are none); and the image network is this library's own, the precomputed
+features being used where the batch holds them.
 """
 
 import dataclasses
@@ -35,8 +40,7 @@ class Recipe(EncoderRecipe):
     text: the encoder that is trained.
     image: the network trained with it; not used with features in the batch or captions as pairs.
     pairs: ``"image"`` or ``"captions"`` (needs batches with two captions an image).
-    surrogate: ``"max"`` (paper) or ``"sum"`` (authors' code), see
-        `structured_joint_embedding`.
+    surrogate: ``"sum"`` (authors' code) or ``"max"`` (paper), see `structured_joint_embedding`.
     margin: of the hinge; 1 in the paper.
 
     A batch holds `TOKENS` [B, K, T], of which the first caption is taken (the first two with
@@ -47,7 +51,7 @@ class Recipe(EncoderRecipe):
     text: TextEncoder
     image: SmallImageNet = SmallImageNet()
     pairs: Literal["image", "captions"] = "image"
-    surrogate: Literal["max", "sum"] = "max"
+    surrogate: Literal["max", "sum"] = "sum"
     margin: float = 1.0
 
     def __post_init__(self):

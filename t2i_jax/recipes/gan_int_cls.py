@@ -30,6 +30,7 @@ import jax.numpy as jnp
 
 from t2i_jax import axis, types
 from t2i_jax.losses.adversarial import bce
+from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.recipes.base import (
     Batch,
     GanRecipe,
@@ -62,6 +63,8 @@ class Recipe(GanRecipe):
         ``interp_type`` 2, a uniform mixing weight in [-0.5, 1.5).
     """
 
+    generator: Generator
+    discriminator: Discriminator
     form: str = "paper"
     mismatch: str = "text"
     interp: str = "midpoint"

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.base import Batch, EncoderRecipe, Terms, Variables, apply_train
 from t2i_jax.types import Text
 
@@ -28,7 +29,7 @@ class Recipe(EncoderRecipe):
         come as ``frozen["generator"]``; it runs in evaluation mode.
     """
 
-    net: nn.Module
+    net: StyleEncoder
     generator: nn.Module
 
     def init(self, key: jax.Array, batch: Batch, text: Text | None) -> dict[str, Variables]:

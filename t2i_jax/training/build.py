@@ -84,8 +84,7 @@ def make_recipe(config: ConfigDict, modules: Mapping[str, nn.Module] | None = No
     `modules` gives those that come from elsewhere. All others are switches in ``config.recipe``.
     """
     modules = dict(modules or {})
-    source = recipe_module(config.system)
-    cls = source.Recipe
+    cls = recipe_module(config.system).Recipe
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         hint = hints.get(field.name)
@@ -99,8 +98,7 @@ def make_recipe(config: ConfigDict, modules: Mapping[str, nn.Module] | None = No
                 f"system {config.system!r} needs the network {field.name!r}: give the config a "
                 f"section {field.name!r}, or name a run in frozen.{field.name}"
             )
-        module_cls = hint if hint is not nn.Module else getattr(source, field.name.capitalize())
-        modules[field.name] = construct(module_cls, config[field.name], field.name, config.dtype)
+        modules[field.name] = construct(hint, config[field.name], field.name, config.dtype)
     active = frozenset(loss_weights(config))
     fields = {**config.recipe.to_dict(), "active": active, **modules}
     _check_fields(cls, fields, "recipe")

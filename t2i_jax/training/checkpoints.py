@@ -24,7 +24,14 @@ import orbax.checkpoint as ocp
 
 from t2i_jax.training import leaves
 from t2i_jax.training.same_run import check_same_run, compare_configs
-from t2i_jax.training.step_folder import SAMPLING, TRAINING, StepFolder, steps_in, to_json
+from t2i_jax.training.step_folder import (
+    SAMPLING,
+    TRAINING,
+    StepFolder,
+    brief,
+    steps_in,
+    to_json,
+)
 
 __all__ = ["Checkpoints", "check_same_run", "compare_configs"]
 
@@ -135,8 +142,9 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(self.directory.iterdir()):
             if ocp.utils.TMP_DIR_SUFFIX in path.name:
-                log.warning("removing %s, which a killed run left half-written", path)
-                shutil.rmtree(path)
+                log.warning("removing %s, which an interrupted save left", path)
+                # A failed save's other threads may still write there; the next sweep gets it.
+                shutil.rmtree(path, ignore_errors=True)
             elif path.name.isdigit() and not StepFolder(path).has(TRAINING):
                 aside = path.with_name(f"{path.name}.incomplete")
                 log.warning("%s is not a whole checkpoint: renaming it to %s", path, aside.name)
@@ -250,7 +258,7 @@ class Checkpoints:
         latest = self.latest_step()
         resume = "no checkpoint is left" if latest is None else f"the latest whole one is {latest}"
         return OSError(
-            f"the checkpoint of step {step} was not written to {self.directory}: {error}\n"
+            f"the checkpoint of step {step} was not written to {self.directory}: {brief(error)}\n"
             "Check the free space, quota and permissions there, then run the same command again "
             f"({resume})."
         )
@@ -361,8 +369,9 @@ def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dic
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
             args = ocp.args.StandardRestore(leaves.nest(target))
             restored = leaves.flatten(reader.restore(folder.path / item, args=args))
-    except Exception as error:  # TensorStore's message names the leaf or the file
-        raise folder.damaged(f"{folder.path / item} cannot be read: {error}") from error
+    except Exception as error:  # many types, and few of them name the leaf
+        why = folder.unreadable(item, flat) or f"{folder.path / item}: {brief(error)}"
+        raise folder.damaged(f"cannot read {why}") from error
     restored = {name: restored[name] for name in flat}
     bad = leaves.damaged(restored, records)
     if bad:

@@ -79,13 +79,17 @@ def read_tokenizer(workdir: str | os.PathLike) -> dict:
 
 
 def load_ema(workdir: str | os.PathLike, step: int | None = None) -> tuple[ConfigDict, dict]:
-    """(config, averaged networks) of a run, on one device; the latest checkpoint by default."""
+    """(config, averaged networks) of a run, on one device; the latest checkpoint by default.
+
+    Changes nothing in the run, which may be training. Raises FileNotFoundError where there is no
+    run, or no such checkpoint, and ValueError for a damaged one.
+    """
     from t2i_jax.training.checkpoints import Checkpoints  # Orbax is slow to import
 
     config = read_config(workdir)
-    with Checkpoints(checkpoints_dir(workdir)) as reader:
+    with Checkpoints(checkpoints_dir(workdir), read_only=True) as reader:
         ema, _ = reader.restore_ema(step)
-    return config, ema
+    return config, {"stats": {}, **ema}  # empty dicts are not stored
 
 
 def _write(path: pathlib.Path, text: str) -> None:

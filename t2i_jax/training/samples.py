@@ -4,16 +4,21 @@ share.
 Every image has a key of its own, so that it does not depend on the batch it is drawn in.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from t2i_jax.data.tokenizers import Tokenizer
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training.step import encode
 from t2i_jax.types import MASK, SENTENCE, TOKENS, Text
+
+_MARKS = re.compile(r"\[[A-Z]+\]|\ufffd")  # what decoding writes for tokens that are no text
 
 
 def to_uint8(images: jax.Array) -> jax.Array:
@@ -28,11 +33,28 @@ def image_keys(seed: int, indices: Sequence[int]) -> jax.Array:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.asarray(indices, jnp.uint32))
 
 
+def in_batches(function: Callable[[Any], Any], tree: Any, size: int) -> Any:
+    """`function` of a tree of [N, ...] arrays, `size` rows at a time: one shape, so one
+    compilation.
+
+    The last batch is filled up with copies of its last row. Returns NumPy arrays of N rows.
+    """
+    total = jax.tree.leaves(tree)[0].shape[0]
+    parts = []
+    for start in range(0, total, size):
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        part = function(jax.tree.map(lambda x, rows=rows: x[rows], tree))
+        kept = min(size, total - start)
+        parts.append(jax.tree.map(lambda x, kept=kept: np.asarray(x)[:kept], part))
+    return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
+
+
 class Drawer:
     """Compiled once per batch size; shorter batches are padded.
 
     networks: ``{"params": {"g": ..., ["encoder": ...]}, "stats": {"g": ...}}`` as the average keeps
-    them. encoder_vars: those of a frozen encoder, else None.
+    them; a generator without statistics may be missing there. encoder_vars: those of a frozen
+    encoder, else None.
     """
 
     def __init__(self, recipe: GanRecipe, encoder: nn.Module | None, batch_size: int = 64):
@@ -44,7 +66,7 @@ class Drawer:
             return encode(encoder, encoder_vars, inputs)
 
         def draw(networks, text, noise):
-            g_vars = {"params": networks["params"]["g"], **networks["stats"]["g"]}
+            g_vars = {"params": networks["params"]["g"], **networks["stats"].get("g", {})}
             return tuple(to_uint8(x) for x in recipe.sample(g_vars, text, noise))
 
         self._text = jax.jit(text_of)
@@ -53,28 +75,24 @@ class Drawer:
 
     def text(self, networks, encoder_vars, inputs: dict[str, np.ndarray]) -> Text:
         """Encoded captions of a batch with tokens and mask, or sentence vectors: N rows each."""
-        return self._batched(lambda part: self._text(networks, encoder_vars, part), inputs)
+        return in_batches(
+            lambda part: self._text(networks, encoder_vars, part), inputs, self.batch_size
+        )
 
     def noise(self, keys: jax.Array) -> dict[str, jax.Array]:
         """The noise of [N] keys."""
-        return self._batched(self._noise, keys)
+        return in_batches(self._noise, keys, self.batch_size)
 
     def images(self, networks, text: Text | None, noise) -> tuple[np.ndarray, ...]:
         """uint8 images, a tuple over scales of [N, H, W, 3]."""
-        return self._batched(lambda part: self._draw(networks, *part), (text, noise))
+        return in_batches(lambda part: self._draw(networks, *part), (text, noise), self.batch_size)
 
-    def _batched(self, function, tree):
-        total = jax.tree.leaves(tree)[0].shape[0]
-        parts = []
-        for start in range(0, total, self.batch_size):
-            rows = [min(start + i, total - 1) for i in range(self.batch_size)]
-            part = function(jax.tree.map(lambda x, rows=rows: x[np.asarray(rows)], tree))
-            kept = min(self.batch_size, total - start)
-            parts.append(jax.tree.map(lambda x, kept=kept: np.asarray(x)[:kept], part))
-        return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
+    def scales(self, networks, text: Text | None, noise) -> tuple[int, ...]:
+        """Widths in pixels of what `images` would return, low to high; draws nothing."""
+        return tuple(x.shape[2] for x in jax.eval_shape(self._draw, networks, text, noise))
 
 
-def text_inputs(tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:
+def text_inputs(tokenizer: Tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:
     """A batch with the captions' tokens and mask, [N, 1, T] each."""
     ids, mask = tokenizer.encode(captions)
     return {TOKENS: ids[:, None], MASK: mask[:, None]}
@@ -83,3 +101,29 @@ def text_inputs(tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:
 def sentence_inputs(vectors: np.ndarray) -> dict[str, np.ndarray]:
     """A batch with precomputed sentence vectors [N, E]."""
     return {SENTENCE: np.asarray(vectors, np.float32)}
+
+
+def caption_problems(tokenizer: Tokenizer, caption: str) -> list[str]:
+    """What of a caption a tokenizer does not read, in words; nothing where it reads all.
+
+    Raises ValueError where it reads nothing.
+    """
+    if not isinstance(caption, str):
+        raise ValueError(f"captions must be strings, not {type(caption).__name__}: {caption!r}")
+    if not caption.strip():
+        raise ValueError("an empty caption: give one that says what to draw")
+    shown = repr(caption if len(caption) <= 60 else f"{caption[:57]}...")
+    parts = "characters" if tokenizer.name == "char" else "words"
+    read = tokenizer.decode(tokenizer.encode([caption])[0])[0]
+    if not _MARKS.sub("", read).strip():
+        raise ValueError(
+            f"caption {shown}: the run's tokenizer ({tokenizer.name}) knows none of its {parts}"
+        )
+    problems, count = [], tokenizer.count(caption)
+    if unknown := tokenizer.unknown(caption):
+        listed = ", ".join(map(repr, unknown))
+        problems.append(f"caption {shown}: unknown {parts} {listed}; it is read as {read!r}")
+    if count > tokenizer.length:
+        limit = f"only the first {tokenizer.length} are read"
+        problems.append(f"caption {shown}: {count} tokens long; {limit}")
+    return problems

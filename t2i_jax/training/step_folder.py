@@ -7,7 +7,7 @@ checksums of its leaves (`leaves.summarize`) and the checksums of its JSON items
 import json
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -35,6 +35,12 @@ def to_json(name: str, value: Mapping[str, Any]) -> str:
         return json.dumps(value, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name!r} must be a JSON dict: {error}") from error
+
+
+def brief(error: Exception) -> str:
+    """An error of Orbax or TensorStore without the pages of settings that follow the message."""
+    text = str(error).split(" [tensorstore_spec")[0].split(" See full TensorStore details")[0]
+    return text if len(text) < 1000 else f"{text[:1000]} ..."
 
 
 class StepFolder:
@@ -111,9 +117,22 @@ class StepFolder:
             f"whole checkpoints in this directory: {others or 'none'}."
         )
 
+    def unreadable(self, item: str, names: Iterable[str]) -> str | None:
+        """The first leaf that cannot be read, its file and why; None where all can be. Slow."""
+        import tensorstore  # needed for these messages only
+
+        base = f"file://{self.path / item}/"
+        for name in names:
+            kvstore = {"driver": "ocdbt", "base": base, "path": f"{name.replace('/', '.')}/"}
+            try:
+                tensorstore.open({"driver": "zarr", "kvstore": kvstore}).result().read().result()
+            except ValueError as error:
+                return f"{item}/{name} in {self.file_of(item, name)}: {brief(error)}"
+        return None
+
     def file_of(self, item: str, leaf: str) -> pathlib.Path:
         """The data file that holds a leaf; the item's directory where that cannot be told."""
-        import tensorstore  # needed for this message only
+        import tensorstore
 
         folder = self.path / item
         try:

@@ -1,9 +1,11 @@
 """Child processes of test_checkpoints.py.
 
+flipped DIR              restores after each of many damages to the files
 forever DIR              saves until it is killed, printing every step that is surely saved
 distributed DIR I PORT   process I of 2, with 2 devices each: saves and restores
 """
 
+import pathlib
 import sys
 
 import jax
@@ -13,8 +15,45 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from t2i_jax.training.checkpoints import Checkpoints
+from t2i_jax.training.step_folder import StepFolder
 
 jax.config.update("jax_platforms", "cpu")
+
+
+def flipped(directory: str) -> None:
+    rng = np.random.default_rng(0)
+    state = {
+        "g": {"kernel": jnp.asarray(rng.normal(size=(100, 200)), jnp.float32)},  # most of the bytes
+        "d": {"kernel": jnp.asarray(rng.normal(size=(3, 5)), jnp.float32)},
+        "step": jnp.asarray(7, jnp.int32),
+    }
+    config = {"model": {"channels": 64}}
+    with Checkpoints(directory) as checkpoints:
+        checkpoints.save(7, ema=state, train=state, data={"position": 7}, config=config)
+    step = pathlib.Path(directory) / "7"
+    values = StepFolder(step).file_of("train", "g/kernel")
+    index = StepFolder(step).file_of("train", "step")  # small values lie in the index
+    matters = {values, index, step / "data" / "process_0.json", step / "config" / "config.json"}
+    paths = {p for item in ("train", "data", "config") for p in (step / item).rglob("*")}
+    assert len(matters) == 4 and matters <= paths
+    for path in sorted(p for p in paths if p.is_file()):
+        good = path.read_bytes()
+        for place in (1, len(good) // 3, len(good) // 2):
+            bad = bytearray(good)
+            bad[place] ^= 0x15
+            path.write_bytes(bad)
+            try:
+                _, train, data, saved = checkpoints.restore_train(7, state)
+            except ValueError as error:
+                assert str(step) in str(error)
+                if path == values:
+                    assert f"train/g/kernel in {path}" in str(error), error
+            else:  # bytes that nothing is read from
+                assert path not in matters, path
+                assert jax.tree.all(jax.tree.map(np.array_equal, train, state)), path
+                assert data == {"position": 7} and saved == config
+            path.write_bytes(good)
+    print("good", flush=True)
 
 
 def forever(directory: str) -> None:
@@ -73,4 +112,4 @@ def distributed(directory: str, index: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    {"forever": forever, "distributed": distributed}[sys.argv[1]](*sys.argv[2:])
+    {"flipped": flipped, "forever": forever, "distributed": distributed}[sys.argv[1]](*sys.argv[2:])

@@ -1,7 +1,6 @@
 """Checkpoints survive what runs meet: other devices, kills, full disks, damaged files."""
 
 import contextlib
-import gc
 import json
 import math
 import os
@@ -253,35 +252,11 @@ def test_crc32_is_the_standard_one():
     }
 
 
-# Orbax abandons its other reads after a failed one, which Python reports when it collects them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_flipped_bytes_never_pass(tmp_path):
-    state = make_state(1, width=200)
-    with Checkpoints(tmp_path) as checkpoints:
-        save(checkpoints, 1, state)
-    folder = tmp_path / "1"
-    caught = total = 0
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        good = path.read_bytes()
-        for place in {len(good) // 2, len(good) - 9}:
-            bad = bytearray(good)
-            bad[place] ^= 0x15
-            path.write_bytes(bad)
-            total += 1
-            try:
-                ema, train, data, config = checkpoints.restore_train(
-                    1, abstract(state), {"params": abstract(state.params)}
-                )
-            except ValueError as error:
-                assert str(folder) in str(error)
-                caught += 1
-            else:  # bytes that nothing is read from
-                assert_same(train, state)
-                assert_same(ema, {"params": state.params})
-                assert data == {"position": 1} and config == CONFIG
-            path.write_bytes(good)
-    gc.collect()
-    assert caught > total / 3
+    # In a child: reads that Orbax abandons after a failed one are reported when Python collects
+    # them, and pytest's report of that can break an import that happens to run (CPython 3.11).
+    child = run_helper("flipped", tmp_path, stderr=subprocess.DEVNULL)
+    assert child.communicate(timeout=120)[0].strip() == "good"
 
 
 def test_changed_leaf_is_named_with_its_file(tmp_path):
@@ -320,6 +295,7 @@ def file_size_limit(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("limit", [50_000, 10])  # the thread's data files; every file
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_full_disk(tmp_path, limit, asynchronous):
@@ -337,9 +313,11 @@ def test_full_disk(tmp_path, limit, asynchronous):
         assert save(checkpoints, 3, big)  # there is space again
         checkpoints.wait()
         assert checkpoints.steps() == [3]
-        assert not list(tmp_path.glob("*tmp*"))
+    Checkpoints(tmp_path).close()
+    assert {path.name for path in tmp_path.iterdir()} == {"3"}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_stale_error_is_raised_by_the_next_save(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, 1)
@@ -387,7 +365,7 @@ def test_two_processes(tmp_path):
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     children = [run_helper("distributed", tmp_path, i, port) for i in range(2)]
-    assert [child.communicate(timeout=120)[0].strip() for child in children] == ["good", "good"]
+    assert [child.communicate(timeout=120)[0].split()[-1:] for child in children] == [["good"]] * 2
     assert [child.returncode for child in children] == [0, 0]
     rows = np.arange(24, dtype=np.float32).reshape(8, 3)
     # One process on four devices reads the same arrays; sampling needs one device.

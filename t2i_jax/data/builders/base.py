@@ -23,9 +23,8 @@ from t2i_jax.data import records
 from t2i_jax.data.progress import track
 from t2i_jax.data.report import DataError, Problem, Report
 
-EMBEDDING = 1024  # width of the published char-CNN-RNN sentence vectors
 RECORDS_PER_SHARD = 2048  # about 200 MB of photos
-_RECORDS_PER_WRITE = 256
+_RECORDS_PER_WRITE = 64
 
 
 def labels_filename(split: str) -> str:
@@ -112,14 +111,28 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {}
 
     @property
-    def embeddings(self) -> int:
-        """Width of the stored sentence vectors; 0 where the config asks for none."""
-        return EMBEDDING if getattr(self.builder_config, "embeddings", False) else 0
+    def embeddings(self) -> bool:
+        """Whether the records hold sentence vectors."""
+        return getattr(self.builder_config, "embeddings", False)
 
     @property
     def need_captions(self) -> bool:
         """Whether an image without a caption is skipped."""
         return True
+
+    def check(self, item: Any) -> tuple[dict | None, list[Problem]]:
+        """The record that an item of the layout's splits becomes, or None, and the problems.
+
+        Called from threads.
+        """
+        if isinstance(item, Problem):
+            return None, [item]
+        return records.check(
+            item,
+            max_side=self.builder_config.max_side,
+            need_captions=self.need_captions,
+            embeddings=self.embeddings,
+        )
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -132,8 +145,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **self.extra_features(),
         }
         if self.embeddings:
+            # [captions, E]; more than one unknown size asks for an encoding.
             features["embeddings"] = tfds.features.Tensor(
-                shape=(None, self.embeddings), dtype=np.float32
+                shape=(None, None), dtype=np.float32, encoding="bytes"
             )
         return tfds.core.DatasetInfo(
             builder=self,
@@ -163,9 +177,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         report = self.job.report
         report.records[split_name] = report.captions[split_name] = 0
         title = f"{report.dataset} {split_name}"
-        raws = track(split.records, title, split.total, self.job.console)
+        items = track(split.items, title, split.total, self.job.console)
         seen: set[str] = set()
-        for record, problems in _in_order(self._check, raws):
+        for record, problems in _in_order(self.check, items):
             for problem in problems:
                 report.add(split_name, problem)
             if record is None:
@@ -174,20 +188,20 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 duplicate = ("skipped", "image", "duplicate id", record["image/id"])
                 report.add(split_name, Problem(*duplicate))
                 continue
+            if self.embeddings and not self._same_width(record):
+                where = record["image/filename"]
+                reason = "sentence vectors of another width"
+                report.add(split_name, Problem("skipped", "image", reason, where))
+                continue
             seen.add(record["image/id"])
             yield report.records[split_name], record
             report.records[split_name] += 1
             report.captions[split_name] += len(record["captions"])
 
-    def _check(self, raw: records.Raw | Problem) -> tuple[dict | None, list[Problem]]:
-        if isinstance(raw, Problem):
-            return None, [raw]
-        return records.check(
-            raw,
-            max_side=self.builder_config.max_side,
-            need_captions=self.need_captions,
-            embeddings=self.embeddings,
-        )
+    def _same_width(self, record: dict) -> bool:
+        """Whether the sentence vectors are as wide as the first record's."""
+        width = record["embeddings"].shape[1]
+        return self.info.metadata.setdefault("embedding_size", width) == width
 
     def _job(self, dl_manager) -> Job:
         if self.job is None:

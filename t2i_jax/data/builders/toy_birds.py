@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 from t2i_jax.data import toy_birds
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.records import Layout, Raw, Split
+from t2i_jax.data.report import Problem
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -45,28 +45,29 @@ class T2iToyBirds(Builder):
         }
 
     def layout(self, job: Job) -> Layout:
-        """The generator's splits as records with PNG images."""
-        config = self.builder_config
+        """The generator's splits: indices of examples."""
         self.info.metadata["attribute_names"] = {
             name: list(values) for name, values in toy_birds.ATTRIBUTES.items()
         }
         splits = {
-            split: Split(self._raws(split), len(indices))
-            for split, indices in toy_birds.split_indices(config.num_images).items()
+            split: Split(indices.tolist(), len(indices))
+            for split, indices in toy_birds.split_indices(self.builder_config.num_images).items()
             if len(indices)
         }
         return Layout(splits, [species.name for species in toy_birds.SPECIES])
 
-    def _raws(self, split: str) -> Iterator[Raw]:
+    def check(self, item: int) -> tuple[dict | None, list[Problem]]:
+        """Draws example `item`, in a thread of the preparation, and stores it as PNG."""
         config = self.builder_config
-        for index, bird in toy_birds.examples(split, config.num_images, config.seed, config.size):
-            png = io.BytesIO()
-            Image.fromarray(bird.image).save(png, "PNG")
-            yield Raw(
-                id=f"{index:06d}",
-                filename=f"{index:06d}.png",
-                image=png.getvalue(),
-                captions=bird.captions,
-                label=bird.label,
-                extra={"attributes": bird.attributes},
-            )
+        bird = toy_birds.generate(item, config.seed, config.size)
+        png = io.BytesIO()
+        Image.fromarray(bird.image).save(png, "PNG")
+        raw = Raw(
+            id=f"{item:06d}",
+            filename=f"{item:06d}.png",
+            image=png.getvalue(),
+            captions=bird.captions,
+            label=bird.label,
+            extra={"attributes": bird.attributes},
+        )
+        return super().check(raw)

@@ -32,15 +32,24 @@ def read(source: pathlib.Path, images: pathlib.Path | None, year: str) -> Layout
       DataError: an annotation file of another structure.
     """
     layout = Layout({})
+    missing = None
     for split in ("train", "val"):
         name = f"captions_{split}{year}.json"
         path = files.find(source, files.under(PREFIXES, [f"annotations/{name}", name]))
-        if path is not None:
+        if path is None:
+            continue
+        try:
             folder = picture_folder(images or source, f"{split}{year}")
-            records = list(_from_json(path, folder, layout.problems))
-            layout.splits[split] = Split(records, len(records))
+        except files.MissingSource as error:  # the annotations' archive has both splits
+            layout.problems.append(Problem("skipped", "split", "no folder of pictures", split))
+            missing = error
+            continue
+        records = list(_from_json(path, folder, layout.problems))
+        layout.splits[split] = Split(records, len(records))
     if layout.splits:
         return layout
+    if missing:
+        raise missing
     wanted = [f"annotations/captions_{split}{year}.json" for split in ("train", "val")]
     if year == "2014":
         wanted += ["train/filenames.pickle", "test/filenames.pickle"]
@@ -91,7 +100,10 @@ def _from_json(path: pathlib.Path, folder: pathlib.Path, problems: list[Problem]
 
 
 def _load(path: pathlib.Path) -> dict[str, Any]:
-    fields = {"images": ("id", "file_name"), "annotations": ("id", "image_id", "caption")}
+    fields = {
+        "images": {"id": int, "file_name": str},
+        "annotations": {"id": int, "image_id": int, "caption": str},
+    }
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -101,8 +113,9 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
         if not isinstance(rows, list):
             raise DataError(f"{path}: no list {key!r}; this is not a COCO captions file")
         for i, row in enumerate(rows):
-            if not isinstance(row, dict) or any(field not in row for field in needed):
-                raise DataError(f"{path}: {key}[{i}] lacks one of the fields {', '.join(needed)}")
+            for field, kind in needed.items():
+                if not isinstance(row, dict) or not isinstance(row.get(field), kind):
+                    raise DataError(f"{path}: {key}[{i}] has no proper field {field!r}")
     return data
 
 

@@ -53,7 +53,7 @@ def read(source: pathlib.Path, no_captions: bool = False) -> Layout:
     rows = _rows(path, layout.problems)
     unlisted = len(set(present) - rows.keys())
     if unlisted:
-        layout.notes.append(f"{unlisted:,} images in the folder are not in {LIST}")
+        layout.notes.append(f"images in the folder that {LIST} does not name: {unlisted:,}")
     classes = _label_order({row["class"] for row in rows.values()} - {None})
     layout.label_names = [str(c) for c in classes]
     splits: dict[str, list[Raw]] = {}

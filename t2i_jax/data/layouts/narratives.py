@@ -4,6 +4,7 @@ One record is one narrative (an image has one to ten, by different annotators), 
 them. The files are told apart by their names.
 """
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -61,27 +62,41 @@ def read(source: pathlib.Path, images: pathlib.Path | None, kind: str, traces: b
       MissingSource: no file of narratives, or no folder of pictures.
     """
     layout = Layout({})
-    wanted = []
+    root = images or source
+    wanted, missing = [], None
     for split, stem in FILES[kind].items():
         found, names = _text_files(source, stem, traces, layout.problems)
         wanted.extend(names)
-        if found:
-            places = _places(images or source, kind, split)
-            total = None if "_localized_" in found[0].name else sum(map(_count_lines, found))
-            layout.splits[split] = Split(_Narratives(found, places, kind, traces), total)
+        if not found:
+            continue
+        try:
+            places = _places(root, kind, split)
+        except files.MissingSource as error:
+            layout.problems.append(Problem("skipped", "split", "no folder of pictures", split))
+            missing = error
+            continue
+        # The full files are too large to be read for their number of lines.
+        total = None if "_localized_" in found[0].name else sum(map(_count_lines, found))
+        layout.splits[split] = Split(_Narratives(found, root, places, kind, traces), total)
+    if missing and not layout.splits:
+        raise missing
     if not layout.splits:
         files.need(source, files.under(PREFIXES, wanted), "The narratives", TEXTS_AT)
     return layout
 
 
+@dataclasses.dataclass(frozen=True)
 class _Narratives:
     """The records of a split's files, one after the other, anew for every iteration."""
 
-    def __init__(self, paths: list[pathlib.Path], places: list[str], kind: str, traces: bool):
-        self._paths, self._places, self._kind, self._traces = paths, places, kind, traces
+    paths: list[pathlib.Path]
+    root: pathlib.Path
+    places: list[str]
+    kind: str
+    traces: bool
 
     def __iter__(self) -> Iterator[Raw | Problem]:
-        for path in self._paths:
+        for path in self.paths:
             with path.open("r", encoding="utf-8", errors="replace") as file:
                 for number, line in enumerate(file, 1):
                     if line.strip():
@@ -95,10 +110,10 @@ class _Narratives:
         for field, kind in _FIELDS.items():
             if not isinstance(row, dict) or not isinstance(row.get(field), kind):
                 return Problem("skipped", "narrative", f"no proper field {field!r}", where)
-        if not re.fullmatch(r"\d+" if self._kind == "coco" else r"[0-9a-f]+", row["image_id"]):
+        if not re.fullmatch(r"\d+" if self.kind == "coco" else r"[0-9a-f]+", row["image_id"]):
             return Problem("skipped", "narrative", "malformed image_id", where)
         try:
-            extra = _trace_features(row) if self._traces else {}
+            extra = _trace_features(row) if self.traces else {}
         except (KeyError, TypeError, ValueError):
             return Problem("skipped", "narrative", "malformed traces or times", where)
         image = self._picture(row["image_id"])
@@ -112,8 +127,8 @@ class _Narratives:
 
     def _picture(self, image_id: str) -> pathlib.Path:
         """The image's file; where there is none, the place where it was looked for first."""
-        key: Any = int(image_id) if self._kind == "coco" else image_id
-        paths = [pathlib.Path(place.format(id=key)) for place in self._places]
+        key: Any = int(image_id) if self.kind == "coco" else image_id
+        paths = [self.root / place.format(id=key) for place in self.places]
         return next((path for path in paths if path.exists()), paths[0])
 
 
@@ -161,7 +176,7 @@ def _text_files(
 
 
 def _places(root: pathlib.Path, kind: str, split: str) -> list[str]:
-    """Patterns of the paths where a picture may be, of the folders that exist."""
+    """Patterns of the paths below `root` where a picture may be, of the folders that exist."""
     if kind == "coco":
         patterns = list(_COCO_PLACES)
         patterns.sort(key=lambda p: not p.startswith(split))  # its own split first
@@ -179,7 +194,7 @@ def _places(root: pathlib.Path, kind: str, split: str) -> list[str]:
             + f"\nWhere to get them: {PICTURES_AT[kind]}\n"
             "Pictures in another place than the narratives: --images=DIR."
         )
-    return [str(root / p) for p in existing]
+    return existing
 
 
 def _count_lines(path: pathlib.Path) -> int:

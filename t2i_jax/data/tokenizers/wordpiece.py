@@ -65,7 +65,7 @@ class WordPieceTokenizer:
         """Ids [N, T] int32 and mask [N, T], True on pieces and on [CLS] and [SEP]."""
         ids = np.full((len(texts), self.length), self._pad, np.int32)
         mask = np.zeros(ids.shape, bool)
-        for row, encoding in enumerate(self._model.encode_batch(list(texts))):
+        for row, encoding in enumerate(map(self._model.encode, texts)):
             found = encoding.ids
             if len(found) > self.length:
                 found = found[: self.length - len(self._end)] + self._end
@@ -77,10 +77,7 @@ class WordPieceTokenizer:
         return len(self._model.encode(text).ids)
 
     def decode(self, ids: np.ndarray) -> list[str]:
-        return [
-            " ".join(self._model.decode([int(i) for i in row]).split()).replace(" ##", "")
-            for row in np.asarray(ids)
-        ]
+        return self._model.decode_batch(np.asarray(ids).tolist())
 
     def unknown(self, text: str) -> list[str]:
         encoding = self._model.encode(text)
@@ -112,4 +109,5 @@ def _bert(vocab: dict[str, int], lowercase: bool, path: str) -> tokenizers.Token
         special_tokens=[(token, vocab[token]) for token in ("[CLS]", "[SEP]")],
     )
     model.decoder = tokenizers.decoders.WordPiece()
+    model.add_special_tokens(["[PAD]", "[CLS]", "[SEP]"])  # left out when decoding
     return model

@@ -1,0 +1,37 @@
+"""Runs an ablation grid: one training an entry of ``sweep()``, each in a directory of its name.
+
+    python launch/sweep.py --config=configs/gan_int_cls.py:cub \\
+        --sweep=configs/ablations/gan_int_cls_losses.py --workdir=runs/losses [--index=0]
+
+Other options go to every training. ``--index`` runs one entry: a job array's task, say.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from t2i_jax.config import load_sweep
+
+
+def main() -> None:
+    """Runs the entries one after the other; stops at the first that fails."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--sweep", required=True)
+    parser.add_argument("--workdir", required=True)
+    parser.add_argument("--index", type=int)
+    args, rest = parser.parse_known_args()
+    entries = load_sweep(args.sweep)
+    if args.index is not None:
+        entries = [entries[args.index]]
+    for number, entry in enumerate(entries):
+        name = entry.pop("name")
+        print(f"== {number + 1}/{len(entries)} {name}: {entry}", flush=True)
+        command = [sys.executable, "-m", "t2i_jax.train", f"--config={args.config}"]
+        command += [f"--workdir={args.workdir}/{name}", *rest]
+        command += [f"--{field}={value}" for field, value in entry.items()]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()

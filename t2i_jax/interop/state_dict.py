@@ -1,0 +1,106 @@
+"""PyTorch state dicts <-> linen variables, given which layer is which.
+
+A state dict here is a flat mapping of names to NumPy arrays in PyTorch's axes: convolutions
+(out, in, kh, kw), linear weights (out, in), batch norm ``weight``, ``bias``, ``running_mean``,
+``running_var`` and, since PyTorch 0.4.1, ``num_batches_tracked``. `layers` maps the name of every
+layer with parameters ("h_net1.fc.0") to the path of our module (("stage1", "fc")).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+StateDict = dict[str, np.ndarray]
+Layers = Mapping[str, tuple[str, ...]]
+
+_COUNT = "num_batches_tracked"
+_NORM = {
+    "weight": ("params", "scale"),
+    "bias": ("params", "bias"),
+    "running_mean": ("batch_stats", "mean"),
+    "running_var": ("batch_stats", "var"),
+}
+_PLAIN = {"weight": ("params", "kernel"), "bias": ("params", "bias")}
+_AXES = {4: (2, 3, 1, 0), 2: (1, 0)}  # of our kernel, as positions in PyTorch's weight
+
+
+def clean(state: Mapping[str, np.ndarray]) -> StateDict:
+    """Without the prefix "module." of a data-parallel model and without `num_batches_tracked`."""
+    names = {name: name.removeprefix("module.") for name in state}
+    return {new: state[old] for old, new in names.items() if new.rpartition(".")[2] != _COUNT}
+
+
+def to_variables(state: Mapping[str, np.ndarray], layers: Layers) -> dict:
+    """Linen variables in float32 from a state dict, cleaned first.
+
+    Raises ValueError where names are missing, or are of no layer.
+    """
+    flat, seen, unknown = {}, set(), []
+    for name, array in clean(state).items():
+        layer, _, field = name.rpartition(".")
+        # A bias has the same place in both kinds of layer.
+        places = _PLAIN if array.ndim > 1 or field == "bias" else _NORM
+        if layer not in layers or field not in places:
+            unknown.append(name)
+            continue
+        seen.add(layer)
+        collection, leaf = places[field]
+        if leaf == "kernel":
+            array = np.transpose(array, _AXES[array.ndim])
+        flat[(collection, *layers[layer], leaf)] = np.asarray(array, np.float32)
+    missing = sorted(set(layers) - seen)
+    if unknown or missing:
+        raise ValueError(
+            "this is not the state dict of the network: "
+            + (f"no layer takes {_few(sorted(unknown))}; " if unknown else "")
+            + (f"nothing is there for the layers {_few(missing)}" if missing else "")
+        )
+    return unflatten_dict(flat)
+
+
+def to_state_dict(variables: Mapping[str, Any], layers: Layers, counts: bool = False) -> StateDict:
+    """The inverse of `to_variables`. Parameters alone, or gradients in their place, do as well.
+
+    counts: add `num_batches_tracked` (0) for every batch norm, which current PyTorch asks for.
+
+    Raises ValueError for variables of no layer.
+    """
+    names = {path: name for name, path in layers.items()}
+    state = {}
+    for (collection, *path, leaf), value in flatten_dict(dict(variables)).items():
+        if tuple(path) not in names:
+            raise ValueError(f"no layer of the state dict is our {'/'.join(path)}")
+        places = _PLAIN if leaf == "kernel" else _NORM
+        field = next(f for f, place in places.items() if place == (collection, leaf))
+        array = np.asarray(value)
+        if leaf == "kernel":
+            array = np.transpose(array, np.argsort(_AXES[array.ndim]))
+        name = names[tuple(path)]
+        state[f"{name}.{field}"] = array
+        if counts and field == "running_var":
+            state[f"{name}.{_COUNT}"] = np.zeros([], np.int64)
+    order = {name: i for i, name in enumerate(layers)}
+    return dict(sorted(state.items(), key=lambda item: order[item[0].rpartition(".")[0]]))
+
+
+def numbers(state: Mapping[str, np.ndarray], pattern: str) -> int:
+    """How many numbers from the first on have a name with ``pattern.format(number)`` as its start.
+
+    The first is 0 or 1, whichever is there.
+    """
+
+    def there(i: int) -> bool:
+        return any(name.startswith(pattern.format(i)) for name in state)
+
+    first = 0 if there(0) else 1
+    count = 0
+    while there(first + count):
+        count += 1
+    return count
+
+
+def _few(names: list[str]) -> str:
+    shown = ", ".join(repr(n) for n in names[:4])
+    return shown + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,318 @@
+"""Networks of StackGAN-v2: one trunk that grows from stage to stage, an image at every scale.
+
+Zhang et al., "StackGAN++", IEEE TPAMI 2019 (arXiv 1710.10916), section 4, with the layers of the
+authors' release. Where that has a fault: its fifth stage cannot run; here it is one stage more.
+
+Both networks are conditional (a sentence) or unconditional (noise alone). The paper's ablations of
+the tree are fields of `Generator`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from t2i_jax.models.conditioning import ConditioningAugmentation, draw
+from t2i_jax.models.down_trunk import DownTrunk, Logit, check_side
+from t2i_jax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    Dtype,
+    glu,
+    leaky_relu,
+    tile_to,
+    upsample_nearest,
+)
+
+INIT = nn.initializers.orthogonal(column_axis=-1)
+
+
+class Generated(NamedTuple):
+    """What the generator makes.
+
+    images: [B, S, S, 3] float32 in [-1, 1], in the order of `Generator.image_sizes`.
+    conditions: the sampled condition of each image, [B, condition_dim]; () without text.
+    mu, logvar: of the conditioning augmentation, [B, condition_dim]; None without text.
+    """
+
+    images: tuple[jax.Array, ...]
+    conditions: tuple[jax.Array, ...] = ()
+    mu: jax.Array | None = None
+    logvar: jax.Array | None = None
+
+
+class FirstStage(nn.Module):
+    """[B, N] -> [B, 4 * 2^ups, 4 * 2^ups, features]: a linear layer to 4x4, then up-blocks that
+    halve the width.
+    """
+
+    features: int
+    ups: int
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        width = self.features * 2**self.ups
+        norm = dict(axis_name=self.axis_name, dtype=self.dtype)
+        x = nn.Dense(32 * width, use_bias=False, kernel_init=INIT, dtype=self.dtype, name="fc")(x)
+        x = glu(BatchNorm(name="bn", **norm)(x, train))
+        # Channel-major, as in the release: each half of the gate then holds whole channels.
+        x = x.reshape(-1, width, 4, 4).transpose(0, 2, 3, 1)
+        for i in range(1, self.ups + 1):
+            block = ConvNorm(x.shape[-1], kernel_init=INIT, name=f"up{i}", **norm)
+            x = glu(block(upsample_nearest(x), train))
+        return x
+
+
+class Residual(nn.Module):
+    """x + h(x): two convolutions, gated after the first; no activation after the sum."""
+
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        common = dict(kernel_init=INIT, dtype=self.dtype, axis_name=self.axis_name)
+        h = glu(ConvNorm(2 * x.shape[-1], name="block1", **common)(x, train))
+        return x + ConvNorm(x.shape[-1], name="block2", **common)(h, train)
+
+
+class NextStage(nn.Module):
+    """A map [B, H, W, C] and a condition [B, N] -> [B, 2H, 2W, C / 2], or [B, H, W, C] without the
+    upsampling.
+    """
+
+    residual_blocks: int
+    upsample: bool = True
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
+        norm = dict(axis_name=self.axis_name, dtype=self.dtype)
+        width = x.shape[-1]
+        x = jnp.concatenate([tile_to(condition, x).astype(self.dtype), x], axis=-1)
+        x = glu(ConvNorm(2 * width, kernel_init=INIT, name="join", **norm)(x, train))
+        for i in range(1, self.residual_blocks + 1):
+            x = Residual(name=f"res{i}", **norm)(x, train)
+        if self.upsample:
+            block = ConvNorm(width, kernel_init=INIT, name="up", **norm)
+            x = glu(block(upsample_nearest(x), train))
+        return x
+
+
+class Generator(nn.Module):
+    """Noise and a sentence to one image a scale. Stages are numbered from 1.
+
+    channels: width of the first stage's result (``GF_DIM``); halved by each further stage.
+    condition_dim: width of the augmented condition (``EMBEDDING_DIM``); 0: unconditional, and the
+        later stages see the noise itself.
+    noise_dim: width of the noise z.
+    residual_blocks: in stages 2 and 3; stages 4 and 5 have one, as in the release.
+    scales: number of stages, 1 to 5.
+    base_size: side of the first stage's images, a power of two >= 8; 64 is published.
+    augment: False gives c = mu.
+    heads: stages that emit an image; () for all. (3,) is the paper's ablation "G3".
+    last_copies: independent copies of the last stage, each with its own weights, noise and image;
+        heads=(3,) with 3 copies is "3G3".
+    same_size: every stage works and emits at the final resolution: "all256".
+    axis_name: mapped axis over which batch norm reduces.
+    """
+
+    channels: int = 64
+    condition_dim: int = 128
+    noise_dim: int = 100
+    residual_blocks: int = 2
+    scales: int = 3
+    base_size: int = 64
+    augment: bool = True
+    heads: tuple[int, ...] = ()
+    last_copies: int = 1
+    same_size: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @property
+    def emitting(self) -> tuple[tuple[int, int], ...]:
+        """(stage, copy) of every image, from low to high resolution."""
+        self._check()
+        copies = {self.scales: self.last_copies}
+        heads = self.heads or range(1, self.scales + 1)
+        return tuple((s, c) for s in heads for c in range(copies.get(s, 1)))
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """Sides of the images in pixels."""
+        top = self.base_size * 2 ** (self.scales - 1)
+        stages = [stage for stage, _ in self.emitting]
+        return tuple(top if self.same_size else self.base_size * 2 ** (s - 1) for s in stages)
+
+    @property
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Standard normal noise of one image: z; eps of the conditioning augmentation; and what
+        tells the copies of the last stage apart.
+        """
+        shapes = {"z": (self.noise_dim,)}
+        if self.condition_dim:
+            shapes["eps"] = (self.condition_dim,)
+        if self.last_copies > 1:
+            shapes["copies"] = (self.last_copies, self.condition_dim or self.noise_dim)
+        return shapes
+
+    def blocks_in(self, stage: int) -> int:
+        """Residual blocks of a stage from 2 on."""
+        return self.residual_blocks if stage <= 3 else 1
+
+    def _check(self) -> None:
+        if not 1 <= self.scales <= 5:
+            raise ValueError(f"scales must be 1 to 5, got {self.scales}")
+        check_side("base_size", self.base_size, 8)
+        halvings = 2 ** (self.scales - 1)
+        if self.channels % halvings:
+            raise ValueError(
+                f"channels={self.channels} cannot be halved for each of scales={self.scales}: "
+                f"take a multiple of {halvings}"
+            )
+        allowed = range(1, self.scales + 1)
+        if any(h not in allowed for h in self.heads) or list(self.heads) != sorted(set(self.heads)):
+            raise ValueError(
+                f"heads={self.heads} must be ascending stages from 1 to scales={self.scales}"
+            )
+        if self.last_copies < 1 or (self.last_copies > 1 and self.scales == 1):
+            raise ValueError(
+                f"last_copies={self.last_copies} with scales={self.scales}: needs at least 1 copy, "
+                "and at least 2 scales for more than one"
+            )
+
+    @nn.compact
+    def __call__(
+        self, noise: Mapping[str, jax.Array], sentence: jax.Array | None, train: bool
+    ) -> Generated:
+        """noise: rows of `noise_shapes`. sentence: [B, E], or None for an unconditional generator.
+
+        Raises ValueError for fields that do not fit each other.
+        """
+        emitting = self.emitting
+        norm = dict(axis_name=self.axis_name, dtype=self.dtype)
+        copies = [noise["copies"][:, i] for i in range(self.last_copies) if self.last_copies > 1]
+        mu = logvar = None
+        if self.condition_dim:
+            augmentation = ConditioningAugmentation(
+                self.condition_dim,
+                augment=self.augment,
+                kernel_init=INIT,
+                dtype=self.dtype,
+                name="ca",
+            )
+            condition, mu, logvar = augmentation(sentence, noise["eps"])
+            if self.augment:
+                copies = [draw(mu, logvar, eps) for eps in copies]
+            start = jnp.concatenate([condition, noise["z"]], axis=-1)
+        else:
+            condition = start = noise["z"]
+
+        ups = (self.base_size // 4).bit_length() - 1
+        extra = self.scales - 1 if self.same_size else 0
+        h = FirstStage(self.channels // 2**extra, ups + extra, name="stage1", **norm)(start, train)
+        images, conditions = [], []
+        for stage in range(1, self.scales + 1):
+            results = [(condition, h)]
+            if stage > 1:
+                own = copies if stage == self.scales and copies else [condition]
+                results = []
+                for i, c in enumerate(own):
+                    name = f"stage{stage}" + (f"_copy{i}" if i else "")
+                    block = NextStage(self.blocks_in(stage), not self.same_size, name=name, **norm)
+                    results.append((c, block(h, c, train)))
+                h = results[0][1]
+            for i, (c, x) in enumerate(results):
+                if (stage, i) in emitting:
+                    name = f"image{stage}" + (f"_copy{i}" if i else "")
+                    x = Conv(3, kernel_init=INIT, dtype=self.dtype, name=name)(x)
+                    images.append(jnp.tanh(x.astype(jnp.float32)))
+                    conditions.append(c)
+        if mu is None:
+            return Generated(tuple(images))
+        return Generated(tuple(images), tuple(conditions), mu, logvar)
+
+
+class ScaleDiscriminator(nn.Module):
+    """The discriminator of one scale: an image trunk with a head for each question.
+
+    image_size, channels, axis_name: as in `Discriminator`.
+    """
+
+    image_size: int
+    channels: int
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    def setup(self):
+        norm = dict(kernel_init=INIT, dtype=self.dtype, axis_name=self.axis_name)
+        self.trunk = DownTrunk(self.image_size, self.channels, **norm)
+        width = self.channels * min(8, self.image_size // 8)
+        self.join = ConvNorm(width, **norm)
+        self.cond_logit = Logit(INIT, self.dtype)
+        self.uncond_logit = Logit(INIT, self.dtype)
+
+    def __call__(
+        self, images: jax.Array, condition: jax.Array | None, train: bool, uncond: bool
+    ) -> tuple[jax.Array | None, jax.Array | None]:
+        """Logits [B] float32: (fits the condition, is real); None for a question not asked."""
+        x = self.trunk(images, train)
+        fits = real = None
+        if condition is not None:
+            tiled = tile_to(condition, x).astype(self.dtype)
+            joined = self.join(jnp.concatenate([tiled, x], axis=-1), train)
+            fits = self.cond_logit(leaky_relu(joined))
+        if uncond:
+            real = self.uncond_logit(x)
+        return fits, real
+
+
+class Discriminator(nn.Module):
+    """One independent discriminator an image (section 4.2).
+
+    channels: width of the first convolution (``DF_DIM``).
+    image_sizes: sides of the images, powers of two >= 8; (): a recipe takes those of its generator.
+    axis_name: mapped axis over which batch norm reduces.
+    """
+
+    channels: int = 64
+    image_sizes: tuple[int, ...] = ()
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    def setup(self):
+        self.nets = [
+            ScaleDiscriminator(size, self.channels, self.dtype, self.axis_name)
+            for size in self.image_sizes
+        ]
+
+    def __call__(
+        self,
+        images: Sequence[jax.Array],
+        conditions: Sequence[jax.Array] | None,
+        train: bool,
+        uncond: bool = True,
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        """Logits of all scales, [B] float32 each: (image fits condition, image is real).
+
+        images: [B, S, S, 3] for each of `image_sizes`. conditions: [B, C] for each, or None.
+        A list is empty where its question is not asked: no conditions, or ``uncond=False``.
+
+        Raises ValueError where the number or the sizes of the images are not those of the fields.
+        """
+        if len(images) != len(self.image_sizes):
+            raise ValueError(f"{len(images)} images for the scales {self.image_sizes}")
+        conditions = conditions or [None] * len(images)
+        both = [
+            net(x, c, train, uncond)
+            for net, x, c in zip(self.nets, images, conditions, strict=True)
+        ]
+        fits, real = zip(*both, strict=True)
+        return [x for x in fits if x is not None], [x for x in real if x is not None]

@@ -1,0 +1,221 @@
+"""Command line: draws images from a trained run.
+
+    python -m t2i_jax.sample --workdir=runs/birds --num=8 --seed=0 --out=DIR \\
+        --caption "a small red bird with black wings"
+
+Or between two captions (--interpolate "A" "B"), between two seeds (--interpolate_noise 0 1), or in
+the style of photos (--style photo.jpg --style_encoder=runs/style). Writes PNG files and grid.png.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import t2i_jax
+from t2i_jax import pictures
+
+_IN_GRID = 64  # captions that the grid shows
+_COLUMNS = 8  # of their images side by side
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments, `caption` with the lines of the captions file. Exits with status 2 where they do
+    not fit each other.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m t2i_jax.sample",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--workdir", required=True, help="the run directory of a GAN")
+    add("--caption", action="append", default=[], help="what to draw; may be given several times")
+    add("--captions_file", help="a text file with one caption a line; empty lines are skipped")
+    add("--num", type=int, help="images of each caption (1), or of each interpolation (8)")
+    add("--seed", type=int, default=0, help="of the noise: the same seed gives the same images")
+    add("--out", default="samples", help="folder for the pictures (default: %(default)s)")
+    add("--step", type=int, help="of the checkpoint (default: the latest)")
+    add("--scale", help="a width in pixels, or 'all' (default: the highest)")
+    add("--batch_size", type=int, default=16, help="images drawn at a time; does not change them")
+    modes = parser.add_mutually_exclusive_group()
+    add = modes.add_argument
+    add("--interpolate", nargs=2, metavar=("A", "B"), help="from one caption to another")
+    add(
+        "--interpolate_noise",
+        nargs=2,
+        type=int,
+        metavar=("SEED_A", "SEED_B"),
+        help="each caption, from the noise of one seed to that of another",
+    )
+    add("--style", nargs="+", metavar="PHOTO", help="each caption in the style of each photo")
+    add = parser.add_argument
+    add("--style_encoder", help="the run directory of a style encoder, for --style")
+    add("--normalise", action="store_true", help="bring styles to the noise's usual norm")
+    args = parser.parse_args(argv)
+    if bool(args.style) != bool(args.style_encoder):
+        parser.error("--style PHOTO... and --style_encoder=RUN need each other")
+    if args.normalise and not args.style:
+        parser.error("--normalise is for --style")
+    if args.style and not (args.caption or args.captions_file):
+        parser.error("--style needs what to draw: give --caption or --captions_file")
+    if args.interpolate and (args.caption or args.captions_file):
+        parser.error("--interpolate has its own two captions; leave out --caption")
+    if args.style and args.num is not None:
+        parser.error("--style draws one image for each caption and photo; leave out --num")
+    try:
+        args.caption += _lines(args.captions_file) if args.captions_file else []
+    except OSError as error:
+        parser.error(f"--captions_file: {error}")
+    return args
+
+
+def _lines(path: str) -> list[str]:
+    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draws and writes; exits with status 2 and one line where the user's input is wrong."""
+    args = parse(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", t2i_jax.CaptionWarning)
+            warnings.showwarning = _show
+            run(args)
+    except (ValueError, OSError) as error:
+        if os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _show(message: Warning, *_, **__) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """Images that belong together: a line of the grid.
+
+    names: of the files, without their ending. images: for each scale [len(names), H, W, 3].
+    """
+
+    title: str
+    names: list[str]
+    images: tuple[np.ndarray, ...]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Draws what the arguments ask for; prints the name of every file it wrote."""
+    photos = [_photo(path) for path in args.style or ()]
+    sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
+    header = []
+    if args.interpolate:
+        rows = [_between_captions(sampler, args)]
+    elif args.interpolate_noise:
+        rows = _between_seeds(sampler, args)
+    elif args.style:
+        rows = _styled(sampler, args, photos)
+        header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
+    else:
+        rows = _sampled(sampler, args)
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        for images in row.images:
+            scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""
+            for name, image in zip(row.names, images, strict=True):
+                _write(Image.fromarray(image), out / f"{name}{scale}.png")
+    if len(rows) > _IN_GRID:
+        print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
+    _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
+
+
+def _sampled(sampler, args: argparse.Namespace) -> list[_Row]:
+    num = 1 if args.num is None else args.num
+    drawn = sampler.sample(args.caption or None, args.seed, num, args.scale)
+    titles = args.caption or [""]
+    rows = []
+    for i, title in enumerate(titles):
+        names = [f"{_stem(i, title)}_{k:02d}" for k in range(num)]
+        rows.append(_Row(title, names, _scales(drawn, slice(i * num, (i + 1) * num))))
+    return rows
+
+
+def _between_captions(sampler, args: argparse.Namespace) -> _Row:
+    steps = 8 if args.num is None else args.num
+    drawn = sampler.interpolate(*args.interpolate, steps, args.seed, args.scale)
+    names = [f"interpolation_{k:02d}" for k in range(steps)]
+    return _Row(" / ".join(args.interpolate), names, _scales(drawn))
+
+
+def _between_seeds(sampler, args: argparse.Namespace) -> list[_Row]:
+    steps = 8 if args.num is None else args.num
+    rows = []
+    for i, title in enumerate(args.caption or [None]):
+        drawn = sampler.interpolate_noise(title, *args.interpolate_noise, steps, args.scale)
+        names = [f"{_stem(i, title or '')}_noise_{k:02d}" for k in range(steps)]
+        rows.append(_Row(title or "", names, _scales(drawn)))
+    return rows
+
+
+def _styled(sampler, args: argparse.Namespace, photos: list[np.ndarray]) -> list[_Row]:
+    drawn = sampler.transfer(photos, args.caption, args.style_encoder, args.normalise, args.scale)
+    styles = [
+        f"style_{k:02d}_{_slug(pathlib.Path(path).stem)}" for k, path in enumerate(args.style)
+    ]
+    rows = []
+    for i, title in enumerate(args.caption):
+        names = [f"{_stem(i, title)}_{style}" for style in styles]
+        rows.append(_Row(title, names, _scales(drawn, i)))
+    return rows
+
+
+def _scales(drawn, part=slice(None)) -> tuple[np.ndarray, ...]:
+    """Some of the drawn images, at every scale that was asked for."""
+    return tuple(images[part] for images in (drawn if isinstance(drawn, tuple) else (drawn,)))
+
+
+def _grid(rows: list[_Row], header: list[tuple[str, Image.Image]]) -> Image.Image:
+    if not header and all(len(row.names) == 1 for row in rows):
+        scales = [
+            np.concatenate(parts) for parts in zip(*(row.images for row in rows), strict=True)
+        ]
+        return pictures.scales_grid(scales, [row.title for row in rows])
+    lines = [
+        (row.title, pictures.scales_grid(row.images, columns=min(len(row.names), _COLUMNS)))
+        for row in rows
+    ]
+    return pictures.titled(header + lines)
+
+
+def _photo(path: str) -> np.ndarray:
+    """uint8 RGB, turned as the camera was held."""
+    with Image.open(path) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+
+
+def _stem(index: int, caption: str) -> str:
+    return f"{index:03d}_{_slug(caption)}".strip("_")
+
+
+def _write(image: Image.Image, path: pathlib.Path) -> None:
+    image.save(path)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The public Python API: images from a trained run.
+
+    sampler = t2i_jax.Sampler.from_workdir("runs/birds")
+    images = sampler.sample(["a small red bird with black wings"], num=8, seed=0)  # uint8 NHWC
+
+A run directory is all it needs: neither the data nor the runs that it was trained from. An image
+depends on its caption, the seed and its place in the call, not on the batch it is drawn in.
+"""
+
+import importlib
+import os
+import pathlib
+import warnings
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from t2i_jax.data import tokenizers
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.training import build, frozen_nets, runs, samples, styles
+from t2i_jax.types import Text
+
+Images = np.ndarray | tuple[np.ndarray, ...]
+
+
+class CaptionWarning(UserWarning):
+    """A caption that the run's tokenizer can read in part only."""
+
+
+class Sampler:
+    """Draws images from one generator. Compiled once per batch size; shorter batches are padded.
+
+    Made by `from_workdir`.
+
+    system: the run's networks; ``frozen["encoder"]`` holds a frozen text encoder's variables.
+    networks: the averaged networks, as `t2i_jax.training.runs.load_ema` gives them.
+    """
+
+    def __init__(self, system: build.System, networks: dict, batch_size: int = 16):
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: must be at least 1")
+        self.config = system.config
+        self._system, self._networks = system, networks
+        self._encoder_vars = jax.device_put(system.frozen.get("encoder"))
+        self._drawer = samples.Drawer(system.recipe, system.encoder, batch_size)
+        self._style_encoders: dict[str, styles.StyleEncoder] = {}
+
+    @classmethod
+    def from_workdir(
+        cls, workdir: str | os.PathLike, step: int | None = None, batch_size: int = 16
+    ) -> "Sampler":
+        """The sampler of a run, on one device.
+
+        step: of the checkpoint; the latest by default.
+
+        Raises FileNotFoundError where `workdir` is no run or has no such checkpoint, ValueError
+        where the run trained no generator, or is damaged.
+        """
+        config = runs.read_config(workdir)
+        if not issubclass(build.recipe_module(config.system).Recipe, GanRecipe):
+            hint = "the run of a GAN is needed"
+            if config.system == "style_encoder":
+                hint += ", with this one as its style encoder"
+            raise ValueError(
+                f"{workdir} is a run of {config.system!r}, which draws no images: {hint}"
+            )
+        config, networks = runs.load_ema(workdir, step)
+        return cls(_system(config, pathlib.Path(workdir)), networks, batch_size)
+
+    def sample(
+        self,
+        captions: str | Sequence[str] | np.ndarray | None = None,
+        seed: int = 0,
+        num: int = 1,
+        scale: int | str | None = None,
+    ) -> Images:
+        """Images of captions, uint8 [N, H, W, 3] with N = len(captions) * num: first all of the
+        first caption.
+
+        captions: strings; for a run trained on stored embeddings, these [captions, E]; left out for
+            a run without text.
+        seed: of the noise; image i has the i-th noise of a seed.
+        scale: for generators with several resolutions. The highest by default; a width in pixels;
+            or ``"all"``, then a tuple from low to high.
+
+        Warns (`CaptionWarning`) of unknown characters or words and of captions that are cut.
+        Raises ValueError for a caption of which nothing is known, and for an unknown scale.
+        """
+        if num < 1:
+            raise ValueError(f"num={num}: must be at least 1")
+        text = self._text(captions)
+        count = num
+        if text is not None:
+            text = jax.tree.map(lambda x: np.repeat(x, num, axis=0), text)
+            count = len(text.sentence)
+        return self._images(text, self._noise(seed, range(count)), scale)
+
+    def interpolate(
+        self,
+        caption_a: str,
+        caption_b: str,
+        steps: int = 8,
+        seed: int = 0,
+        scale: int | str | None = None,
+    ) -> Images:
+        """From one caption to another, [steps, H, W, 3]: encoded text mixed linearly, noise fixed.
+
+        The ends are what `sample` draws first of each caption with that seed. Word vectors are
+        mixed by position. Raises ValueError as `sample`, and for fewer than 2 steps.
+        """
+        text, t = self._text([caption_a, caption_b]), _weights(steps)
+        mask = text.mask
+        if mask is not None:
+            mask = (mask[0] & (t[:, None] < 1)) | (mask[1] & (t[:, None] > 0))
+        mixed = jax.tree.map(lambda x: _mix(x[0], x[1], t), text._replace(mask=None))
+        return self._images(mixed._replace(mask=mask), self._noise(seed, [0] * steps), scale)
+
+    def interpolate_noise(
+        self,
+        caption: str | None,
+        seed_a: int,
+        seed_b: int,
+        steps: int = 8,
+        scale: int | str | None = None,
+    ) -> Images:
+        """From one seed to another, [steps, H, W, 3]: noise mixed linearly, text fixed.
+
+        The ends are what `sample` draws first with either seed. Raises ValueError as `sample`, and
+        for fewer than 2 steps.
+        """
+        t = _weights(steps)
+        text = jax.tree.map(lambda x: np.repeat(x, steps, axis=0), self._text(caption))
+        ends = (self._noise(seed_a, [0]), self._noise(seed_b, [0]))
+        return self._images(text, jax.tree.map(lambda a, b: _mix(a[0], b[0], t), *ends), scale)
+
+    def transfer(
+        self,
+        photos: Sequence[np.ndarray] | np.ndarray,
+        captions: str | Sequence[str],
+        style_encoder: str | os.PathLike,
+        normalise: bool = False,
+        scale: int | str | None = None,
+    ) -> Images:
+        """Captions in the style (pose, background) of photos, [texts, photos, H, W, 3]: G(S(x), t)
+        of Reed et al. (ICML 2016), section 4.4.
+
+        photos: uint8 RGB [H, W, 3] each, of any size; see `view`.
+        style_encoder: the run directory of ``configs/style_encoder.py``, trained on this run.
+        normalise: bring every style to the noise's usual norm, sqrt(noise_dim).
+
+        Raises ValueError for photos of another kind and for a style encoder that does not fit.
+        """
+        text = self._text(captions)
+        key = os.fspath(style_encoder)
+        if key not in self._style_encoders:
+            self._style_encoders[key] = styles.StyleEncoder(
+                key, self._system, self._drawer.batch_size
+            )
+        noise = self._style_encoders[key](self.view(photos), normalise)
+        texts, columns = len(text.sentence), len(noise)
+        text = jax.tree.map(lambda x: np.repeat(x, columns, axis=0), text)
+        drawn = self._images(text, {"z": np.tile(noise, (texts, 1))}, scale)
+        return jax.tree.map(lambda x: x.reshape(texts, columns, *x.shape[1:]), drawn)
+
+    def view(self, photos: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Photos as the run's training saw its images, uint8 [N, size, size, 3]: resized by its
+        rule, the middle in place of a random crop. Raises ValueError as `transfer`.
+        """
+        return styles.view(photos, build.data_options(self.config))
+
+    def _text(self, captions: str | Sequence[str] | np.ndarray | None) -> Text | None:
+        """Encoded captions. Raises ValueError where they are not what the run reads."""
+        inputs = self._inputs(captions)
+        if inputs is None:
+            return None
+        return self._drawer.text(self._networks, self._encoder_vars, inputs)
+
+    def _inputs(
+        self, captions: str | Sequence[str] | np.ndarray | None
+    ) -> dict[str, np.ndarray] | None:
+        system = self._system
+        captions = [captions] if isinstance(captions, str) else captions
+        if captions is not None and not len(captions):
+            raise ValueError("no captions")
+        if system.encoder is not None:
+            if captions is None:
+                raise ValueError("this run draws from captions: give some")
+            for caption in dict.fromkeys(captions):
+                for note in samples.caption_problems(system.tokenizer, caption):
+                    warnings.warn(note, CaptionWarning, stacklevel=4)
+            return samples.text_inputs(system.tokenizer, captions)
+        if self.config.data.get("text") == "embeddings":
+            if np.ndim(captions) != 2 or not np.issubdtype(np.asarray(captions).dtype, np.floating):
+                raise ValueError(
+                    "this run was trained on stored embeddings and has no text encoder: give an "
+                    "array [captions, E] of such embeddings"
+                )
+            return samples.sentence_inputs(captions)
+        if captions is not None:
+            raise ValueError("this run was trained without text: leave the captions out")
+        return None
+
+    def _noise(self, seed: int, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        return self._drawer.noise(samples.image_keys(seed, indices))
+
+    def _images(self, text: Text | None, noise, scale: int | str | None) -> Images:
+        chosen = -1
+        if scale not in (None, "all"):
+            widths = self._drawer.scales(self._networks, text, noise)
+            places = {str(width): i for i, width in enumerate(widths)}  # of equals, the last
+            if str(scale) not in places:
+                raise ValueError(
+                    f"scale={scale!r}: this generator draws {', '.join(places)} px; choose one of "
+                    "these or 'all'"
+                )
+            chosen = places[str(scale)]
+        images = self._drawer.images(self._networks, text, noise)
+        return images if scale == "all" else images[chosen]
+
+
+def _system(config: ConfigDict, workdir: pathlib.Path) -> build.System:
+    """What a run is sampled with, read from the run alone. Networks of other runs, which only its
+    losses use, are left out.
+    """
+    encoder, tokenizer, frozen = None, None, {}
+    if config.encoder.name:
+        module = importlib.import_module(f"t2i_jax.encoders.{config.encoder.name}")
+        fields = config.encoder.fields
+        encoder = build.construct(module.TextEncoder, fields, "encoder.fields", config.dtype)
+        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
+        if config.encoder.train == "frozen":
+            frozen["encoder"] = frozen_nets.load(workdir, "encoder")
+    recipe = build.make_recipe(config, dict.fromkeys(config.frozen))
+    return build.System(config, recipe, encoder, tokenizer, frozen)
+
+
+def _weights(steps: int) -> np.ndarray:
+    if steps < 2:
+        raise ValueError(f"steps={steps}: an interpolation has at least its 2 ends")
+    return np.linspace(0, 1, steps, dtype=np.float32)
+
+
+def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """[...] twice -> [steps, ...]; exact at both ends."""
+    t = t.reshape(-1, *[1] * a.ndim)
+    return (1 - t) * a + t * b

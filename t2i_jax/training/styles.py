@@ -1,0 +1,89 @@
+"""The style encoder at work: from photos to the noise that would draw their like.
+
+Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016, section 4.4. Trained by
+`t2i_jax.recipes.style_encoder`.
+"""
+
+import dataclasses
+import io
+import math
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from PIL import Image
+
+from t2i_jax.data.options import DataOptions
+from t2i_jax.training import build, runs, samples
+from t2i_jax.training.step import to_float
+
+
+class StyleEncoder:
+    """S of a style encoder's run, for the generator of `system`.
+
+    Raises FileNotFoundError where `workdir` is no run or has no checkpoint, ValueError where the
+    run is of something else or does not fit the generator.
+    """
+
+    def __init__(self, workdir: str, system: build.System, batch_size: int):
+        config = runs.read_config(workdir)
+        if config.system != "style_encoder":
+            raise ValueError(
+                f"style_encoder={workdir!r} is a run of {config.system!r}; train one with "
+                "python -m t2i_jax.train --config=configs/style_encoder.py"
+            )
+        net = build.make_recipe(config, dict.fromkeys(config.frozen)).net
+        drawn = (system.config.data.size, dict(system.recipe.noise_shapes))
+        read = (net.image_size, {"z": (net.noise_dim,)})
+        if read != drawn:
+            raise ValueError(
+                f"style_encoder={workdir!r} reads images of {read[0]} px and writes noise "
+                f"{read[1]}, but this run draws images of {drawn[0]} px from noise {drawn[1]}: "
+                "train a style encoder with --frozen.generator=THIS_RUN"
+            )
+        _, ema = runs.load_ema(workdir)
+        self._variables = {"params": ema["params"]["net"], **ema["stats"].get("net", {})}
+        self._style = jax.jit(lambda v, images: net.apply(v, to_float(images), train=False))
+        self._batch_size = batch_size
+
+    def __call__(self, images: np.ndarray, normalise: bool = False) -> np.ndarray:
+        """uint8 [N, size, size, 3] -> styles [N, noise_dim] float32.
+
+        normalise: bring every style to the noise's usual norm, sqrt(noise_dim): trained by squared
+            error, S says too little rather than too much.
+        """
+        styles = samples.in_batches(
+            lambda part: self._style(self._variables, part), images, self._batch_size
+        )
+        if normalise:
+            norms = np.linalg.norm(styles, axis=-1, keepdims=True)
+            styles = styles * (math.sqrt(styles.shape[-1]) / np.maximum(norms, 1e-12))
+        return styles
+
+
+def view(photos: Sequence[np.ndarray], options: DataOptions) -> np.ndarray:
+    """Photos as a training with these options saw its images, uint8 [N, size, size, 3]: resized by
+    its rule, the middle instead of a random crop (76 -> 64 px in the paper), not mirrored.
+
+    Raises ValueError for anything but uint8 [H, W, 3], and for none.
+    """
+    if not len(photos):
+        raise ValueError("no photos")
+    for i, photo in enumerate(photos):
+        dtype, shape = getattr(photo, "dtype", type(photo).__name__), np.shape(photo)
+        if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3:
+            raise ValueError(f"photo {i} is {dtype} {shape}; photos must be uint8 RGB [H, W, 3]")
+    transform = dataclasses.replace(
+        options.image_transform,
+        crop="none" if options.crop == "none" else "center",
+        flip=False,
+        box_crop=False,
+    )
+    return np.stack([transform(_encoded(photo), None, None) for photo in photos])
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    """A lossless file of an image, which is what the transform of the data takes."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "BMP")
+    return file.getvalue()

@@ -1,0 +1,171 @@
+"""Image transforms against Torch7's numbers, Pillow, and the papers' integer rules."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import stats
+
+from t2i_jax.data import transforms
+from t2i_jax.data.transforms import ImageTransform
+
+from .sources import encoded, photo
+
+
+def psnr(left, right) -> float:
+    return 10 * np.log10(255**2 / np.mean((left.astype(float) - right.astype(float)) ** 2))
+
+
+@pytest.mark.parametrize("case", [1, 2, 3, 4])
+def test_torch7_scale_gives_torch_numbers(golden_dir, case):
+    golden = np.load(golden_dir / "torch_image_scale.npz")
+    source = golden[f"case{case}/src_uint8"].transpose(1, 2, 0)
+    expected = golden[f"case{case}/scaled_76"].transpose(1, 2, 0)
+    height, width = expected.shape[:2]
+    scaled = transforms.torch7_scale(source.astype(np.float32) / 255, width, height)
+    np.testing.assert_allclose(scaled, expected, atol=1e-5)
+    rounded = transforms.torch7_scale(source, width, height)
+    assert rounded.dtype == np.uint8
+    assert np.abs(rounded - 255 * expected).max() <= 0.501
+
+
+def test_the_whole_chain_gives_torch_view(golden_dir):
+    golden = np.load(golden_dir / "torch_image_scale.npz")
+    source = golden["case1/src_uint8"].transpose(1, 2, 0)
+    x, y = int(golden["view/crop_x1"]), int(golden["view/crop_y1"])
+    expected = (golden["view/image"].transpose(1, 2, 0) + 1) * 127.5
+    side = expected.shape[0]
+
+    class Drawn:  # a generator that draws the view's offsets and the mirror
+        values = iter([y, x, 1])
+
+        def integers(self, high):
+            value = next(self.values)
+            assert value < high
+            return value
+
+    view = ImageTransform(size=side, resize="torch7")
+    image = view(encoded(source, "PNG"), None, Drawn())
+    assert np.abs(image - expected).max() <= 0.502
+
+
+@given(
+    st.integers(40, 600),
+    st.integers(40, 600),
+    st.tuples(*[st.floats(0, 400, width=32)] * 4).map(lambda b: (b[0], b[1], b[2] + 1, b[3] + 1)),
+)
+def test_box_regions_follow_the_published_rule(width, height, box):
+    x, y, w, h = map(int, box)
+    r = int(np.maximum(w, h) * 0.75)
+    cx, cy = (2 * x + w) // 2, (2 * y + h) // 2
+    expected = (max(0, cx - r), max(0, cy - r), min(width, cx + r), min(height, cy + r))
+    if expected[2] <= expected[0] or expected[3] <= expected[1]:
+        expected = (0, 0, width, height)
+    assert transforms.box_region(np.array(box, np.float32), width, height) == expected
+
+
+def test_box_region_of_the_first_cub_image():
+    # 500 x 335 with box 60 27 325 304: r = 243, centre (222, 179).
+    assert transforms.box_region((60.0, 27.0, 325.0, 304.0), 500, 335) == (0, 0, 465, 335)
+
+
+def test_a_box_crop_is_the_region_of_the_decoded_image():
+    picture = photo(200, 160)
+    data = encoded(picture, "PNG")
+    transform = ImageTransform(size=32, box_crop=True)
+    cropped, *size = transform.decode(data, np.array([70, 50, 40, 30], np.float32))
+    np.testing.assert_array_equal(cropped, picture[35:95, 60:120])
+    assert size == [60, 60]
+    whole, *_ = transform.decode(data, np.zeros(4, np.float32))  # width 0: no box
+    np.testing.assert_array_equal(whole, picture)
+
+
+@given(
+    st.integers(20, 400),
+    st.integers(20, 400),
+    st.integers(5, 60),
+    st.booleans(),
+    st.sampled_from(["square", "short_side"]),
+)
+def test_nothing_is_decoded_smaller_than_it_is_needed(width, height, size, boxed, resize):
+    data = encoded(photo(width, height), "JPEG", quality=60)
+    box = np.array([width * 0.3, height * 0.2, width * 0.3, height * 0.5], np.float32)
+    quick = ImageTransform(size=size, box_crop=boxed, resize=resize)
+    exact = ImageTransform(size=size, box_crop=boxed, resize=resize, reduced=False)
+    small, full = quick.decode(data, box)[0].shape, exact.decode(data, box)[0].shape
+    for got, stored in zip(small[:2], full[:2], strict=True):
+        assert got >= min(stored, quick.load_size)
+
+
+def test_reduced_decoding_shows_the_same_picture():
+    data = encoded(photo(400, 300), "JPEG", quality=92)
+    box = np.array([101, 53, 177, 140], np.float32)
+    for boxed, least in ((False, 33), (True, 27)):  # the box moves by half a reduced pixel
+        quick = ImageTransform(size=32, box_crop=boxed).load(data, box)
+        exact = ImageTransform(size=32, box_crop=boxed, reduced=False).load(data, box)
+        assert psnr(quick, exact) > least
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 90), (81, 243), (64, 64), (304, 405)])
+def test_short_sides_are_torchvision_sizes(width, height):
+    side = 76
+    sizes = transforms.short_side_size(width, height, side)
+    # torchvision.transforms.Resize(int): the long side is int(size * long / short).
+    expected = (side, int(side * height / width))
+    if width > height:
+        expected = (int(side * width / height), side)
+    assert sizes == expected
+    image = ImageTransform(size=64, resize="short_side").load(encoded(photo(width, height)))
+    assert image.shape == (sizes[1], sizes[0], 3)
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.25, 1.5, 2.0, 2.6, 5.0])
+def test_resizing_is_as_good_as_pillow_antialiased(scale):
+    rng = np.random.default_rng(0)
+    picture = np.clip(photo(240, 240) + rng.normal(0, 6, (240, 240, 1)), 0, 255).astype(np.uint8)
+    side = round(240 / scale)
+    best = np.asarray(Image.fromarray(picture).resize((side, side), Image.LANCZOS))
+    pillow = np.asarray(Image.fromarray(picture).resize((side, side), Image.BILINEAR))
+    ours = transforms.resize(picture, side, side)
+    if scale == 1.0:
+        np.testing.assert_array_equal(ours, picture)
+    else:
+        assert psnr(ours, best) > psnr(pillow, best) - 1.5
+
+
+def test_random_crops_are_uniform_and_mirrored_half_the_time():
+    # Pixels that tell their own place: red is the column, green the row.
+    rows, columns = np.mgrid[:19, :19]
+    picture = np.stack([columns, rows, 0 * rows], -1).astype(np.uint8)
+    transform = ImageTransform(size=16)
+    assert transform.load_size == 19
+    data, rng = encoded(picture, "PNG"), np.random.default_rng(0)
+    tops, lefts, flips = [], [], []
+    for _ in range(2000):
+        image = transform(data, None, rng).astype(int)
+        flips.append(image[0, 0, 0] > image[0, -1, 0])
+        image = image[:, ::-1] if flips[-1] else image
+        top, left = image[0, 0, 1], image[0, 0, 0]
+        np.testing.assert_array_equal(image, picture[top : top + 16, left : left + 16])
+        tops.append(top)
+        lefts.append(left)
+    for values, kinds in ((tops, 4), (lefts, 4), (flips, 2)):
+        assert stats.chisquare(np.bincount(values, minlength=kinds)).pvalue > 1e-4
+
+
+def test_center_and_whole_views():
+    picture = photo(38, 38)
+    data, rng = encoded(picture, "PNG"), np.random.default_rng(0)
+    center = ImageTransform(size=32, crop="center", flip=False)
+    np.testing.assert_array_equal(center(data, None, rng), picture[3:35, 3:35])
+    whole = ImageTransform(size=38, crop="none", flip=False)
+    np.testing.assert_array_equal(whole(data, None, rng), picture)
+
+
+def test_enlarging_gives_full_size():
+    image = ImageTransform(size=64)(encoded(photo(20, 12)), None, np.random.default_rng(0))
+    assert image.shape == (64, 64, 3)
+    Image.open(io.BytesIO(encoded(image)))

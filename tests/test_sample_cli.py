@@ -1,0 +1,120 @@
+"""The command line of sampling: files, their names and pixels, messages."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_runs import gan_run, style_run
+
+from t2i_jax import Sampler, sample
+
+RED, BLUE = "a small Red bird, with wings", "a blue bird"
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return gan_run(tmp_path_factory.mktemp("runs") / "gan")
+
+
+@pytest.fixture(scope="module")
+def sampler(workdir):
+    return Sampler.from_workdir(workdir)
+
+
+@pytest.fixture
+def draw(workdir, tmp_path, capsys):
+    """Runs the command; returns the written pictures by name and what was printed."""
+
+    def call(*argv):
+        out = tmp_path / "out"
+        sample.main([f"--workdir={workdir}", f"--out={out}", *map(str, argv)])
+        printed = capsys.readouterr()
+        files = {p.name: np.asarray(Image.open(p)) for p in sorted(out.iterdir())}
+        assert {f"wrote {out / name}" for name in files} == {
+            line for line in printed.out.splitlines() if line.startswith("wrote")
+        }
+        assert files["grid.png"].shape[0] > 32
+        return {n: x for n, x in files.items() if n != "grid.png"}, printed
+
+    return call
+
+
+def test_one_file_an_image(draw, sampler):
+    files, printed = draw("--caption", RED, "--caption", BLUE, "--num=2", "--seed=3")
+    names = ["000_a-small-red-bird-with-wings", "001_a-blue-bird"]
+    assert list(files) == [f"{name}_{k:02d}.png" for name in names for k in range(2)]
+    np.testing.assert_array_equal(list(files.values()), sampler.sample([RED, BLUE], seed=3, num=2))
+    assert printed.err == ""
+
+
+def test_captions_file_and_unknown_characters(draw, tmp_path, sampler):
+    listed = tmp_path / "captions.txt"
+    listed.write_bytes(f"\ufeff{RED}\r\n\r\nvögel\r\n".encode() + b"a b\xffrd\n")
+    files, printed = draw("--captions_file", listed, "--step=1")
+    assert list(files) == ["000_a-small-red-bird-with-wings_00.png", "001_v-gel_00.png"] + [
+        "002_a-b-rd_00.png"
+    ]
+    assert "warning: caption 'vögel': unknown characters 'ö'" in printed.err
+    assert "warning: caption 'a b\ufffdrd': unknown characters" in printed.err
+    assert (
+        files["000_a-small-red-bird-with-wings_00.png"].tolist() != sampler.sample(RED)[0].tolist()
+    )
+
+
+def test_the_grid_is_bounded(draw, monkeypatch):
+    monkeypatch.setattr(sample, "_IN_GRID", 2)
+    files, printed = draw(*["--caption", RED] * 3)
+    assert len(files) == 3 and "grid.png shows the first 2 of 3" in printed.out
+
+
+def test_interpolations(draw, sampler, tmp_path):
+    files, _ = draw("--interpolate", RED, BLUE, "--num=3", "--seed=1")
+    assert list(files) == [f"interpolation_{k:02d}.png" for k in range(3)]
+    np.testing.assert_array_equal(list(files.values()), sampler.interpolate(RED, BLUE, 3, seed=1))
+
+
+def test_interpolation_of_noise(draw, sampler):
+    files, _ = draw("--caption", BLUE, "--interpolate_noise", 4, 5, "--num=2", "--scale=all")
+    assert list(files) == ["000_a-blue-bird_noise_00.png", "000_a-blue-bird_noise_01.png"]
+    np.testing.assert_array_equal(list(files.values()), sampler.interpolate_noise(BLUE, 4, 5, 2))
+
+
+def test_styles(draw, sampler, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    turned = Image.fromarray(np.rot90(pixels))  # as a camera held upright stores it
+    exif = turned.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to show
+    turned.save(tmp_path / "My photo.png", exif=exif)
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
+    styles = style_run(tmp_path / "style")
+    photos = [tmp_path / "My photo.png", tmp_path / "grey.png"]
+    files, _ = draw("--caption", BLUE, "--style", *photos, f"--style_encoder={styles}")
+    assert list(files) == [f"000_a-blue-bird_style_0{s}.png" for s in ("0_my-photo", "1_grey")]
+    arrays = [pixels, np.repeat(pixels[..., :1], 3, axis=-1)]
+    np.testing.assert_array_equal(list(files.values()), sampler.transfer(arrays, BLUE, styles)[0])
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--caption="], "an empty caption"),
+        (["--caption=鳥"], "knows none of its characters"),
+        ([], "draws from captions"),
+        (["--caption=a", "--step=7"], "no whole checkpoint of step 7"),
+        (["--caption=a", "--scale=64"], "this generator draws 32 px"),
+        (["--caption=a", "--num=0"], "num=0"),
+        (["--caption=a", "--workdir=/nowhere"], "no run directory"),
+        (["--captions_file=/nowhere.txt"], "nowhere.txt"),
+        (["--caption=a", "--style", "/nowhere.jpg", "--style_encoder=x"], "nowhere.jpg"),
+        (["--caption=a", "--style", "photo.jpg"], "--style_encoder"),
+        (["--style", "photo.jpg", "--style_encoder=x"], "give --caption"),
+        (["--caption=a", "--interpolate", "a", "b"], "leave out --caption"),
+        (["--caption=a", "--normalise"], "--normalise is for --style"),
+        (["--caption=a", "--interpolate_noise", "0", "one"], "invalid int value"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(workdir, tmp_path, capsys, argv, message):
+    with pytest.raises(SystemExit) as stopped:
+        sample.main([f"--workdir={workdir}", f"--out={tmp_path / 'out'}", *argv])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

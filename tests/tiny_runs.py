@@ -1,0 +1,91 @@
+"""Run directories with random networks, made without training: what a sampler reads."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from t2i_jax import config as configs
+from t2i_jax import types
+from t2i_jax.data import tokenizers
+from t2i_jax.encoders.char_cnn_rnn import TextEncoder
+from t2i_jax.training import build, frozen_nets, runs
+from t2i_jax.training.checkpoints import Checkpoints
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def random_like(function, *args, seed: int = 0):
+    """Values for the variables that an init function would make; nothing is compiled.
+
+    Statistics are such that images have contrast.
+    """
+    rng = np.random.default_rng(seed)
+
+    def leaf(path, shape):
+        values = rng.normal(0, 0.3, shape.shape)
+        if path[-1].key in ("scale", "var"):
+            values = 1 + 0.2 * np.abs(values)
+        return jnp.asarray(values, shape.dtype)
+
+    return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(function, *args))
+
+
+def debug_config(*overrides: str):
+    """``configs/gan_int_cls.py:debug``, whose data and encoder are nowhere."""
+    config = configs.load(f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug")
+    configs.override(config, ["data.data_dir=nowhere", "encoder.source=nowhere", *overrides])
+    return config
+
+
+def gan_run(workdir: pathlib.Path, *overrides: str, steps=(1, 2)) -> pathlib.Path:
+    """A run of GAN-INT-CLS that has been saved at `steps`, with other weights at each."""
+    config = debug_config(*overrides)
+    recipe = build.make_recipe(config)
+    encoder = build.construct(TextEncoder, config.encoder.fields, "encoder.fields")
+    tokenizer = tokenizers.from_config("char")
+    tokens = jnp.zeros((1, tokenizer.length), jnp.int32)
+    key = jax.random.key(0)
+    encoder_vars = random_like(encoder.init, key, tokens, tokens > 0)
+    size, width = config.data.size, config.encoder.fields.embedding
+    batch = {types.IMAGES: jnp.zeros((1, size, size, 3))}
+    text = types.Text(jnp.zeros((1, width)))
+    workdir.mkdir(parents=True)
+    runs.write_config(workdir, config)
+    runs.write_tokenizer(workdir, tokenizer)
+    joint = config.encoder.train == "joint"
+    if not joint:
+        frozen_nets.save(workdir, "encoder", encoder_vars)
+    with Checkpoints(runs.checkpoints_dir(workdir), asynchronous=False) as checkpoints:
+        for step in steps:
+            players = random_like(recipe.init, key, batch, text, seed=step)
+            save(checkpoints, step, config, players, encoder_vars if joint else None)
+    return workdir
+
+
+def style_run(workdir: pathlib.Path, *overrides: str) -> pathlib.Path:
+    """A run of the style encoder that fits `gan_run`."""
+    config = configs.load(f"{ROOT / 'configs' / 'style_encoder.py'}:toy_birds")
+    tiny = ["net.image_size=32", "net.channels=4", "net.noise_dim=4", "frozen.generator=nowhere"]
+    configs.override(config, [*tiny, *overrides])
+    net = build.make_recipe(config, {"generator": None}).net
+    images = jnp.zeros((1, net.image_size, net.image_size, 3))
+    variables = random_like(lambda key: net.init(key, images, train=False), jax.random.key(0))
+    workdir.mkdir(parents=True)
+    runs.write_config(workdir, config)
+    with Checkpoints(runs.checkpoints_dir(workdir), asynchronous=False) as checkpoints:
+        save(checkpoints, 1, config, {"net": variables})
+    return workdir
+
+
+def save(checkpoints, step: int, config, players, encoder_vars=None) -> None:
+    """Saves the players' variables as the averages of a step."""
+    ema = {
+        "params": {name: v["params"] for name, v in players.items()},
+        "stats": {name: {"batch_stats": v["batch_stats"]} for name, v in players.items()},
+    }
+    if encoder_vars is not None:
+        ema["params"]["encoder"] = encoder_vars["params"]
+    train = {"step": np.int32(step)}
+    checkpoints.save(step, ema=ema, train=train, data={}, config=config.to_dict())
