@@ -7,7 +7,6 @@ Importing the package loads no JAX; using `Sampler` does.
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def __getattr__(name: str) -> Any:
     if name in ("CaptionWarning", "Sampler"):
         return getattr(importlib.import_module("t2i_jax.sampler"), name)
     if name == "__version__":
-        return importlib.metadata.version("t2i_jax")
+        return importlib.import_module("importlib.metadata").version("t2i_jax")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

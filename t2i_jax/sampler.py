@@ -185,8 +185,8 @@ class Sampler:
         if captions is not None and not len(captions):
             raise ValueError("no captions")
         if system.encoder is not None:
-            if captions is None:
-                raise ValueError("this run draws from captions: give some")
+            if captions is None or not all(isinstance(c, str) for c in captions):
+                raise ValueError("this run draws from captions: give strings")
             for caption in dict.fromkeys(captions):
                 for note in samples.caption_problems(system.tokenizer, caption):
                     warnings.warn(note, CaptionWarning, stacklevel=4)

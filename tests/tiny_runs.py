@@ -19,12 +19,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def random_like(function, *args, seed: int = 0):
     """Values for the variables that an init function would make; nothing is compiled.
 
-    Statistics are such that images have contrast.
+    Sized so that images have contrast and few values are saturated.
     """
     rng = np.random.default_rng(seed)
 
     def leaf(path, shape):
-        values = rng.normal(0, 0.3, shape.shape)
+        values = rng.normal(0, 0.2, shape.shape)
         if path[-1].key in ("scale", "var"):
             values = 1 + 0.2 * np.abs(values)
         return jnp.asarray(values, shape.dtype)

@@ -83,8 +83,8 @@ def check(
     """
     problems: list[Problem] = []
 
-    def skip(reason: str, item: str = "image", where: str = raw.filename) -> tuple[None, list]:
-        return None, [*problems, Problem("skipped", item, reason, where)]
+    def skip(reason: str, where: str = raw.filename) -> tuple[None, list]:
+        return None, [*problems, Problem("skipped", "record", reason, where)]
 
     try:
         data = raw.image if isinstance(raw.image, bytes) else raw.image.read_bytes()

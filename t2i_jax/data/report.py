@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     """One thing found in a source.
 
     action: "repaired", "skipped", or "kept" (unusual, but stored as it is).
-    item: what it concerns: "image", "caption", "box", "list", ...
+    item: what it concerns: "record", "image", "caption", "box", "list", ...
     reason: a short fixed phrase; problems are counted by it.
     where: file, line or record, for people.
     """

@@ -5,11 +5,10 @@ asymmetric DA-SJE is weight 0 for ``net.text_to_image``). ``pairs="captions"`` i
 trained the COCO encoder of GAN-INT-CLS (ICML 2016): between two captions of an image, without the
 image.
 
-The surrogate of the 0/1 loss is the authors' code's by default, the sum over the wrong classes, and
-not the paper's maximum over them (``surrogate="max"``): the maximum, with one sample a class in place
-of the paper's expectation over all of them, drives every vector to the same point (a loss of 1 in
-each direction, accuracies at chance), from any start that was tried and with fixed image features
-too.
+The surrogate of the 0/1 loss is by default that of the authors' code, the sum over the wrong
+classes. The paper's maximum over them (``surrogate="max"``), with one sample a class in place of
+the paper's expectation over all of them, drove the vectors together (a loss of 1 in each direction,
+accuracies near chance) from every start that was tried, with fixed image features too.
 
 Departures from both: rows of the same class are never each other's negatives (with batches of
 distinct classes there are none); and the image network is this library's own, the precomputed

@@ -133,15 +133,12 @@ class _Context:
     axis_name: str | None
 
     def total(self, player: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """The weighted sum, in float32 and in the order of the terms."""
+        """The weighted sum, in float32. A term without a weight is `check`'s to report."""
         weights = self.options.weights
-        return sum(
-            (
-                weights[f"{player}.{name}"] * value.astype(jnp.float32)
-                for name, value in terms.items()
-            ),
-            jnp.zeros([], jnp.float32),
-        )
+        total = jnp.zeros([], jnp.float32)
+        for name, value in terms.items():
+            total += weights.get(f"{player}.{name}", 0.0) * value.astype(jnp.float32)
+        return total
 
     def check(self, player: str, terms) -> None:
         check_terms(player, terms, frozenset(self.options.weights))
@@ -156,7 +153,7 @@ class _Context:
         lr = self.options.schedules[player](state.step)
         new = jax.tree.map(lambda p, u: p - lr * u, old, direction)
         state = state.replace(params={**state.params, **new}, opt={**state.opt, player: opt})
-        return state, optax.global_norm(grads)
+        return state, optax.tree.norm(grads)
 
     def variables(self, state: TrainState, player: str) -> dict:
         return {"params": state.params[player], **state.stats[player]}

@@ -101,8 +101,8 @@ def test_cub_bad_input_is_counted(prepare, tmp_path):
         ("", "repaired", "list", "Windows line ends"): 1,
         ("", "repaired", "list", folder): 1,
         ("", "skipped", "image", "duplicate id"): 1,
-        ("train", "skipped", "image", "cut short or damaged"): 1,
-        ("train", "skipped", "image", "image file missing"): 1,
+        ("train", "skipped", "record", "cut short or damaged"): 1,
+        ("train", "skipped", "record", "image file missing"): 1,
         ("train", "repaired", "list", "Windows line ends"): 1,
         ("train", "repaired", "caption", "broken character (U+FFFD)"): 1,
         ("train", "skipped", "caption", "placeholder {}"): 1,
@@ -167,7 +167,9 @@ def test_all_records_skipped_is_an_error_with_the_reasons(prepare, tmp_path):
     source = disk_sources.cub(tmp_path / "src")
     for path in (source / "CUB_200_2011/images").glob("00[23]*/*.jpg"):
         path.unlink()
-    with pytest.raises(DataError, match="no record of split 'train'.*\n.*3 x image skipped: image"):
+    with pytest.raises(
+        DataError, match="no record of split 'train'.*\n.*3 x record skipped: image"
+    ):
         prepare("cub")
 
 
@@ -203,7 +205,7 @@ def test_flowers_official_split_skips_absent_images(prepare, tmp_path):
     report, splits = prepare("flowers", split_kind="official")
     assert report.records == {"train": 2, "val": 1, "test": 3}
     assert [r["label"] for r in splits["train"]] == [1, 0]
-    assert found(report) == {("test", "skipped", "image", "image file missing"): 1}
+    assert found(report) == {("test", "skipped", "record", "image file missing"): 1}
     names = catalog.open_split("flowers", str(tmp_path / "data"), "train").label_names
     assert names[:3] == ["rose", "tulip", "class 3"] and len(names) == 102
 

@@ -58,7 +58,7 @@ def test_pictures_in_another_place_and_partly_missing(tmp_path):
     assert report.records == {"train": 1}  # the pictures of val are not in that place
     assert dict(report.counts) == {
         ("", "skipped", "split", "no folder of pictures"): 1,
-        ("train", "skipped", "image", "image file missing"): 1,
+        ("train", "skipped", "record", "image file missing"): 1,
     }
     assert "split 'val': 0 records, the complete set has 40,504" in report.warnings
 
@@ -84,7 +84,7 @@ def test_bad_annotations(tmp_path):
         ("", "skipped", "caption", "of an image that is not listed"): 1,
         ("train", "repaired", "caption", "line break inside"): 1,
         ("train", "skipped", "caption", "empty"): 1,
-        ("train", "skipped", "image", "no caption"): 1,
+        ("train", "skipped", "record", "no caption"): 1,
     }
     assert records("coco", tmp_path, "train")[0]["captions"][5:] == ["two lines"]
     for text, message in (
@@ -130,8 +130,8 @@ def test_narratives_of_coco_are_joined_by_id(tmp_path):
     assert report.records == {"train": 3}
     assert dict(report.counts) == {
         ("train", "repaired", "caption", "line break inside"): 2 - 1,
-        ("train", "skipped", "image", "duplicate id"): 1,
-        ("train", "skipped", "image", "image file missing"): 1,
+        ("train", "skipped", "record", "duplicate id"): 1,
+        ("train", "skipped", "record", "image file missing"): 1,
         ("train", "skipped", "narrative", "not valid JSON"): 1,
         ("train", "skipped", "narrative", "malformed image_id"): 1,
         ("train", "skipped", "narrative", "no proper field 'annotator_id'"): 1,
@@ -187,7 +187,7 @@ def test_narratives_of_open_images(tmp_path):
     write(source / "open_images_validation_captions.jsonl", narrative("00000000000000c3", 1))
     report = catalog.prepare("ln_openimages", str(source), str(tmp_path))
     assert report.records == {"train": 2, "val": 1}
-    assert report.counts["train", "skipped", "image", "image file missing"] == 1
+    assert report.counts["train", "skipped", "record", "image file missing"] == 1
     images = [r["image"] for r in records("ln_openimages", tmp_path, "train")]
     assert images == [jpeg(seed=1), jpeg(seed=2)]
     assert "split 'test': 0 records, the complete set has 126,020" in report.warnings

@@ -96,8 +96,8 @@ def test_bad_lines_are_counted(prepare, tmp_path):
         ("", "kept", "list", "unknown field 'captons' ignored"): 1,
         ("", "repaired", "image", "duplicate id: captions merged"): 1,
         ("", "skipped", "image", "duplicate id in two splits"): 1,
-        ("train", "skipped", "image", "no caption"): 1,
-        ("train", "skipped", "image", "image file missing"): 1,
+        ("train", "skipped", "record", "no caption"): 1,
+        ("train", "skipped", "record", "image file missing"): 1,
     }
     places = report.examples["", "skipped", "image", "line is not valid JSON"]
     assert places == ["captions.jsonl:2"]
@@ -129,7 +129,7 @@ def test_odd_images_of_the_user(prepare, source, tmp_path):
     assert dict(report.counts) == {
         ("train", "repaired", "image", "WEBP file re-encoded"): 1,
         ("train", "repaired", "image", "CMYK image made RGB"): 1,
-        ("train", "skipped", "image", "not an image"): 1,
+        ("train", "skipped", "record", "not an image"): 1,
     }
 
 

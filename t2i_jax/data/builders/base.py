@@ -185,13 +185,13 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             if record is None:
                 continue
             if record["image/id"] in seen:
-                duplicate = ("skipped", "image", "duplicate id", record["image/id"])
+                duplicate = ("skipped", "record", "duplicate id", record["image/id"])
                 report.add(split_name, Problem(*duplicate))
                 continue
             if self.embeddings and not self._same_width(record):
                 where = record["image/filename"]
                 reason = "sentence vectors of another width"
-                report.add(split_name, Problem("skipped", "image", reason, where))
+                report.add(split_name, Problem("skipped", "record", reason, where))
                 continue
             seen.add(record["image/id"])
             yield report.records[split_name], record

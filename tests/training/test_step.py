@@ -1,0 +1,164 @@
+"""The generic step against a hand-written one, on a linear GAN whose gradients are closed forms."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from t2i_jax import axis
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.training.optimizers import make_direction, make_schedule
+from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.step import StepOptions, init_state, make_step
+
+LR, WEIGHT = 0.1, 0.5
+
+
+class Scale(nn.Module):
+    """x * a, one parameter."""
+
+    @nn.compact
+    def __call__(self, x):
+        return x * self.param("a", nn.initializers.constant(2.0), ())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear(GanRecipe):
+    """G(z) = a z; D(x) = b mean(x). D: b m_real - b m_fake; G: b m_fake. A second D term: b^2."""
+
+    def init(self, key, batch, text):
+        image = jnp.zeros((1, 2, 2, 3))
+        return {"g": self.generator.init(key, image), "d": self.discriminator.init(key, image)}
+
+    def noise(self, key, rows):
+        return {"z": axis.normal(key, (rows, 2, 2, 3), self.axis_name)}
+
+    def generate(self, g_vars, batch, text, noise, train):
+        return {"images": (self.generator.apply(g_vars, noise["z"]),)}, {}
+
+    def d_terms(self, d_vars, batch, text, out, key):
+        real = jnp.mean(self.discriminator.apply(d_vars, batch["images"]))
+        fake = jnp.mean(self.discriminator.apply(d_vars, out["images"][0]))
+        return {"real": real, "fake": -fake}, {}
+
+    def penalty(self, d_vars, batch, text, out, key):
+        return {"penalty": d_vars["params"]["a"] ** 2}, {}
+
+    @property
+    def d_updates(self):
+        return (self.d_terms, self.penalty) if self.on("d.penalty") else (self.d_terms,)
+
+    def g_terms(self, d_vars, frozen, batch, text, out, key):
+        return {"fake": jnp.mean(self.discriminator.apply(d_vars, out["images"][0]))}, {}
+
+
+def options(weights, **kwargs):
+    section = {"name": "sgd", "lr": LR}
+    return StepOptions(
+        weights=weights,
+        directions={p: make_direction(section) for p in "gd"},
+        schedules={p: make_schedule(section, 1, 1) for p in "gd"},
+        **kwargs,
+    )
+
+
+def run(weights, batch, steps=1, active=None, **kwargs):
+    active = frozenset(weights) if active is None else active
+    recipe = Linear(generator=Scale(), discriminator=Scale(), active=active)
+    settings = options(weights, **kwargs)
+    state = init_state(recipe, settings, {k: v[0] for k, v in batch.items()}, {})
+    step = jax.jit(make_step(recipe, settings))
+    history = []
+    for _ in range(steps):
+        state, metrics = step(state, batch, {})
+        history.append({k: float(v) for k, v in metrics.items()})
+    return recipe, state, history
+
+
+def noise_mean(recipe, step=1, sub=0, last=True, rows=8):
+    """The mean of the noise that the step draws, by its documented key."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), step), sub)
+    noise_key = jax.random.split(key, 3 if last else 2)[0]
+    return float(jnp.mean(recipe.noise(noise_key, rows)["z"]))
+
+
+def make_batch(subs=1, rows=8):
+    images = np.random.RandomState(0).randint(0, 256, (subs, rows, 2, 2, 3))
+    return {"images": images.astype(np.uint8)}
+
+
+WEIGHTS = {"d.real": 1.0, "d.fake": WEIGHT, "g.fake": 1.0}
+
+
+@pytest.mark.parametrize("order", ["alternating", "simultaneous"])
+def test_one_step_is_the_closed_form(order):
+    batch = make_batch()
+    recipe, state, (metrics,) = run(WEIGHTS, batch, order=order, ema_decay=0.75)
+    real = float(np.mean(batch["images"] / 127.5 - 1.0))
+    z = noise_mean(recipe)
+    b = 2.0 - LR * (real - WEIGHT * 2.0 * z)
+    seen = b if order == "alternating" else 2.0
+    a = 2.0 - LR * seen * z
+    assert metrics["d/total"] == pytest.approx(2 * real - WEIGHT * 4 * z, abs=1e-5)
+    assert metrics["g/fake"] == pytest.approx(seen * 2 * z, abs=1e-5)
+    assert float(state.params["d"]["a"]) == pytest.approx(b, abs=1e-5)
+    assert float(state.params["g"]["a"]) == pytest.approx(a, abs=1e-5)
+    assert float(state.ema["params"]["g"]["a"]) == pytest.approx(0.75 * 2 + 0.25 * a, abs=1e-5)
+    assert "d" not in state.ema["params"]
+
+
+def test_second_d_update_sees_the_first():
+    batch = make_batch()
+    recipe, state, _ = run({**WEIGHTS, "d.penalty": 1.0}, batch)
+    real = float(np.mean(batch["images"] / 127.5 - 1.0))
+    b = 2.0 - LR * (real - WEIGHT * 2.0 * noise_mean(recipe))
+    assert float(state.params["d"]["a"]) == pytest.approx(b - LR * 2 * b, abs=1e-5)
+
+
+def test_d_steps_update_d_on_each_sub_batch():
+    batch = make_batch(subs=2)
+    recipe, state, _ = run(WEIGHTS, batch, d_steps=2)
+    b = 2.0
+    for i in range(2):
+        real = float(np.mean(batch["images"][i] / 127.5 - 1.0))
+        b -= LR * (real - WEIGHT * 2.0 * noise_mean(recipe, sub=i, last=i == 1))
+    a = 2.0 - LR * b * noise_mean(recipe, sub=1)
+    assert float(state.params["d"]["a"]) == pytest.approx(b, abs=1e-5)
+    assert float(state.params["g"]["a"]) == pytest.approx(a, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "active, message",
+    [
+        ({"d.real", "d.fake", "g.fake", "d.extra"}, r"never computed: \['d.extra'\]"),
+        ({"d.real", "g.fake"}, r"computed without a weight: \['d.fake'\]"),
+    ],
+)
+def test_terms_must_be_the_weighted_ones(active, message):
+    weights = {name: 1.0 for name in active}
+    with pytest.raises(ValueError, match=message):
+        run(weights, make_batch(), active=frozenset(active))
+
+
+@pytest.mark.parametrize("kind", ["jit", "pmap"])
+def test_gradients_are_those_of_the_global_batch(kind):
+    """SGD steps on 4 devices equal those on one: a gradient summed instead of averaged would not."""
+    batch = make_batch()
+    recipe, single, expected = run(WEIGHTS, batch, steps=2)
+    settings = options(WEIGHTS)
+    state = init_state(recipe, settings, {k: v[0] for k, v in batch.items()}, {})
+    parallel = make_parallel(kind)
+    state = parallel.put_state(jax.device_get(state))
+    placed = parallel.put_batch(batch)
+    frozen = parallel.put_state({})
+    step = make_step(recipe, settings, parallel.axis_name)
+    compiled = parallel.compile(step, state, placed, frozen)
+    for wanted in expected:
+        state, metrics = compiled.call(state, parallel.put_batch(batch), frozen)
+        for name, value in parallel.scalars(metrics).items():
+            assert value == pytest.approx(wanted[name], rel=1e-5, abs=1e-6), name
+    ours, theirs = parallel.whole(state.params), jax.device_get(single.params)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), ours, theirs)
