@@ -24,7 +24,7 @@ setup(
         "numpy>=2.0",
         "scipy>=1.14",
         "pillow>=11.0",
-        "opencv-python-headless>=4.10",
+        "opencv-python-headless>=4.11",
         "matplotlib>=3.9",
         "rich>=13.0",
         "safetensors>=0.5",

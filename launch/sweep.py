@@ -3,7 +3,8 @@
     python launch/sweep.py --config=configs/gan_int_cls.py:cub \\
         --sweep=configs/ablations/gan_int_cls_losses.py --workdir=runs/losses [--index=0]
 
-Other options go to every training. ``--index`` runs one entry: a job array's task, say.
+Other options go to every training. ``--index`` runs one entry: a job array's task, say. An entry
+may name another config file in "config", and write "{workdir}" for the folder of all runs.
 """
 
 import argparse
@@ -24,12 +25,15 @@ def main() -> None:
     entries = load_sweep(args.sweep)
     if args.index is not None:
         entries = [entries[args.index]]
+    file, _, arg = args.config.partition(":")
     for number, entry in enumerate(entries):
         name = entry.pop("name")
         print(f"== {number + 1}/{len(entries)} {name}: {entry}", flush=True)
-        command = [sys.executable, "-m", "t2i_jax.train", f"--config={args.config}"]
+        spec = entry.pop("config", file) + (f":{arg}" if arg else "")
+        command = [sys.executable, "-m", "t2i_jax.train", f"--config={spec}"]
         command += [f"--workdir={args.workdir}/{name}", *rest]
-        command += [f"--{field}={value}" for field, value in entry.items()]
+        values = {k: str(v).replace("{workdir}", args.workdir) for k, v in entry.items()}
+        command += [f"--{field}={value}" for field, value in values.items()]
         subprocess.run(command, check=True)
 
 

@@ -31,7 +31,7 @@ def grid(
         raise ValueError("a grid needs at least one image")
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"{len(captions)} captions for {len(images)} images")
-    columns = columns or min(len(images), max(1, math.ceil(math.sqrt(len(images)))))
+    columns = columns or min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
     cell = cell or max(max(image.shape[1] for image in images), 128)
     size = max(10, cell // 12)
     font = ImageFont.load_default(size)

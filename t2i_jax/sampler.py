@@ -232,7 +232,8 @@ def _system(config: ConfigDict, workdir: pathlib.Path) -> build.System:
         tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
         if config.encoder.train == "frozen":
             frozen["encoder"] = frozen_nets.load(workdir, "encoder")
-    recipe = build.make_recipe(config, dict.fromkeys(config.frozen))
+    unused = [name for name in config.frozen if name not in config]  # in training alone
+    recipe = build.make_recipe(config, dict.fromkeys(unused))
     return build.System(config, recipe, encoder, tokenizer, frozen)
 
 

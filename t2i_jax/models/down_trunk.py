@@ -65,7 +65,7 @@ class DownTrunk(nn.Module):
 
 
 class Logit(nn.Module):
-    """[B, 4, 4, C] -> [B] float32: one 4x4 convolution, with a bias that starts as PyTorch's does."""
+    """[B, 4, 4, C] -> [B] float32: one 4x4 convolution whose bias starts as PyTorch's does."""
 
     kernel_init: Callable = nn.initializers.normal(0.02)
     dtype: Dtype = jnp.float32

@@ -53,6 +53,14 @@ class Recipe:
         """Whether a term such as ``"g.kl"`` is to be computed."""
         return term in self.active
 
+    def start(
+        self, variables: dict[str, Variables], frozen: Mapping[str, Variables]
+    ) -> dict[str, Variables]:
+        """What a training starts from: the variables of `init`, where a recipe says so with parts
+        taken from the networks of other runs.
+        """
+        return variables
+
     def bind(self, axis_name: str | None) -> "Recipe":
         """The same recipe inside a program with that axis name: itself and its modules."""
         modules = {

@@ -46,7 +46,8 @@ class System:
 
 
 def build(config: ConfigDict) -> System:
-    """Builds what the config describes; resolves ``encoder.fields`` of a sourced encoder in place.
+    """Builds what the config describes; resolves ``encoder.fields`` of a sourced encoder, and the
+    sections of frozen networks that have one, in place.
 
     Raises ValueError for unknown systems, fields and values, FileNotFoundError for missing sources.
     """
@@ -55,7 +56,12 @@ def build(config: ConfigDict) -> System:
     frozen: dict[str, Any] = {}
     modules: dict[str, nn.Module] = {}
     for name, source in config.frozen.items():
+        if source == "random" and name in config:  # untrained, as its section describes it
+            continue
         modules[name], frozen[name] = frozen_network(name, source)
+        if name in config:  # a network that samples need too: its section describes it later
+            config[name] = frozen_nets.fields_of(modules[name])
+            modules[name] = construct(type(modules[name]), config[name], name, config.dtype)
     encoder, tokenizer = None, None
     if config.encoder.name:
         encoder, tokenizer, variables = text_encoder(config)
@@ -143,12 +149,15 @@ def loss_weights(config: ConfigDict) -> dict[str, float]:
 
 
 def frozen_network(name: str, source: str) -> tuple[nn.Module, Any]:
-    """A network of another run, as that run would sample from it: (module, variables)."""
+    """A network of another run, as that run would sample from it: (module, variables).
+
+    Raises FileNotFoundError where `source` is no run, ValueError where it has no such network.
+    """
     config, ema = runs.load_ema(source)
     recipe = make_recipe(config)
-    players = {"generator": "g", "discriminator": "d"}
-    player = players.get(name, "net")
-    module = getattr(recipe, name, None)
+    role = {"stage1": "generator"}.get(name, name)
+    player = {"generator": "g", "discriminator": "d"}.get(role, "net")
+    module = getattr(recipe, role, None)
     if module is None or player not in ema["params"]:
         raise ValueError(
             f"frozen.{name}={source!r}: that run trained {config.system!r} and has no {name!r}"

@@ -33,6 +33,16 @@ def load(workdir: str | pathlib.Path, name: str) -> Any:
     return variables
 
 
+def resume(workdir: pathlib.Path, name: str, variables: Any) -> tuple[Any, bool]:
+    """(what the run in `workdir` began with, whether `variables` differ from it); without a stored
+    network, the variables.
+    """
+    if not path_of(workdir, name).exists():
+        return variables, False
+    kept = load(workdir, name)
+    return kept, weights.digest(kept) != weights.digest(variables)
+
+
 def load_encoder(name: str, source: str) -> tuple[dict[str, Any], Any]:
     """(fields, variables) of a text encoder from a published file.
 
@@ -47,9 +57,14 @@ def load_encoder(name: str, source: str) -> tuple[dict[str, Any], Any]:
             f"encoder.name={name!r}: no published files are known{suggest(name, _PUBLISHED)}"
         )
     module, variables = _PUBLISHED[name](source)
+    return fields_of(module), variables
+
+
+def fields_of(module: nn.Module) -> dict[str, Any]:
+    """A module's fields as a config section describes them."""
     skipped = ("parent", "name", "dtype", "axis_name")
     names = [f.name for f in dataclasses.fields(module) if f.name not in skipped]
-    return {name: getattr(module, name) for name in names}, variables
+    return {name: getattr(module, name) for name in names}
 
 
 def random_encoder(module: nn.Module, length: int, seed: int) -> Any:

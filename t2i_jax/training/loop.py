@@ -6,9 +6,10 @@ import pathlib
 import signal
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
@@ -29,7 +30,7 @@ from t2i_jax.training.step import init_state, make_step
 
 
 class NotFiniteError(FloatingPointError):
-    """A loss term or a gradient is NaN or infinite."""
+    """A loss term, a gradient or a network is NaN or infinite."""
 
 
 def train(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, float]:
@@ -68,6 +69,7 @@ class Training:
         log = workdir / "log.txt" if self.chief else None
         self.progress = Progress(self.total, self.images_per_step, log)
         self.checkpoints = Checkpoints(runs.checkpoints_dir(workdir), keep=config.train.keep)
+        self._resume_encoder()
         self.pipeline = self._make_pipeline()
         self.writer: MetricsWriter | None = None
         self.last: dict[str, float] = {}
@@ -77,11 +79,24 @@ class Training:
         duration = Duration.parse(self.config.train[field])
         return duration.steps(self.images_per_step, len(self.source))
 
+    def _resume_encoder(self) -> None:
+        """A resumed run keeps the frozen encoder that it began with, whatever its source is now."""
+        frozen = self.system.frozen
+        if "encoder" in frozen:
+            kept, changed = frozen_nets.resume(self.workdir, "encoder", frozen["encoder"])
+            frozen["encoder"] = kept
+            if changed:
+                self._say(
+                    f"encoder.source={self.config.encoder.source!r} has other weights than this "
+                    "run began with; going on with those in "
+                    f"{frozen_nets.path_of(self.workdir, 'encoder')}"
+                )
+
     def _make_pipeline(self) -> Pipeline:
         system, section = self.system, self.config.encoder
         sentences = None
         if "encoder" in system.frozen and section.cache and self.data.text == "tokens":
-            # One process writes; on a shared directory the others wait and read.
+            # Every process keeps its own: nothing says that they share a disk.
             name = sentence_cache.fingerprint(
                 system.encoder, system.frozen["encoder"], system.tokenizer, self.data
             )
@@ -123,7 +138,8 @@ class Training:
             return self.last
         frozen = parallel.put_state({k: v for k, v in frozen.items() if k != "encoder_start"})
         grids = None
-        if self.chief and self.sample_every and isinstance(self.system.recipe, GanRecipe):
+        self.draws = bool(self.sample_every) and isinstance(self.system.recipe, GanRecipe)
+        if self.chief and self.draws:
             grids = SampleGrids(self.system, self.data, self.source, config.train.samples)
         if self.chief:
             self.writer = MetricsWriter(
@@ -195,12 +211,13 @@ class Training:
             saving = last or stopping or done % self.checkpoint_every == 0
             if not (last or stopping):
                 batch = next(batches)
-            self.progress.live(done)
+            if self.chief:
+                self.progress.live(done)
             if done % self.log_every == 0 or saving:
                 self._log(done, window)
                 window = []
             with self.progress.paused():
-                if grids and (done % self.sample_every == 0 or last):
+                if self.draws and (done % self.sample_every == 0 or last):
                     self._draw(grids, done, state)
                 if saving:
                     self._save(done, state, position, stopping or last)
@@ -220,24 +237,35 @@ class Training:
             rates = self.progress.interval(done, self.last)
             self.writer.scalars(done, {**self.last, **rates})
 
-    def _stop_for(self, bad: list[str], step: int) -> None:
-        good = self.checkpoints.latest_step()
-        where = f"the last good checkpoint is step {good:,}" if good else "no checkpoint was saved"
+    def _stop_for(self, bad: list[str], step: int) -> NoReturn:
+        self.checkpoints.wait()  # one may be on its way to the disk
+        steps = self.checkpoints.steps()
+        where = (
+            f"the last good checkpoint is step {steps[-1]:,}"
+            if steps
+            else "no checkpoint was saved"
+        )
         raise NotFiniteError(
             f"step {step:,}: {', '.join(sorted(bad))} is NaN or infinite; {where} in "
             f"{self.workdir}. Lower the learning rate (optim.<player>.lr) or clip gradients "
             "(optim.<player>.clip_norm) and run the same command to go on from there."
         )
 
-    def _draw(self, grids: SampleGrids, done: int, state: TrainState) -> None:
+    def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
+        networks = self.parallel.whole(state.ema)  # on all processes: they hold parts of it
+        if grids is None:
+            return
         folder = self.workdir / "samples"
         folder.mkdir(exist_ok=True)
-        picture = grids.picture(self.parallel.whole(state.ema))
+        picture = grids.picture(networks)
         picture.save(folder / f"step_{done:08d}.png")
         self.writer.picture(done, "samples", np.asarray(picture))
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
         stored = self.parallel.to_global(state)
+        finite = jax.device_get(_finite(_train_item(stored) | {"ema": stored.ema}))
+        if bad := [name for name, good in finite.items() if not good]:
+            self._stop_for(bad, done)
         self.checkpoints.save(
             done,
             ema=stored.ema,
@@ -276,6 +304,24 @@ class Training:
         if self.writer:
             self.writer.close()
         self.progress.close()
+
+
+@jax.jit
+def _finite(state: dict[str, Any]) -> dict[str, jax.Array]:
+    """Whether all numbers are finite, by parts such as ``"params/g"``.
+
+    Losses of a step don't show what its update made of the networks.
+    """
+    parts = {
+        f"{item}/{name}": part
+        for item, tree in state.items()
+        if isinstance(tree, dict)
+        for name, part in tree.items()
+    }
+    return {
+        name: jnp.all(jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(part)]))
+        for name, part in parts.items()
+    }
 
 
 def _train_item(state: TrainState) -> dict[str, Any]:

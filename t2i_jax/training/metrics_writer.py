@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 from collections.abc import Mapping
 
@@ -22,9 +23,11 @@ class MetricsWriter:
         self.path = workdir / "metrics.jsonl"
         if self.path.exists():
             kept = [row for row in self.path.read_text().splitlines() if _step(row) <= start]
-            self.path.write_text("".join(row + "\n" for row in kept))
+            temporary = self.path.with_suffix(".tmp")  # a kill must not lose what is kept
+            temporary.write_text("".join(row + "\n" for row in kept))
+            os.replace(temporary, self.path)
         self._file = open(self.path, "a", encoding="utf-8")
-        self._tensorboard = _tensorboard(workdir) if tensorboard else None
+        self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -63,14 +66,15 @@ def _step(row: str) -> float:
         return math.inf  # a line cut short by a kill
 
 
-def _tensorboard(workdir: pathlib.Path):
+def _tensorboard(workdir: pathlib.Path, start: int):
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "log.tensorboard=True needs tensorboardX: pip install 't2i_jax[tensorboard]'"
         ) from error
-    return SummaryWriter(str(workdir / "tensorboard"))
+    purge = start + 1 if start else None  # TensorBoard drops what is about to be repeated
+    return SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
 
 
 def _wandb(project: str, workdir: pathlib.Path, config):

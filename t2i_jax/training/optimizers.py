@@ -85,7 +85,20 @@ def make_direction(section: Mapping[str, Any]) -> optax.GradientTransformation:
         raise ValueError(
             f"optimizer {name!r} does not take the fields {sorted(fields)}: {error}"
         ) from None
-    return optax.chain(optax.clip_by_global_norm(clip), direction) if clip else direction
+    return _clipped(direction, clip) if clip else direction
+
+
+def _clipped(direction: optax.GradientTransformation, norm: float) -> optax.GradientTransformation:
+    """`direction` of clipped gradients. Its state is `direction`'s alone, so that a run can go on
+    with clipping that was started without.
+    """
+    clip = optax.clip_by_global_norm(norm)
+
+    def update(grads, state, params=None):
+        grads, _ = clip.update(grads, optax.EmptyState())
+        return direction.update(grads, state, params)
+
+    return optax.GradientTransformation(direction.init, update)
 
 
 _TIME = r"([\d._]+\s*[kKmMbB]?\s*\w*)"

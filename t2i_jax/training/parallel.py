@@ -109,8 +109,9 @@ class JitParallel:
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays, whatever its sharding; every process must call it."""
-        replicated = jax.tree.map(lambda _: self.replicated, tree)
-        return jax.device_get(jax.jit(lambda t: t, out_shardings=replicated)(tree))
+        if self.fsdp > 1 and jax.process_count() > 1:  # no process holds all of it
+            tree = jax.jit(_same, out_shardings=self.replicated)(tree)
+        return jax.device_get(tree)
 
     def scalars(self, metrics: Mapping[str, jax.Array]) -> dict[str, float]:
         """Metrics as Python floats."""
@@ -177,6 +178,10 @@ class PmapParallel:
     @staticmethod
     def _first(tree: Any) -> Any:
         return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data), tree)
+
+
+def _same(tree: Any) -> Any:
+    return tree
 
 
 def _place(x: Any, sharding: NamedSharding) -> jax.Array:

@@ -44,25 +44,10 @@ def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
     _write(pathlib.Path(workdir) / "config.json", configs.to_json(config))
 
 
-# What may change between two starts of one run: how long it goes on and what it shows.
-MAY_DIFFER = (
-    "train",
-    "log",
-    "parallel",
-    "fsdp",
-    "data.data_dir",
-    "data.threads",
-    "data.workers",
-    "data.prefetch",
-    "encoder.source",
-    "encoder.cache",
-)
-
-
 def check_same(workdir: str | os.PathLike, config: ConfigDict) -> None:
     """Raises ValueError, listing the fields, where a config is not that of the run in `workdir`."""
     saved = read_config(workdir).to_dict()
-    check_same_run(saved, config.to_dict(), MAY_DIFFER, str(workdir))
+    check_same_run(saved, config.to_dict(), workdir)
 
 
 def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:

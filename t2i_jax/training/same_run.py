@@ -1,13 +1,29 @@
 """Whether a checkpoint belongs to the config that is about to continue it."""
 
+import fnmatch
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 ABSENT = "absent"
 
-# What a run may be continued with: how long and how often, what is logged, and where it runs.
-MAY_CHANGE = ("train", "log", "parallel", "fsdp", "data.data_dir")
+# What a run may be continued with: how long and how often, what is logged, where it runs and
+# reads; and how fast it learns, so that a run which diverged can go on from its last checkpoint.
+MAY_CHANGE = (
+    "train",
+    "log",
+    "parallel",
+    "fsdp",
+    "data.data_dir",
+    "data.threads",
+    "data.workers",
+    "data.prefetch",
+    "encoder.source",  # runs are moved; other weights are refused (`frozen_nets.save`)
+    "encoder.cache",
+    "optim.*.lr",
+    "optim.*.schedule",
+    "optim.*.clip_norm",
+)
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -27,14 +43,15 @@ def compare_configs(
     """Lines such as ``"model.generator.channels: saved 128, now 64"``, sorted by field.
 
     saved, current: JSON dicts, nested. They are compared as JSON: a tuple equals a list.
-    ignore: fields, or parents of fields, that may differ: ``"train.duration"``, ``"log"``.
+    ignore: fields, or parents of fields, that may differ: ``"train.duration"``, ``"log"``,
+        ``"optim.*.lr"``.
     """
     ignore = tuple(ignore)
     old = _flatten(json.loads(json.dumps(saved)))
     new = _flatten(json.loads(json.dumps(current)))
     lines = []
     for name in sorted(old.keys() | new.keys()):
-        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in ignore):
+        if any(fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(name, f"{p}.*") for p in ignore):
             continue
         # Compared as text, in which nan equals nan and true differs from 1.
         texts = [json.dumps(side[name]) if name in side else ABSENT for side in (old, new)]

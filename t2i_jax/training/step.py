@@ -87,7 +87,7 @@ def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -
             encoder_vars = jax.tree.map(jnp.copy, frozen["encoder_start"])
     text = encode(options.encoder, encoder_vars, batch)
     batch = {**batch, types.WRONG_TEXT: encode(options.encoder, encoder_vars, batch, wrong=True)}
-    variables = recipe.init(jax.random.fold_in(key, 0), batch, text)
+    variables = recipe.start(recipe.init(jax.random.fold_in(key, 0), batch, text), frozen)
     stats = {}
     for player in recipe.players:
         player_vars = dict(variables[player])

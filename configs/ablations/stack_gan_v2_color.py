@@ -1,0 +1,13 @@
+"""StackGAN-v2 with and without colour consistency, on images alone.
+
+    python launch/sweep.py --config=configs/stack_gan_v2.py:folder_unconditional \\
+        --sweep=configs/ablations/stack_gan_v2_color.py --workdir=runs/color
+
+For conditional models the paper finds it unnecessary.
+"""
+
+
+def sweep():
+    """Two flat override dicts; ``name`` is the run's directory."""
+    yield {"name": "color", "loss.g.color": 50.0}
+    yield {"name": "no_color", "loss.g.color": 0.0}

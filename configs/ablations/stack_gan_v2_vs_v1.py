@@ -1,0 +1,20 @@
+"""StackGAN-v1 against StackGAN-v2 on the same data.
+
+    python launch/sweep.py --config=configs/stack_gan_v2.py:cub \\
+        --sweep=configs/ablations/stack_gan_v2_vs_v1.py --workdir=runs/v1_vs_v2
+
+Runs in this order: Stage II needs the finished Stage I beside it.
+"""
+
+
+def sweep():
+    """Three flat override dicts. ``name`` is the run's directory; ``config`` names another config
+    file in place of the command line's, with the same argument; "{workdir}" is the sweep's folder.
+    """
+    yield {"name": "v1_stage1", "config": "configs/stack_gan_v1.py"}
+    yield {
+        "name": "v1_stage2",
+        "config": "configs/stack_gan_v1_stage2.py",
+        "frozen.stage1": "{workdir}/v1_stage1",
+    }
+    yield {"name": "v2"}

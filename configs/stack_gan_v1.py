@@ -1,0 +1,133 @@
+"""StackGAN-v1, Stage I: 64 px sketches (Zhang et al., ICCV 2017).
+
+    python -m t2i_jax.train --config=configs/stack_gan_v1.py:cub --workdir=runs/stack_gan_v1_cub \\
+        --encoder.source=runs/char_cnn_rnn_cub
+
+Then Stage II: configs/stack_gan_v1_stage2.py. Arguments: toy_birds (two CPU cores, minutes), cub,
+flowers, coco (the paper's form), coco_released (the networks and losses of the authors' PyTorch
+release, whose COCO model is published), debug (seconds).
+
+Without conditioning augmentation (a paper's ablation): --generator.augment=False --loss.g.kl=0.
+"""
+
+from t2i_jax.config import adam, base
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "coco_released", "debug")
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    if arg not in ARGUMENTS:
+        raise ValueError(f"no {arg!r}; known: {', '.join(ARGUMENTS)}")
+    config = base()
+    config.system = "stack_gan_v1"
+    config.generator = {
+        "image_size": 64,
+        "channels": 128,
+        "condition_dim": 128,
+        "noise_dim": 100,
+        "activation": "leaky_relu",
+        "augment": True,
+    }
+    config.discriminator = {
+        "image_size": 64,
+        "channels": 64,
+        "text_dim": 128,
+        "join_kernel": 1,
+        "unconditional": False,
+    }
+    config.recipe = {"mismatch": "text"}
+    config.loss = {
+        "d": {"real": 1.0, "wrong": 0.5, "fake": 0.5, "uncond_real": 0.0, "uncond_fake": 0.0},
+        "g": {"fake": 1.0, "uncond_fake": 0.0, "kl": 2.0},
+    }
+    set_halving(config, 100)
+    config.data.update(
+        {
+            "name": arg.removesuffix("_released"),
+            "mismatch": "caption",
+            "resize": "square",
+            "load_ratio": 76 / 64,
+            "crop": "random",
+            "flip": True,
+            "box_crop": arg == "cub",
+            "text": "tokens",
+            "threads": 0,
+            "workers": 0,
+        }
+    )
+    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
+    config.train.update(
+        {
+            "duration": "600 epochs",
+            "log_every": "1 epochs",
+            "sample_every": "20 epochs",
+            "checkpoint_every": "10 epochs",
+        }
+    )
+    if arg.startswith("coco"):
+        config.generator.channels = 192
+        config.discriminator.channels = 96
+        set_halving(config, 20)
+        config.data.batch = 128
+        config.train.duration = "120 epochs"
+    if arg == "coco_released":
+        released(config)
+    elif arg == "toy_birds":
+        toy_birds(config)
+    elif arg == "debug":
+        debug(config)
+    return config
+
+
+def set_halving(config, epochs: int) -> None:
+    """Adam at 2e-4, halved every so many epochs."""
+    halving = f"multiply 0.5 every {epochs} epochs"
+    config.optim = {p: adam(2e-4, schedule=halving) for p in ("g", "d")}
+
+
+def released(config) -> None:
+    """What the PyTorch release does otherwise than the paper, in both stages."""
+    config.generator.activation = "relu"
+    config.discriminator.update({"text_dim": 0, "join_kernel": 3})
+    config.recipe.mismatch = "shift"
+    config.data.mismatch = ""
+
+
+def toy_birds(config) -> None:
+    """Small networks at 32 px for two CPU cores: Stage II makes 64 px of them."""
+    config.generator.update({"image_size": 32, "channels": 32})
+    config.discriminator.update({"image_size": 32, "channels": 32})
+    config.data.update({"size": 32, "batch": 32, "load_ratio": 1.0, "crop": "none"})
+    config.optim = {p: adam(2e-4) for p in ("g", "d")}
+    config.train.update(
+        {
+            "duration": "3000 steps",
+            "log_every": "50 steps",
+            "sample_every": "250 steps",
+            "checkpoint_every": "500 steps",
+        }
+    )
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds, with an untrained encoder."""
+    config.generator.update({"image_size": 16, "channels": 4, "condition_dim": 6, "noise_dim": 4})
+    config.discriminator.update({"image_size": 16, "channels": 4, "text_dim": 6})
+    config.data.update({"name": "toy_birds", "size": 16, "batch": 8, "threads": 1})
+    config.encoder.update(
+        {
+            "source": "random",
+            "fields": {"conv_widths": (4, 6), "width": 8, "embedding": 12},
+        }
+    )
+    config.ema.half_life = "2 steps"
+    config.train.update(
+        {
+            "duration": "2 steps",
+            "log_every": "1 steps",
+            "sample_every": "2 steps",
+            "checkpoint_every": "1 steps",
+            "samples": 4,
+        }
+    )

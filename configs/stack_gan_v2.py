@@ -1,0 +1,145 @@
+"""StackGAN-v2 (Zhang et al., "StackGAN++", TPAMI 2019).
+
+    python -m t2i_jax.train --config=configs/stack_gan_v2.py:cub --workdir=runs/stack_gan_v2_cub \\
+        --encoder.source=runs/char_cnn_rnn_cub
+
+Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's sizes, 64 to 256 px:
+one GPU or more), debug (seconds). Each of them with "_unconditional" after it trains on the images
+alone; folder_unconditional is the paper's way with LSUN and ImageNet's dogs and cats.
+
+Fewer or more scales: --generator.scales=2 (with --data.size=128 to load no larger images than
+needed). The authors' code form: --recipe.condition=mean --recipe.color=released.
+"""
+
+from t2i_jax.config import adam, base
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    name = arg.removesuffix("_unconditional")
+    if name not in ARGUMENTS:
+        raise ValueError(f"no {arg!r}; known: {', '.join(ARGUMENTS)}, also with '_unconditional'")
+    config = base()
+    config.system = "stack_gan_v2"
+    config.generator = {
+        "channels": 64,
+        "condition_dim": 128,
+        "noise_dim": 100,
+        "residual_blocks": 2,
+        "scales": 3,
+        "base_size": 64,
+        "augment": True,
+        "heads": (),
+        "last_copies": 1,
+        "same_size": False,
+    }
+    config.discriminator = {"channels": 64, "image_sizes": ()}
+    config.recipe = {"condition": "sampled", "color": "paper"}
+    config.loss = {
+        "d": {
+            "real": 1.0,
+            "wrong": 1.0,
+            "fake": 1.0,
+            "uncond_real": 1.0,
+            "uncond_wrong": 1.0,
+            "uncond_fake": 1.0,
+        },
+        "g": {"fake": 1.0, "uncond_fake": 1.0, "kl": 2.0, "color": 0.0},
+    }
+    config.optim = {p: adam(2e-4) for p in ("g", "d")}
+    config.ema.decay = 0.999
+    config.data.update(
+        {
+            "name": name,
+            "size": 256,
+            "batch": 24,
+            "mismatch": "image",
+            "load_ratio": 76 / 64,
+            "resize": "short_side",
+            "crop": "random",
+            "flip": True,
+            "box_crop": name == "cub",
+            "text": "tokens",
+            "threads": 0,
+            "workers": 0,
+        }
+    )
+    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
+    config.train.update(
+        {
+            "duration": "600 epochs",
+            "log_every": "100 steps",
+            "sample_every": "2000 steps",
+            "checkpoint_every": "2000 steps",
+        }
+    )
+    if name == "coco":
+        config.train.duration = "120 epochs"
+    elif name == "toy_birds":
+        toy_birds(config)
+    elif name == "debug":
+        debug(config)
+    if name != arg:
+        unconditional(config)
+    return config
+
+
+def unconditional(config) -> None:
+    """No captions, no mismatched pairs, colours held together across the scales."""
+    config.generator.condition_dim = 0
+    config.loss.d.update({"real": 0.0, "wrong": 0.0, "fake": 0.0, "uncond_wrong": 0.0})
+    config.loss.g.update({"fake": 0.0, "kl": 0.0, "color": 50.0})
+    config.data.update({"captions": 0, "mismatch": ""})
+    config.encoder.update({"name": "", "source": "", "fields": {}})
+    config.tokenizer.name = ""
+
+
+def toy_birds(config) -> None:
+    """Two scales, 32 and 64 px, of small networks for two CPU cores."""
+    config.generator.update({"channels": 24, "scales": 2, "base_size": 32})
+    config.discriminator.channels = 24
+    config.data.update({"size": 64, "batch": 24, "load_ratio": 1.0, "resize": "square"})
+    config.data.crop = "none"
+    config.ema.decay = 0.99
+    config.train.update(
+        {
+            "duration": "3000 steps",
+            "log_every": "50 steps",
+            "sample_every": "250 steps",
+            "checkpoint_every": "500 steps",
+        }
+    )
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds, with an untrained encoder."""
+    config.generator.update(
+        {
+            "channels": 4,
+            "condition_dim": 6,
+            "noise_dim": 4,
+            "residual_blocks": 1,
+            "scales": 2,
+            "base_size": 16,
+        }
+    )
+    config.discriminator.channels = 4
+    config.data.update({"name": "toy_birds", "size": 32, "batch": 8, "threads": 1})
+    config.encoder.update(
+        {
+            "source": "random",
+            "fields": {"conv_widths": (4, 6), "width": 8, "embedding": 12},
+        }
+    )
+    config.ema.decay = 0.5
+    config.train.update(
+        {
+            "duration": "2 steps",
+            "log_every": "1 steps",
+            "sample_every": "2 steps",
+            "checkpoint_every": "1 steps",
+            "samples": 4,
+        }
+    )

@@ -1,0 +1,145 @@
+"""Weights of StackGAN-v1's PyTorch release (state dicts) <-> our modules and variables.
+
+A Stage-II generator's file holds the Stage-I generator too, under "STAGE1_G."; so do our variables,
+in the collection "stage1". All sizes are read off the arrays' shapes. Read files with
+`t2i_jax.interop.pytorch_legacy.load`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from t2i_jax.interop.state_dict import (
+    Layers,
+    StateDict,
+    clean,
+    numbers,
+    to_state_dict,
+    to_variables,
+)
+from t2i_jax.models.stack_gan_v1 import Discriminator, Generator, Stage2Generator
+
+_INNER = "STAGE1_G."
+_LOW_SIZE = 64
+
+
+def _pair(prefix: str, indices: tuple[int, int], path: tuple[str, ...]) -> Layers:
+    conv, norm = indices
+    return {f"{prefix}.{conv}": (*path, "conv"), f"{prefix}.{norm}": (*path, "bn")}
+
+
+def _up_layers() -> Layers:
+    """The release always has four up-blocks."""
+    layers = {}
+    for i in range(1, 5):
+        layers |= _pair(f"upsample{i}", (1, 2), ("up", f"up{i}"))
+    return {**layers, "img.0": ("up", "image")}
+
+
+def generator_layers() -> Layers:
+    """Stage I: the release's layer names and our paths, in the release's order."""
+    first = {"ca_net.fc": ("ca", "fc"), "fc.0": ("fc",), "fc.1": ("bn",)}
+    return {**first, **_up_layers()}
+
+
+def stage2_layers(residual_blocks: int) -> Layers:
+    """Stage II without Stage I: the release's layer names and our paths."""
+    layers = {"ca_net.fc": ("ca", "fc"), "encoder.0": ("down1",)}
+    layers |= _pair("encoder", (2, 3), ("down2",)) | _pair("encoder", (5, 6), ("down3",))
+    layers |= _pair("hr_joint", (0, 1), ("join",))
+    for i in range(residual_blocks):
+        layers |= _pair(f"residual.{i}.block", (0, 1), (f"res{i + 1}", "block1"))
+        layers |= _pair(f"residual.{i}.block", (3, 4), (f"res{i + 1}", "block2"))
+    return {**layers, **_up_layers()}
+
+
+def discriminator_layers(image_size: int) -> Layers:
+    """The release's layer names and our paths, at 64 px (Stage I) and 256 px (Stage II)."""
+    blocks = {64: 4, 256: 8}[image_size]
+    layers = {"encode_img.0": ("trunk", "conv1")}
+    for i in range(2, blocks + 1):
+        layers |= _pair("encode_img", (3 * i - 4, 3 * i - 3), ("trunk", f"block{i}"))
+    layers |= _pair("get_cond_logits.outlogits", (0, 1), ("join",))
+    layers["get_cond_logits.outlogits.3"] = ("cond_logit", "conv")
+    if image_size == 256:
+        layers["get_uncond_logits.outlogits.0"] = ("uncond_logit", "conv")
+    return layers
+
+
+def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
+    """(Stage I, variables) of a state dict of either stage; ValueError where names do not fit."""
+    state = clean(state)
+    inner = {k.removeprefix(_INNER): v for k, v in state.items() if k.startswith(_INNER)}
+    state = inner or state
+    variables = to_variables(state, generator_layers())
+    condition_dim = state["ca_net.fc.weight"].shape[0] // 2
+    module = Generator(
+        image_size=_LOW_SIZE,
+        channels=2 * state["upsample4.1.weight"].shape[0],
+        condition_dim=condition_dim,
+        noise_dim=state["fc.0.weight"].shape[1] - condition_dim,
+        activation="relu",
+    )
+    return module, variables
+
+
+def import_stage2(
+    state: Mapping[str, np.ndarray],
+) -> tuple[Generator, Stage2Generator, dict]:
+    """(Stage I, Stage II, variables with the collection "stage1") of a Stage-II state dict;
+    ValueError where names do not fit.
+    """
+    state = clean(state)
+    stage1, inner = import_generator(state)
+    own = {k: v for k, v in state.items() if not k.startswith(_INNER)}
+    blocks = numbers(own, "residual.{}.")
+    variables = to_variables(own, stage2_layers(blocks))
+    module = Stage2Generator(
+        image_size=4 * _LOW_SIZE,
+        channels=own["encoder.0.weight"].shape[0],
+        condition_dim=own["ca_net.fc.weight"].shape[0] // 2,
+        residual_blocks=blocks,
+        activation="relu",
+    )
+    return stage1, module, {**variables, "stage1": inner}
+
+
+def export_generator(variables: Mapping[str, Any], counts: bool = True) -> StateDict:
+    """The inverse of `import_generator`; parameters alone, or gradients, do as well.
+
+    counts: with the `num_batches_tracked` that current PyTorch asks for.
+    """
+    return to_state_dict(variables, generator_layers(), counts)
+
+
+def export_stage2(
+    module: Stage2Generator, variables: Mapping[str, Any], counts: bool = True
+) -> StateDict:
+    """The inverse of `import_stage2`, with Stage I where the variables have it."""
+    own = {name: tree for name, tree in variables.items() if name != "stage1"}
+    inner = variables.get("stage1", {})
+    state = {_INNER + k: v for k, v in export_generator(inner, counts).items()}
+    return {**state, **to_state_dict(own, stage2_layers(module.residual_blocks), counts)}
+
+
+def import_discriminator(state: Mapping[str, np.ndarray]) -> tuple[Discriminator, dict]:
+    """(module, variables) of a state dict of either stage; ValueError where names do not fit."""
+    state = clean(state)
+    image_size = 256 if "encode_img.20.weight" in state else 64
+    variables = to_variables(state, discriminator_layers(image_size))
+    module = Discriminator(
+        image_size=image_size,
+        channels=state["encode_img.0.weight"].shape[0],
+        text_dim=0,
+        join_kernel=3,
+        unconditional=image_size == 256,
+    )
+    return module, variables
+
+
+def export_discriminator(
+    module: Discriminator, variables: Mapping[str, Any], counts: bool = True
+) -> StateDict:
+    """The inverse of `import_discriminator`. Arguments as in `export_generator`."""
+    return to_state_dict(variables, discriminator_layers(module.image_size), counts)
