@@ -92,10 +92,10 @@ def toy_birds(config) -> None:
     """A narrow encoder for two CPU cores."""
     config.text.update({"conv_widths": (64, 96), "width": 128, "embedding": 128})
     config.image.update({"widths": (16, 32, 64, 128), "embedding": 128})
-    config.optim = {"net": adam(3e-3, b1=0.9, schedule="cosine to 0.05 over 1000 steps")}
+    config.optim = {"net": adam(3e-3, b1=0.9, schedule="cosine to 0.05 over 2500 steps")}
     config.data.update({"name": "toy_birds", "batch": 40, "load_ratio": 1.0, "crop": "none"})
     config.train.update(
-        {"duration": "1000 steps", "log_every": "50 steps", "checkpoint_every": "500 steps"}
+        {"duration": "2500 steps", "log_every": "100 steps", "checkpoint_every": "500 steps"}
     )
 
 

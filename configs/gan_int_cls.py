@@ -81,18 +81,18 @@ def get_config(arg: str = "toy_birds"):
 
 def toy_birds(config) -> None:
     """Small networks for two CPU cores."""
-    config.generator.channels = 32
-    config.discriminator.channels = 32
+    config.generator.channels = 16
+    config.discriminator.channels = 16
     config.data.update({"name": "toy_birds", "batch": 32, "captions": 1, "resize": "square"})
     config.data.load_ratio = 1.0
     config.data.crop = "none"
-    config.optim = {p: adam(5e-4) for p in ("g", "d")}
+    config.optim = {p: adam(5e-4, schedule="cosine to 0.1 over 3600 steps") for p in ("g", "d")}
     config.ema.half_life = "100 steps"
     config.train.update(
         {
-            "duration": "2000 steps",
-            "log_every": "50 steps",
-            "sample_every": "200 steps",
+            "duration": "3600 steps",
+            "log_every": "100 steps",
+            "sample_every": "400 steps",
             "checkpoint_every": "500 steps",
         }
     )
