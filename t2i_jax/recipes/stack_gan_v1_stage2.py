@@ -40,6 +40,11 @@ class Recipe(stack_gan_v1.Recipe):
 
     def __post_init__(self):
         super().__post_init__()
+        if not isinstance(self.stage1, models.Generator):
+            raise ValueError(
+                "stage1 must be the generator of a run of stack_gan_v1, got "
+                f"{type(self.stage1).__module__}.{type(self.stage1).__name__}"
+            )
         if self.statistics not in _STATISTICS:
             raise ValueError(f"statistics must be one of {_STATISTICS}, got {self.statistics!r}")
 

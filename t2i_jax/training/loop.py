@@ -221,7 +221,7 @@ class Training:
                     self._draw(grids, done, state)
                 if saving:
                     self._save(done, state, position, stopping or last)
-            if stopping:
+            if stopping and not last:
                 self._say(f"stopped by a signal; saved step {done:,}. The same command goes on.")
                 raise SystemExit(143)
 

@@ -10,8 +10,9 @@ from t2i_jax.models.images import pyramid
 
 def test_reductions_are_pillows_bilinear_ones():
     x = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
-    for size, reduced in zip((8, 16, 32), jax.jit(lambda x: pyramid(x, (8, 16, 32)))(x)):
-        for picture, found in zip(x, np.asarray(reduced)):
+    sizes = (8, 16, 32)
+    for size, reduced in zip(sizes, jax.jit(lambda x: pyramid(x, sizes))(x), strict=True):
+        for picture, found in zip(x, np.asarray(reduced), strict=True):
             for channel in range(3):
                 plane = Image.fromarray(picture[..., channel])
                 expected = plane.resize((size, size), Image.Resampling.BILINEAR)

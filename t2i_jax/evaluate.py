@@ -1,0 +1,177 @@
+"""Command line: evaluates a trained run by a named protocol.
+
+    python -m t2i_jax.evaluate --protocol=tsne --workdir=runs/birds --out=DIR
+
+Samples are drawn from captions of the data set's held-out split and are a function of the seed and
+their index. Writes DIR/<protocol>.json, which says what was computed from what, and pictures.
+
+tsne: the mode-collapse check of StackGAN-v2. Samples laid out by t-SNE, so that regions of
+near-identical images show; how near they are to each other against real images. Needs the extra
+"eval" (scikit-learn).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+import t2i_jax
+from t2i_jax.config import suggest
+from t2i_jax.data.catalog import NotPrepared
+from t2i_jax.evaluation import features, tsne
+from t2i_jax.evaluation.held_out import HeldOut
+from t2i_jax.evaluation.subject import Subject, latest_step
+from t2i_jax.training import build, runs
+
+Result = tuple[dict, dict[str, Image.Image]]
+
+# A protocol takes the run's samples and image features; it gives its result (JSON types) and its
+# pictures by name.
+PROTOCOLS: dict[str, Callable[[Subject, features.Features], Result]] = {
+    "tsne": tsne.evaluate,
+}
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments. Exits with status 2 for an unknown protocol or option."""
+    parser = argparse.ArgumentParser(
+        prog="python -m t2i_jax.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--protocol", required=True, help=", ".join(PROTOCOLS))
+    add("--workdir", required=True, help="the run directory of a GAN")
+    add("--out", default="evaluation", help="folder for the results (default: %(default)s)")
+    add("--num", type=int, default=1000, help="samples (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of captions and noise (default: %(default)s)")
+    add("--step", type=int, help="of the checkpoint (default: the latest)")
+    add(
+        "--features",
+        default=features.PIXELS,
+        metavar="RUN",
+        help="the run directory of an encoder, whose image network sees the images; or "
+        f"{features.PIXELS}, their colours at 16 x 16 (default)",
+    )
+    add("--data_dir", help="where the data set is prepared (default: where the run had it)")
+    add("--split", default="", help="of the data set (default: test, else val)")
+    add("--captions_file", help="captions instead of the data set's: one a line, in turn")
+    add("--batch_size", type=int, default=16, help="images at a time; does not change them")
+    args = parser.parse_args(argv)
+    if args.protocol not in PROTOCOLS:
+        parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, PROTOCOLS)}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluates and writes; exits with status 2 and one line where the user's input is wrong."""
+    args = parse(argv)
+    try:
+        run(args)
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Does what the arguments ask for; prints the name of every file it wrote."""
+    if args.num < 1:
+        raise ValueError(f"num={args.num}: must be at least 1")
+    subject = _subject(args)
+    extractor = features.load(args.features)
+    result, pictures = PROTOCOLS[args.protocol](subject, extractor)
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        picture.save(out / f"{name}.png")
+        print(f"wrote {out / name}.png")
+    text = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
+    (out / f"{args.protocol}.json").write_text(text + "\n", encoding="utf-8")
+    print(f"wrote {out / args.protocol}.json")
+
+
+def _subject(args: argparse.Namespace) -> Subject:
+    config = runs.read_config(args.workdir)
+    step = latest_step(args.workdir) if args.step is None else args.step
+    sampler = t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
+    texts, origin, held_out = _texts(args, config)
+
+    def draw() -> np.ndarray:
+        _say(f"drawing {args.num:,} images")
+        num = args.num if texts is None else 1
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", t2i_jax.CaptionWarning)
+            images = sampler.sample(texts, args.seed, num)
+        _report(caught)
+        return images
+
+    return Subject(
+        workdir=args.workdir,
+        system=config.system,
+        step=step,
+        num=args.num,
+        seed=args.seed,
+        captions=origin,
+        draw=draw,
+        real=None if held_out is None else lambda: held_out.images(args.num),
+    )
+
+
+def _texts(args: argparse.Namespace, config: ConfigDict):
+    """What the samples are drawn from: (captions, embeddings or None; their origin in words; the
+    held-out data, None where it is neither there nor asked for).
+    """
+    embedded = not config.encoder.name and config.data.get("text") == "embeddings"
+    conditional = bool(config.encoder.name) or embedded
+    options = dict(config.data, data_dir=args.data_dir or config.data.data_dir)
+    config = ConfigDict({**config, "data": options})
+    try:
+        held_out = HeldOut(build.data_options(config), args.split, args.seed)
+    except NotPrepared as error:
+        if args.data_dir or (conditional and not args.captions_file):
+            raise
+        _say(f"warning: no comparison with real images: {error}")
+        held_out = None
+    if args.captions_file:
+        lines = _lines(args.captions_file)
+        return [lines[i % len(lines)] for i in range(args.num)], args.captions_file, held_out
+    if not conditional:
+        return None, "", held_out
+    texts = held_out.embeddings(args.num) if embedded else held_out.captions(args.num)
+    return texts, held_out.title, held_out
+
+
+def _lines(path: str) -> list[str]:
+    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{path}: it has no captions; one a line is needed")
+    return lines
+
+
+def _report(caught: Sequence[warnings.WarningMessage]) -> None:
+    """One line for all captions that are read in part only; they may be hundreds."""
+    partly = [str(w.message) for w in caught if issubclass(w.category, t2i_jax.CaptionWarning)]
+    if partly:
+        _say(f"warning: {len(partly):,} captions are read in part only, such as: {partly[0]}")
+    for other in caught:
+        if not issubclass(other.category, t2i_jax.CaptionWarning):
+            _say(f"warning: {other.message}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

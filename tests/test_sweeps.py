@@ -1,0 +1,52 @@
+"""Every ablation file is overrides only, and each entry fits the config it is meant for."""
+
+import pathlib
+
+import pytest
+
+from t2i_jax import config as configs
+from t2i_jax.training import build
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
+
+
+def base_config(sweep: pathlib.Path) -> str:
+    """The config whose file name the sweep's begins with."""
+    stems = [p.stem for p in (ROOT / "configs").glob("*.py") if sweep.stem.startswith(p.stem)]
+    return f"configs/{max(stems, key=len)}.py"
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+def test_entries_build_their_recipes(path):
+    entries = configs.load_sweep(str(path))
+    names = [entry["name"] for entry in entries]
+    assert len(entries) > 1 and len(set(names)) == len(names)
+    weights = []
+    for entry in entries:
+        entry = dict(entry)
+        entry.pop("name")
+        spec = entry.pop("config", base_config(path))
+        name, _, arg = spec.partition(":")
+        config = configs.load(f"{ROOT / name}:{arg}" if arg else str(ROOT / name))
+        configs.override(config, entry)
+        weights.append((build.loss_weights(config), config.to_json()))
+    texts = [text for _, text in weights]
+    assert len(set(texts)) == len(texts), "two entries are the same training"
+
+
+def test_the_four_models_of_gan_int_cls():
+    """Reed et al. (2016): which terms each model has (Algorithm 1 and equation 5)."""
+    terms = {}
+    for entry in configs.load_sweep(str(ROOT / "configs/ablations/gan_int_cls_losses.py")):
+        name = entry.pop("name")
+        config = configs.override(configs.load(str(ROOT / "configs/gan_int_cls.py")), entry)
+        terms[name] = build.loss_weights(config)
+    gan = {"d.real": 1.0, "d.fake": 1.0, "g.fake": 1.0}
+    matching = {"d.real": 1.0, "d.wrong": 0.5, "d.fake": 0.5, "g.fake": 1.0}
+    assert terms == {
+        "gan": gan,
+        "gan_cls": matching,
+        "gan_int": {**gan, "g.interp": 1.0},
+        "gan_int_cls": {**matching, "g.interp": 1.0},
+    }

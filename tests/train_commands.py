@@ -1,0 +1,96 @@
+"""Real trainings by the command line, in processes of their own, and what they wrote."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPEC = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
+RATES = ("steps_per_second", "images_per_second")
+PATIENCE = 280  # seconds that a process may take on a busy machine
+
+
+class Command:
+    """One process of ``python -m t2i_jax.train`` on the debug config, with virtual CPU devices."""
+
+    def __init__(self, workdir, data_dir, *arguments, devices: int = 1, variables=None):
+        self.workdir = workdir
+        flags = f"--xla_force_host_platform_device_count={devices}"
+        env = {
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": f"{flags} --xla_backend_optimization_level=1",
+            "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            **(variables or {}),
+        }
+        command = [sys.executable, "-m", "t2i_jax.train", f"--config={SPEC}"]
+        command += [f"--workdir={workdir}", f"--data.data_dir={data_dir}", *arguments]
+        self.process = subprocess.Popen(
+            command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+
+    def finish(self) -> tuple[int, str]:
+        """(exit status, what was printed to stderr)."""
+        try:
+            _, printed = self.process.communicate(timeout=PATIENCE)
+        finally:
+            self.process.kill()
+        return self.process.returncode, printed
+
+    def succeed(self) -> str:
+        """What was printed, of a process that must end well."""
+        status, printed = self.finish()
+        assert status == 0, printed
+        return printed
+
+    def signal_after(self, step: int, number: signal.Signals, delay: float = 0.0) -> None:
+        """Sends a signal `delay` seconds after the line of `step` was written."""
+        deadline = time.monotonic() + PATIENCE
+        while max(metrics(self.workdir), default=0) < step:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"no step {step}: {self.finish()}")
+            time.sleep(0.01)
+        time.sleep(delay)
+        self.process.send_signal(number)
+
+
+def processes(count: int, workdir, data_dir, *arguments, devices: int = 2) -> list[Command]:
+    """The processes of one training, process 0 first, told of each other in the two ways."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        where = f"localhost:{probe.getsockname()[1]}"
+    started = []
+    for i in range(count):
+        flags = [f"--coordinator={where}", f"--num_processes={count}", f"--process_id={i}"]
+        variables = {}
+        if i:  # by variables instead
+            names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+            variables = dict(zip(names, (f.partition("=")[2] for f in flags), strict=True))
+            flags = []
+        arguments_of = ["--multihost", *flags, *arguments]
+        started.append(
+            Command(workdir, data_dir, *arguments_of, devices=devices, variables=variables)
+        )
+    return started
+
+
+def metrics(workdir: pathlib.Path) -> dict[int, dict[str, float]]:
+    """``metrics.jsonl`` by step without the rates. AssertionError where a step stands twice."""
+    rows = {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines(True):
+            if not line.endswith("\n"):
+                break  # it is being written
+            row = json.loads(line)
+            step = row.pop("step")
+            assert step not in rows, f"step {step} stands twice in {workdir}"
+            rows[step] = {k: v for k, v in row.items() if k not in RATES}
+    return rows
