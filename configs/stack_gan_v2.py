@@ -98,8 +98,9 @@ def unconditional(config) -> None:
 
 def toy_birds(config) -> None:
     """Two scales, 32 and 64 px, of small networks for two CPU cores."""
-    config.generator.update({"channels": 24, "scales": 2, "base_size": 32})
-    config.discriminator.channels = 24
+    config.generator.update({"channels": 16, "scales": 2, "base_size": 32, "residual_blocks": 1})
+    config.generator.update({"condition_dim": 32, "noise_dim": 32})
+    config.discriminator.channels = 16
     config.data.update({"size": 64, "batch": 24, "load_ratio": 1.0, "resize": "square"})
     config.data.crop = "none"
     config.ema.decay = 0.99

@@ -209,8 +209,7 @@ class Generator(nn.Module):
                 name="ca",
             )
             condition, mu, logvar = augmentation(sentence, noise["eps"])
-            if self.augment:
-                copies = [draw(mu, logvar, eps) for eps in copies]
+            copies = [draw(mu, logvar, eps) if self.augment else mu for eps in copies]
             start = jnp.concatenate([condition, noise["z"]], axis=-1)
         else:
             condition = start = noise["z"]

@@ -177,8 +177,7 @@ class EncoderRecipe(Recipe):
 
 
 def check_terms(player: str, terms: Terms, active: frozenset[str]) -> None:
-    """Raises ValueError where the returned terms are not the weighted ones; called while tracing.
-    """
+    """Raises ValueError where the returned terms are not the weighted ones; called while tracing."""
     returned = {f"{player}.{name}" for name in terms}
     wanted = {name for name in active if name.startswith(f"{player}.")}
     if returned != wanted:
@@ -193,4 +192,4 @@ def check_terms(player: str, terms: Terms, active: frozenset[str]) -> None:
 
 def local_rows(batch: Batch) -> int:
     """Rows of a batch on this device (or of the global batch, in a global-view program)."""
-    return jax.tree.leaves(batch)[0].shape[0]
+    return next(iter(batch.values())).shape[0]

@@ -174,10 +174,12 @@ def _gan_parts(work: Workload, state, frozen, batch, text, key):
     recipe, options = work.system.recipe, work.options
     rows = work.data.batch
 
-    def generate(params, stats, batch, text, key):
+    def draw(key):
+        return recipe.noise(key, rows)
+
+    def generate(params, stats, batch, text, noise):
         if options.joint:
             text = encode(options.encoder, {"params": params["encoder"]}, batch)
-        noise = recipe.noise(key, rows)
         variables = {"params": params["g"], **stats}
         out, stats = recipe.generate(variables, batch, text, noise, train=True)
         return (out, (text.sentence, text.words) if options.joint else ()), stats
@@ -188,7 +190,9 @@ def _gan_parts(work: Workload, state, frozen, batch, text, key):
         return sum(jax.tree.leaves(products)), (made, stats)
 
     params = {name: state.params[name] for name in networks_of("g", state.params)}
-    rest = state.stats["g"], batch, text, key
+    noise = jax.eval_shape(draw, key)
+    yield Part("noise", draw, (key,), options.d_steps)
+    rest = state.stats["g"], batch, text, noise
     made, _ = jax.eval_shape(generate, params, *rest)
     out = made[0]
     if options.d_steps > 1:

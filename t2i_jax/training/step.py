@@ -69,9 +69,24 @@ def encode(module: nn.Module | None, variables, batch: Mapping[str, Any], wrong:
 
 
 def prepare(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The host batch with its images normalised."""
+    """The host batch with its images normalised; a key that it lacks is a clear error."""
     images = {k: to_float(v) for k, v in batch.items() if k in (types.IMAGES, types.WRONG_IMAGES)}
-    return {**batch, **images}
+    return _StepBatch({**batch, **images})
+
+
+class _StepBatch(dict):
+    """A batch whose missing keys are told as what the data section lacks."""
+
+    def __missing__(self, key: str):
+        remedy = _REMEDIES.get(key, f"the pipeline gives {sorted(self)}")
+        raise ValueError(f"the recipe needs batch[{key!r}], which the data do not give: {remedy}")
+
+
+_REMEDIES = {
+    types.WRONG_IMAGES: "set data.mismatch=image",
+    types.WRONG_TEXT: "set data.mismatch=caption, and an encoder or stored embeddings",
+    types.TOKENS: "set data.captions and a tokenizer",
+}
 
 
 def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -> TrainState:
@@ -86,7 +101,6 @@ def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -
         if "encoder_start" in frozen:
             encoder_vars = jax.tree.map(jnp.copy, frozen["encoder_start"])
     text = encode(options.encoder, encoder_vars, batch)
-    batch = {**batch, types.WRONG_TEXT: encode(options.encoder, encoder_vars, batch, wrong=True)}
     variables = recipe.start(recipe.init(jax.random.fold_in(key, 0), batch, text), frozen)
     stats = {}
     for player in recipe.players:
@@ -192,7 +206,7 @@ def _gan_step(ctx: _Context, state: TrainState, subs, frozen, key):
     def with_wrong(batch):
         variables = {"params": state.params["encoder"]} if options.joint else frozen.get("encoder")
         wrong = encode(options.encoder, variables, batch, wrong=True)
-        return batch if wrong is None else {**batch, types.WRONG_TEXT: wrong}
+        return batch if wrong is None else _StepBatch({**batch, types.WRONG_TEXT: wrong})
 
     def forward(params, batch, noise):
         text = texts(params, batch)

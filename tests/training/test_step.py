@@ -143,9 +143,21 @@ def test_terms_must_be_the_weighted_ones(active, message):
         run(weights, make_batch(), active=frozenset(active))
 
 
+def test_a_key_that_the_data_lack_is_named():
+    class Wrong(Linear):
+        def d_terms(self, d_vars, batch, text, out, key):
+            return {"real": batch["wrong_images"]}, {}
+
+    recipe = Wrong(generator=Scale(), discriminator=Scale(), active=frozenset(WEIGHTS))
+    batch, settings = make_batch(), options(WEIGHTS)
+    state = init_state(recipe, settings, {k: v[0] for k, v in batch.items()}, {})
+    with pytest.raises(ValueError, match="set data.mismatch=image"):
+        jax.eval_shape(make_step(recipe, settings), state, batch, {})
+
+
 @pytest.mark.parametrize("kind", ["jit", "pmap"])
 def test_gradients_are_those_of_the_global_batch(kind):
-    """SGD steps on 4 devices equal those on one: a gradient summed instead of averaged would not."""
+    """SGD steps on 4 devices equal those on one; summed gradients would not."""
     batch = make_batch()
     recipe, single, expected = run(WEIGHTS, batch, steps=2)
     settings = options(WEIGHTS)
