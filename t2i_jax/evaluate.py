@@ -132,17 +132,17 @@ def _texts(args: argparse.Namespace, config: ConfigDict):
     """
     embedded = not config.encoder.name and config.data.get("text") == "embeddings"
     conditional = bool(config.encoder.name) or embedded
-    options = dict(config.data, data_dir=args.data_dir or config.data.data_dir)
-    config = ConfigDict({**config, "data": options})
+    lines = _lines(args.captions_file) if args.captions_file else None
+    place = args.data_dir or config.data.data_dir
+    config = ConfigDict({**config, "data": {**config.data, "data_dir": place}})
     try:
         held_out = HeldOut(build.data_options(config), args.split, args.seed)
     except NotPrepared as error:
-        if args.data_dir or (conditional and not args.captions_file):
+        if args.data_dir or (conditional and not lines):
             raise
         _say(f"warning: no comparison with real images: {error}")
         held_out = None
-    if args.captions_file:
-        lines = _lines(args.captions_file)
+    if lines:
         return [lines[i % len(lines)] for i in range(args.num)], args.captions_file, held_out
     if not conditional:
         return None, "", held_out
@@ -163,7 +163,7 @@ def _report(caught: Sequence[warnings.WarningMessage]) -> None:
     """One line for all captions that are read in part only; they may be hundreds."""
     partly = [str(w.message) for w in caught if issubclass(w.category, t2i_jax.CaptionWarning)]
     if partly:
-        _say(f"warning: {len(partly):,} captions are read in part only, such as: {partly[0]}")
+        _say(f"warning: captions read in part only: {len(partly):,}, such as {partly[0]}")
     for other in caught:
         if not issubclass(other.category, t2i_jax.CaptionWarning):
             _say(f"warning: {other.message}")

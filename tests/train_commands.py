@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import signal
 import socket
 import subprocess
 import sys
@@ -51,15 +50,13 @@ class Command:
         assert status == 0, printed
         return printed
 
-    def signal_after(self, step: int, number: signal.Signals, delay: float = 0.0) -> None:
-        """Sends a signal `delay` seconds after the line of `step` was written."""
+    def wait_for(self, step: int) -> None:
+        """Returns when the line of a step has been written."""
         deadline = time.monotonic() + PATIENCE
         while max(metrics(self.workdir), default=0) < step:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"no step {step}: {self.finish()}")
             time.sleep(0.01)
-        time.sleep(delay)
-        self.process.send_signal(number)
 
 
 def processes(count: int, workdir, data_dir, *arguments, devices: int = 2) -> list[Command]:

@@ -79,7 +79,7 @@ def _of_run(workdir: str | os.PathLike, batch_size: int) -> Features:
             "image network: one of an encoder trained on images is needed"
         )
     module, variables = found
-    side = config.data.size
+    side = getattr(module, "image_size", config.data.size)  # where a network reads one size only
     apply = jax.jit(lambda v, x: module.apply(v, to_float(x), train=False).astype(np.float32))
 
     def extract(images: np.ndarray) -> np.ndarray:

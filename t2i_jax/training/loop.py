@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -240,15 +240,18 @@ class Training:
     def _stop_for(self, bad: list[str], step: int) -> NoReturn:
         self.checkpoints.wait()  # one may be on its way to the disk
         steps = self.checkpoints.steps()
-        where = (
-            f"the last good checkpoint is step {steps[-1]:,}"
-            if steps
-            else "no checkpoint was saved"
-        )
+        where, hint = f"no checkpoint was saved in {self.workdir}", ""
+        if steps:
+            where = f"the last good checkpoint is step {steps[-1]:,} in {self.workdir}"
+        if len(steps) > 1 and step == steps[-1] + 1:
+            hint = (
+                f" Should step {step:,} fail again, delete {self.checkpoints.directory}/"
+                f"{steps[-1]}: the checkpoint before it is step {steps[-2]:,}."
+            )
         raise NotFiniteError(
-            f"step {step:,}: {', '.join(sorted(bad))} is NaN or infinite; {where} in "
-            f"{self.workdir}. Lower the learning rate (optim.<player>.lr) or clip gradients "
-            "(optim.<player>.clip_norm) and run the same command to go on from there."
+            f"step {step:,}: {', '.join(sorted(bad))} is NaN or infinite; {where}. Lower the "
+            "learning rate (optim.<player>.lr) or clip gradients (optim.<player>.clip_norm) and "
+            f"run the same command to go on from there.{hint}"
         )
 
     def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
@@ -263,8 +266,8 @@ class Training:
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
         stored = self.parallel.to_global(state)
-        finite = jax.device_get(_finite(_train_item(stored) | {"ema": stored.ema}))
-        if bad := [name for name, good in finite.items() if not good]:
+        norms = jax.device_get(_norms(_train_item(stored) | {"ema": stored.ema}))
+        if bad := [name for name, norm in norms.items() if not math.isfinite(norm)]:
             self._stop_for(bad, done)
         self.checkpoints.save(
             done,
@@ -307,10 +310,10 @@ class Training:
 
 
 @jax.jit
-def _finite(state: dict[str, Any]) -> dict[str, jax.Array]:
-    """Whether all numbers are finite, by parts such as ``"params/g"``.
-
-    Losses of a step don't show what its update made of the networks.
+def _norms(state: dict[str, Any]) -> dict[str, jax.Array]:
+    """The norms of parts such as ``"params/g"``. The losses of a step don't show what its update
+    made of the networks; a part with bad numbers, or with numbers whose squares float32 cannot
+    hold, has no finite norm.
     """
     parts = {
         f"{item}/{name}": part
@@ -318,10 +321,7 @@ def _finite(state: dict[str, Any]) -> dict[str, jax.Array]:
         if isinstance(tree, dict)
         for name, part in tree.items()
     }
-    return {
-        name: jnp.all(jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(part)]))
-        for name, part in parts.items()
-    }
+    return {name: optax.tree.norm(part) for name, part in parts.items() if jax.tree.leaves(part)}
 
 
 def _train_item(state: TrainState) -> dict[str, Any]:

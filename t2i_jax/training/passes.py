@@ -141,7 +141,7 @@ def _flops(function: Callable, *args) -> float:
 
 def _parts(work: Workload, state, frozen):
     options, key = work.options, jax.random.key(0)
-    batch = jax.eval_shape(prepare, _shapes(work.batch))
+    batch = jax.eval_shape(lambda b: dict(prepare(b)), _shapes(work.batch))
     encoder = frozen.get("encoder")
     if options.joint:
         encoder = {"params": state.params["encoder"]}

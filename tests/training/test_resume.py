@@ -2,6 +2,7 @@
 
 import random
 import signal
+import time
 
 import pytest
 from train_commands import Command, metrics
@@ -41,13 +42,16 @@ def test_killed_and_resumed(uninterrupted, data_dir, tmp_path):
     # A save is waited for by the next one: when step 2 * EVERY + 1 is done, the first is finished.
     killed_at = random.randint(2 * EVERY + 1, STEPS // 2)
     victim = Command(tmp_path, data_dir, *ARGUMENTS)
-    victim.signal_after(killed_at, signal.SIGKILL, moment)
+    victim.wait_for(killed_at)
+    time.sleep(moment)
+    victim.process.kill()
     assert victim.finish()[0] == -signal.SIGKILL, "it ended before it was killed"
     left, at = saved(tmp_path), max(metrics(tmp_path))
     assert left and left % EVERY == 0 and at - left < 2 * EVERY, (moment, killed_at, at, left)
 
     resumed = Command(tmp_path, data_dir, *ARGUMENTS)
-    resumed.signal_after(at + 1, signal.SIGTERM)
+    resumed.wait_for(at + 1)
+    resumed.process.terminate()
     status, printed = resumed.finish()
     assert status == 143, printed
     assert f"resumed from step {left}" in printed
