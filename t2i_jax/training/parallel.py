@@ -165,7 +165,12 @@ class PmapParallel:
     def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
         """Compiles `step`; the state is donated."""
         mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
-        return _compiled(mapped.lower(state, batch, frozen).compile())
+        compiled = _compiled(mapped.lower(state, batch, frozen).compile())
+        if jax.process_count() > 1:
+            # What pmap lowers to takes global arrays; its wrapper turns this process's rows into
+            # them, and finds the program compiled.
+            compiled = dataclasses.replace(compiled, call=mapped)
+        return compiled
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays: the first device's copy."""

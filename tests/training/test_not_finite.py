@@ -88,7 +88,7 @@ def test_bad_parameters_are_not_saved(good, data_dir, tmp_path):
 
 def test_norms():
     """Of whatever part has a bad number, and of numbers whose squares overflow."""
-    state = {"step": 1, "params": {"g": {"a": jnp.array([3.0, 4.0])}, "d": jnp.array([1e30])}}
+    state = {"step": 1, "params": {"g": {"a": jnp.array([3.0, 4.0])}, "d": jnp.full(2, 1e30)}}
     state["opt"] = {"g": (jnp.array([jnp.nan]), jnp.array(2)), "d": ()}
     norms = {name: float(norm) for name, norm in loop._norms(state).items()}
     assert norms == pytest.approx(
