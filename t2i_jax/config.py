@@ -23,8 +23,7 @@ _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
 
 def base() -> ConfigDict:
-    """The fields that every config has, with the defaults that hold for most. Times are durations.
-    """
+    """The fields that every config has, with defaults that hold for most. Times are durations."""
     return ConfigDict(
         {
             "system": "",  # the file in t2i_jax/recipes

@@ -177,7 +177,7 @@ class EncoderRecipe(Recipe):
 
 
 def check_terms(player: str, terms: Terms, active: frozenset[str]) -> None:
-    """Raises ValueError where the returned terms are not the weighted ones; called while tracing."""
+    """Raises ValueError, while tracing, where the returned terms are not the weighted ones."""
     returned = {f"{player}.{name}" for name in terms}
     wanted = {name for name in active if name.startswith(f"{player}.")}
     if returned != wanted:
