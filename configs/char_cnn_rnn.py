@@ -94,6 +94,7 @@ def toy_birds(config) -> None:
     config.image.update({"widths": (16, 32, 64, 128), "embedding": 128})
     config.optim = {"net": adam(3e-3, b1=0.9, schedule="cosine to 0.05 over 2500 steps")}
     config.data.update({"name": "toy_birds", "batch": 40, "load_ratio": 1.0, "crop": "none"})
+    config.data.flip = False
     config.train.update(
         {"duration": "2500 steps", "log_every": "100 steps", "checkpoint_every": "500 steps"}
     )

@@ -201,8 +201,10 @@ def passes(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
             )
         table.add_section()
         table.add_row("sum", *[""] * 4, _short(result["needed"]))
-        ratio = f"{result['ratio']:.3f}"
-        table.add_row("compiled step", "", "", "", ratio, _short(result["step"]))
+        rule = "by rule: 3 x forward, seen through 2 x"
+        table.add_row(rule, *[""] * 4, _short(result["by_rule"]))
+        table.add_row("compiled step", *[""] * 4, _short(result["step"]))
+        table.caption = f"compiled / sum = {result['ratio']:.3f}"
         console.print(table)
         calls = _table("forward passes over a batch", "network", "in the step", "needed")
         for network, runs in result["runs"].items():

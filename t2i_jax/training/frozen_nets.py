@@ -70,4 +70,4 @@ def fields_of(module: nn.Module) -> dict[str, Any]:
 def random_encoder(module: nn.Module, length: int, seed: int) -> Any:
     """Variables of an untrained encoder, the same for the same seed."""
     tokens = jnp.zeros((1, length), jnp.int32)
-    return module.init(jax.random.key(seed), tokens, jnp.ones((1, length), bool))
+    return jax.jit(module.init)(jax.random.key(seed), tokens, jnp.ones((1, length), bool))

@@ -68,6 +68,7 @@ def test_images_of_a_species_differ(birds):
 
 @pytest.mark.parametrize("small,factor", [(64, 2), (64, 4), (50, 3)])
 def test_a_picture_is_the_same_at_every_size(small, factor):
+    biases = []
     for index in range(12):
         low = toy_birds.generate(index, size=small)
         high = toy_birds.generate(index, size=small * factor)
@@ -77,7 +78,8 @@ def test_a_picture_is_the_same_at_every_size(small, factor):
         # What remains is the rounding of edges to a quarter of a pixel.
         assert np.abs(difference).mean() < 1.6  # of 255
         assert np.quantile(np.abs(difference), 0.99) < 26
-        assert abs(difference.mean()) < 0.25  # and it has no preferred side
+        biases.append(difference.mean())
+    assert abs(np.mean(biases)) < 0.1  # and it has no preferred side
 
 
 def test_the_split_is_by_species_with_every_value_on_both_sides():
@@ -119,8 +121,7 @@ def test_captions_state_true_facts_and_different_ones(birds):
             assert facts.items() <= truth.items(), caption
             mentioned.update(facts.keys())
         assert len({frozenset(facts) for facts in stated}) >= 5
-    # Mirroring a picture must leave its captions true.
-    assert set(mentioned) == set(toy_birds.ATTRIBUTES) - {"facing"}
+    assert set(mentioned) == set(toy_birds.ATTRIBUTES)
     assert min(mentioned.values()) > 0.03 * 10 * len(birds)
 
 
@@ -173,8 +174,9 @@ def test_colours_can_be_read_off_the_pixels(birds, part, least):
     for index in range(0, 120, 2):
         attributes = birds[index].attributes
         other = {**attributes, part: (attributes[part] + 3) % len(values)}
-        image = draw(attributes, index).astype(float)
-        changed = np.abs(image - draw(other, index)).sum(axis=-1) > 60
+        # At 128 pixels: the smallest beaks are mostly edge at 64.
+        image = draw(attributes, index, 128).astype(float)
+        changed = np.abs(image - draw(other, index, 128)).sum(axis=-1) > 60
         shares.append(changed.mean())
         colour = np.median(image[changed], axis=0)
         nearest = np.argmin(np.linalg.norm(palette - colour, axis=-1).min(axis=1))
@@ -199,15 +201,14 @@ def test_birds_fill_the_frame_and_sizes_are_in_order(birds):
     assert 0.4 < small < medium < large < 0.85
 
 
-def test_facing_mirrors_the_bird(birds):
-    # The beak, found by changing its colour, is on the side that the bird faces.
+def test_birds_face_right(birds):
+    # The beak, found by changing its colour, is on the right: no caption names a side, so that a
+    # pipeline may mirror the pictures.
     for index in range(20):
-        for facing, name in enumerate(toy_birds.ATTRIBUTES["facing"]):
-            attributes = {**birds[index].attributes, "facing": facing}
-            other = {**attributes, "beak": (attributes["beak"] + 1) % 4}
-            changed = draw(attributes, index) != draw(other, index)
-            x = np.nonzero(changed.any(axis=-1))[1].mean()
-            assert (x < 32) == (name == "left")
+        attributes = birds[index].attributes
+        other = {**attributes, "beak": (attributes["beak"] + 1) % 4}
+        changed = draw(attributes, index) != draw(other, index)
+        assert np.nonzero(changed.any(axis=-1))[1].mean() > 32
 
 
 def test_bad_arguments_are_named():

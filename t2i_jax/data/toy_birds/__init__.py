@@ -2,8 +2,9 @@
 
 125 species are combinations of attributes (colours of body, wings, breast, crown and beak, shape
 of the beak, size), 100 of them for training and 25 for testing. Images of a species differ in
-pose, direction, perch, background and jitter. An image is a pure function of (seed, index, size)
-and looks the same at every size; its attributes and captions don't depend on the size.
+pose, perch, background and jitter, and all face right: mirroring is the pipeline's. An image is a
+pure function of (seed, index, size) and looks the same at every size; its attributes and captions
+don't depend on the size.
 """
 
 from collections.abc import Iterator

@@ -33,7 +33,6 @@ SPECIES_ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 IMAGE_ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "pose": ("upright", "leaning"),
-    "facing": ("left", "right"),
     "perch": ("branch", "rock", "post", "grass"),
     "background": ("sky", "leaves", "dusk", "snow"),
 }

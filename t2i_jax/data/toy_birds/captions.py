@@ -3,8 +3,6 @@
 Every wording is a template such as "{wing} wings". The writer fills in the attribute's value, the
 parser turns the same template into a regular expression, so that what a caption states can be
 read off exactly. The style is that of the CUB captions of Reed et al. (CVPR 2016).
-
-`facing` is never mentioned: horizontal flips, which a pipeline may apply, would make it a lie.
 """
 
 import re

@@ -82,12 +82,12 @@ _LEG_COLOUR = (112, 84, 72)
 
 
 class _Placement:
-    """Bird coordinates -> the unit square: tilt, mirror, scale, shift."""
+    """Bird coordinates -> the unit square: tilt, scale, shift."""
 
-    def __init__(self, tilt: float, mirror: bool, scale: float):
+    def __init__(self, tilt: float, scale: float):
         turn = np.deg2rad(tilt)
         matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        self.matrix = scale * (np.diag([-1.0, 1.0]) if mirror else np.eye(2)) @ matrix
+        self.matrix = scale * matrix
         self.scale = scale
         self.shift = np.zeros(2)
 
@@ -124,7 +124,6 @@ def draw(attributes: dict[str, int], generator: np.random.Generator, size: int) 
     }
     place = _Placement(
         tilt=_TILTS[words["pose"]] + jitter(4),
-        mirror=words["facing"] == "left",
         scale=_SCALES[words["size"]] * (1 + jitter(0.04)),
     )
     head = _HEADS[words["size"]] * (1 + jitter(0.04))
