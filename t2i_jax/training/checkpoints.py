@@ -33,9 +33,18 @@ from t2i_jax.training.step_folder import (
     to_json,
 )
 
-__all__ = ["Checkpoints", "check_same_run", "compare_configs"]
+__all__ = ["Checkpoints", "check_same_run", "compare_configs", "meet"]
 
 log = logging.getLogger(__name__)
+
+
+def meet(name: str, hours: float = 2.0) -> None:
+    """Waits until every process has come here; nothing on one process. Each name serves once.
+
+    Through the coordinator: a collective gives up after as little as 30 s without its partners,
+    which may still be compiling.
+    """
+    ocp.multihost.get_barrier_sync_fn()(key=name, timeout_ms=int(hours * 3.6e6))
 
 
 class _Keep(ocp.checkpoint_managers.PreservationPolicy):

@@ -20,7 +20,7 @@ from t2i_jax.data import catalog
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, frozen_nets, runs, sentence_cache
-from t2i_jax.training.checkpoints import Checkpoints
+from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.grids import SampleGrids
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
@@ -154,6 +154,7 @@ class Training:
         began = time.perf_counter()
         step = make_step(self.system.recipe, self.options, parallel.axis_name)
         compiled = parallel.compile(step, state, batch, frozen)
+        meet(f"compiled to go on from {start}")
         self._say(f"compiled the step in {time.perf_counter() - began:.1f} s")
         with self._sigterm():
             self._steps(start, state, frozen, batch, batches, compiled.call, grids)
