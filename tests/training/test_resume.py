@@ -47,7 +47,9 @@ def test_killed_and_resumed(uninterrupted, data_dir, tmp_path):
     victim.process.kill()
     assert victim.finish()[0] == -signal.SIGKILL, "it ended before it was killed"
     left, at = saved(tmp_path), max(metrics(tmp_path))
-    assert left and left % EVERY == 0 and at - left < 2 * EVERY, (moment, killed_at, at, left)
+    # A step is logged before it is saved: when step 3 * EVERY is in the log, its save may not have
+    # begun to wait for that of step 2 * EVERY yet.
+    assert left and left % EVERY == 0 and at - left <= 2 * EVERY, (moment, killed_at, at, left)
 
     resumed = Command(tmp_path, data_dir, *ARGUMENTS)
     resumed.wait_for(at + 1)
