@@ -18,13 +18,14 @@ PATIENCE = 280  # seconds that a process may take on a busy machine
 class Command:
     """One process of ``python -m t2i_jax.train`` on the debug config, with virtual CPU devices."""
 
-    def __init__(self, workdir, data_dir, *arguments, devices: int = 1, variables=None):
+    def __init__(self, workdir, data_dir, *arguments, devices=1, optimize=1, variables=None):
         self.workdir = workdir
         flags = f"--xla_force_host_platform_device_count={devices}"
+        flags += f" --xla_backend_optimization_level={optimize}"
         env = {
             **os.environ,
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"{flags} --xla_backend_optimization_level=1",
+            "XLA_FLAGS": flags,
             "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -59,8 +60,11 @@ class Command:
             time.sleep(0.01)
 
 
-def processes(count: int, workdir, data_dir, *arguments, devices: int = 2) -> list[Command]:
-    """The processes of one training, process 0 first, told of each other in the two ways."""
+def processes(count: int, workdir, data_dir, *arguments) -> list[Command]:
+    """The processes of one training with two devices each, told of each other in the two ways.
+
+    JAX caches what process 0 compiles, nothing of the others: so they optimize little.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         where = f"localhost:{probe.getsockname()[1]}"
@@ -72,10 +76,8 @@ def processes(count: int, workdir, data_dir, *arguments, devices: int = 2) -> li
             names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
             variables = dict(zip(names, (f.partition("=")[2] for f in flags), strict=True))
             flags = []
-        arguments_of = ["--multihost", *flags, *arguments]
-        started.append(
-            Command(workdir, data_dir, *arguments_of, devices=devices, variables=variables)
-        )
+        own = dict(devices=2, optimize=0, variables=variables)
+        started.append(Command(workdir, data_dir, "--multihost", *flags, *arguments, **own))
     return started
 
 
