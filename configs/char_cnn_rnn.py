@@ -4,7 +4,7 @@
 
 Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco (two captions of an image, no
 images), debug (seconds). A small image network is trained along, since no GoogLeNet features are
-given. The authors' surrogate (sum over wrong classes): --recipe.surrogate=sum.
+given. The paper's surrogate (maximum over wrong classes): --recipe.surrogate=max.
 """
 
 from t2i_jax.config import adam, base
@@ -104,6 +104,7 @@ def debug(config) -> None:
     """Tiny everything, on a few embedded birds."""
     config.text.update({"conv_widths": (4, 6), "width": 8, "embedding": 12})
     config.image.update({"widths": (4, 8, 8, 8), "embedding": 12})
+    config.optim.net.eps = 1e-4  # else the first step is the sign of gradients that are rounding
     config.data.update({"name": "toy_birds", "size": 32, "batch": 8, "threads": 1})
     config.ema.half_life = "2 steps"
     config.train.update(

@@ -6,7 +6,6 @@ size -> crop -> flip. The load size is ``int(size * load_ratio)``, 76/64 in all 
 
 import dataclasses
 import functools
-import math
 
 import cv2
 import numpy as np
@@ -84,9 +83,10 @@ class ImageTransform:
             return image, w, h
         if factor > 1:  # a reduced image has ceil(size / factor) pixels; other formats are whole
             rows, columns = image.shape[:2]
-            sx, sy = columns / width, rows / height
-            w_small, h_small = math.ceil(w * sx), math.ceil(h * sy)
-            x0, y0 = min(round(x0 * sx), columns - w_small), min(round(y0 * sy), rows - h_small)
+            # Whole numbers: a float product just above `columns` would round to one pixel more.
+            w_small, h_small = -(-w * columns // width), -(-h * rows // height)
+            x0 = min(round(x0 * columns / width), columns - w_small)
+            y0 = min(round(y0 * rows / height), rows - h_small)
             x1, y1 = x0 + w_small, y0 + h_small
         return image[y0:y1, x0:x1], w, h
 
