@@ -10,7 +10,8 @@ more), debug (seconds). The other three models of the paper are overrides:
     GAN-CLS   --loss.g.interp=0
     GAN-INT   --loss.d.wrong=0 --loss.d.fake=1
 
-The authors' code form: --recipe.form=released --recipe.mismatch=image --data.mismatch=image.
+The authors' code form: --recipe.form=released --recipe.mismatch=image --data.mismatch=image. Its
+options that no published model uses: --generator.noise=uniform, --generator.large=True.
 """
 
 from t2i_jax.config import adam, base
@@ -20,7 +21,14 @@ def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
     config = base()
     config.system = "gan_int_cls"
-    config.generator = {"image_size": 64, "channels": 128, "text_dim": 128, "noise_dim": 100}
+    config.generator = {
+        "image_size": 64,
+        "channels": 128,
+        "text_dim": 128,
+        "noise_dim": 100,
+        "noise": "normal",
+        "large": False,
+    }
     config.discriminator = {
         "image_size": 64,
         "channels": 64,

@@ -8,6 +8,7 @@ flowers, coco (the paper's form), coco_released (the networks and losses of the 
 release, whose COCO model is published), debug (seconds).
 
 Without conditioning augmentation (a paper's ablation): --generator.augment=False --loss.g.kl=0.
+All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
 """
 
 from t2i_jax.config import adam, base

@@ -9,7 +9,8 @@ run directory of Stage I ("random": an untrained one, to try things out); the se
 then describes its generator. The run keeps Stage I's weights: sampling it runs both stages.
 
 128 px: --generator.image_size=128 --generator.residual_blocks=2 --discriminator.image_size=128
---data.size=128.
+--data.size=128. Text in Stage I alone (a paper's ablation): --generator.text=False --loss.g.kl=0.
+All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
 """
 
 import pathlib
@@ -31,6 +32,7 @@ def get_config(arg: str = "toy_birds"):
         "residual_blocks": 4,
         "activation": config.stage1.activation,
         "augment": True,
+        "text": True,
     }
     config.discriminator.image_size = 256
     config.recipe.statistics = "fixed"

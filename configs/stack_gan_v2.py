@@ -8,7 +8,8 @@ one GPU or more), debug (seconds). Each of them with "_unconditional" after it t
 alone; folder_unconditional is the paper's way with LSUN and ImageNet's dogs and cats.
 
 Fewer or more scales: --generator.scales=2 (with --data.size=128 to load no larger images than
-needed). The authors' code form: --recipe.condition=mean --recipe.color=released.
+needed). The authors' code form: --recipe.condition=mean --recipe.color=released, and its
+habit of going on from the averaged weights at every snapshot: --ema.restart_every=2000.
 """
 
 from t2i_jax.config import adam, base
@@ -99,11 +100,12 @@ def unconditional(config) -> None:
 def toy_birds(config) -> None:
     """Two scales, 32 and 64 px, of small networks for two CPU cores."""
     config.generator.update({"channels": 16, "scales": 2, "base_size": 32, "residual_blocks": 1})
-    config.generator.update({"condition_dim": 32, "noise_dim": 32})
+    config.generator.noise_dim = 32
     config.discriminator.channels = 16
     config.data.update({"size": 64, "batch": 24, "load_ratio": 1.0, "resize": "square"})
-    config.data.crop = "none"
-    config.ema.decay = 0.99
+    config.data.update({"crop": "none", "flip": False})
+    config.optim = {"g": adam(5e-4), "d": adam(2e-4)}  # a slower D, as configs/gan_int_cls.py has
+    config.ema.update({"decay": 0.0, "half_life": "100 steps"})
     config.train.update(
         {
             "duration": "3000 steps",

@@ -7,11 +7,15 @@ one array. Run under ``jax.pmap`` (or ``shard_map``) it is a per-device program 
 result is the one the global-view program gets.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+# The distributions of `noise`, and their variances.
+NOISE_VARIANCE = {"normal": 1.0, "uniform": 1.0 / 3.0}
 
 
 def size(axis_name: str | None) -> int:
@@ -57,6 +61,16 @@ def uniform(
     rows, *rest = shape
     full = jax.random.uniform(key, (rows * size(axis_name), *rest), jnp.float32, minval, maxval)
     return local(full, axis_name)
+
+
+def noise(
+    distribution: str, key: jax.Array, shape: Sequence[int], axis_name: str | None
+) -> jax.Array:
+    """Noise of local shape ``[B, ...]``, drawn like `normal`: "normal" is N(0, 1), "uniform" is
+    U(-1, 1). KeyError for a name that `NOISE_VARIANCE` lacks.
+    """
+    draws = {"normal": normal, "uniform": functools.partial(uniform, minval=-1.0, maxval=1.0)}
+    return draws[distribution](key, shape, axis_name)
 
 
 def roll(x: jax.Array, shift: int, axis_name: str | None) -> jax.Array:

@@ -36,7 +36,11 @@ def base() -> ConfigDict:
             "optim": {},  # by player, see `adam`
             "order": "alternating",  # alternating (G sees the updated D) | simultaneous
             "d_steps": 1,  # D updates per G update, each on a batch of its own
-            "ema": {"half_life": "", "decay": 0.0},  # one of the two; neither: the plain weights
+            "ema": {
+                "half_life": "",  # this one or
+                "decay": 0.0,  # this one, per step; neither: the plain weights
+                "restart_every": 0,  # steps after which G goes on from its average; 0 = never
+            },
             "data": {
                 "name": "toy_birds",
                 "data_dir": "data",

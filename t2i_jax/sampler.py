@@ -148,7 +148,7 @@ class Sampler:
 
         photos: uint8 RGB [H, W, 3] each, of any size; see `view`.
         style_encoder: the run directory of ``configs/style_encoder.py``, trained on this run.
-        normalise: bring every style to the noise's usual norm, sqrt(noise_dim).
+        normalise: bring every style to the noise's usual norm; for N(0, 1), sqrt(noise_dim).
 
         Raises ValueError for photos of another kind and for a style encoder that does not fit.
         """

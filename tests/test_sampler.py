@@ -17,6 +17,7 @@ from t2i_jax.data import tokenizers
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, frozen_nets, runs, samples
+from t2i_jax.training.styles import StyleEncoder
 
 CAPTIONS = [
     "a small red bird",
@@ -182,6 +183,17 @@ def test_style_of_photos_on_captions(sampler, oracle, styles, normalise):
         style = style / jnp.linalg.norm(style) * 2.0  # 4 coordinates
     expected = oracle.draw(style, oracle.sentence(CAPTIONS[1]))
     assert levels(images[1, 1], expected) <= 1
+
+
+@pytest.mark.parametrize("noise, norm", [("normal", 2.0), ("uniform", (4 / 3) ** 0.5)])
+def test_normalised_styles_have_the_norm_of_the_noise(workdir, styles, noise, norm):
+    """The root of the mean of |z|^2 over 4 coordinates: N(0, 1) has variance 1, U(-1, 1) 1/3."""
+    config = runs.read_config(workdir)
+    config.generator.noise = noise
+    system = build.System(config, build.make_recipe(config), None, None, {})
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    found = StyleEncoder(str(styles), system, batch_size=4)(images, normalise=True)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=-1), norm, rtol=1e-5)
 
 
 def test_photos_are_seen_as_torch_scaled_them(golden_dir):

@@ -50,3 +50,36 @@ def test_the_four_models_of_gan_int_cls():
         "gan_int": {**gan, "g.interp": 1.0},
         "gan_int_cls": {**matching, "g.interp": 1.0},
     }
+
+
+def test_the_components_of_stack_gan_v1():
+    """Zhang et al. (2017), component analysis: size, conditioning augmentation, text in the last
+    stage, and the first stage of each of the ten models.
+    """
+    found = {}
+    for entry in configs.load_sweep(str(ROOT / "configs/ablations/stack_gan_v1_components.py")):
+        name = entry.pop("name")
+        file = entry.pop("config", "configs/stack_gan_v1.py")
+        config = configs.override(configs.load(f"{ROOT / file}:cub"), entry)
+        build.make_recipe(config)
+        generator, size, first = config.generator, config.data.size, None
+        assert generator.image_size == config.discriminator.image_size == size
+        augment, text = generator.augment, generator.get("text", True)
+        assert bool(config.loss.g.kl) == (augment and text)
+        if config.frozen:  # an earlier entry
+            first = found[config.frozen.stage1.removeprefix("{workdir}/")]
+            assert generator.residual_blocks == {128: 2, 256: 4}[size]
+        found[name] = (size, augment, text, first)
+    stage1, no_ca = (64, True, True, None), (64, False, True, None)
+    assert list(found.values()) == [
+        stage1,
+        no_ca,
+        (256, True, True, None),
+        (256, False, True, None),
+        (128, True, True, stage1),
+        (128, False, True, no_ca),
+        (128, True, False, stage1),
+        (256, True, True, stage1),
+        (256, False, True, no_ca),
+        (256, True, False, stage1),
+    ]

@@ -41,19 +41,19 @@ def _block(name: str) -> list[str]:
     return [f"{name}/{kind}{i}" for i in (1, 2, 3) for kind in ("conv", "bn")]
 
 
-def layers(player: str, variant: str = "int", residual: bool = True) -> list[str]:
+def layers(
+    player: str, variant: str = "int", residual: bool = True, large: bool = False
+) -> list[str]:
     """Names of the layers with parameters, in the order in which the release stores them.
 
-    variant, residual: as in `t2i_jax.models.gan_int_cls.Discriminator`.
+    variant, residual: as in `t2i_jax.models.gan_int_cls.Discriminator`; large: as in `Generator`.
     """
     if player == "g":
-        return ["fc", "deconv1", "bn1", *_block("res4"), "deconv2", "bn2", *_block("res8")] + [
-            "deconv3",
-            "bn3",
-            "deconv4",
-            "bn4",
-            "deconv5",
-        ]
+        res4, res8 = (
+            _block(name) + (_block(f"{name}b") if large else []) for name in ("res4", "res8")
+        )
+        first = ["fc", "deconv1", "bn1", *res4, "deconv2", "bn2", *res8]
+        return [*first, "deconv3", "bn3", "deconv4", "bn4", "deconv5"]
     trunk = ["conv1", "conv2", "bn2", "conv3", "bn3", "conv4", "bn4"]
     block = _block("res4") if residual else []
     text = ["fc", "fc_bn"] if variant == "int" else ["fc"]
@@ -75,7 +75,7 @@ def to_variables(player: str, arrays: Mapping[str, np.ndarray], conv_bias: bool 
 
     Raises ValueError for a name that no layer has.
     """
-    known = set(layers(player))
+    known = set(layers(player, large=True))
     flat = {}
     for name, array in arrays.items():
         layer, _, field = name.rpartition("/")
@@ -117,7 +117,11 @@ def _path(player: str, layer: str) -> tuple[str, ...]:
 
 
 def torch7_arrays(
-    player: str, net: TorchObject, variant: str = "int", residual: bool = True
+    player: str,
+    net: TorchObject,
+    variant: str = "int",
+    residual: bool = True,
+    large: bool = False,
 ) -> Arrays:
     """Arrays of a network that the release saved, as `t2i_jax.data.torch7.load` returns it.
 
@@ -126,12 +130,12 @@ def torch7_arrays(
 
     Raises ValueError where the layers are not those of the published network.
     """
-    names = layers(player, variant, residual)
+    names = layers(player, variant, residual, large)
     found = list(_with_weights(net))
     if len(found) != len(names):
         raise ValueError(
-            f"the published {player!r} network (variant {variant!r}, residual {residual}) has "
-            f"{len(names)} layers with weights, this file has {len(found)}"
+            f"the published {player!r} network (variant {variant!r}, residual {residual}, large "
+            f"{large}) has {len(names)} layers with weights, this file has {len(found)}"
         )
     arrays = {}
     for name, module in zip(names, found, strict=True):

@@ -73,12 +73,15 @@ class Bottleneck(nn.Module):
     """Residual block at a quarter of the width: act(x + h(x)), shapes unchanged.
 
     The last convolution is 3x3, not the usual 1x1.
+
+    activate_sum: False gives x + h(x).
     """
 
     activation: Callable[[jax.Array], jax.Array]
     conv_bias: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    activate_sum: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -94,8 +97,9 @@ class Bottleneck(nn.Module):
                 name=f"conv{i}",
             )(h)
             h = BatchNorm(axis_name=self.axis_name, dtype=self.dtype, name=f"bn{i}")(h, train)
-            h = self.activation(h if i < 3 else x + h)
-        return h
+            if i < 3:
+                h = self.activation(h)
+        return self.activation(x + h) if self.activate_sum else x + h
 
 
 class Generator(nn.Module):
@@ -105,6 +109,10 @@ class Generator(nn.Module):
     channels: width at 32 px (``ngf``; 128 for birds and flowers, 196 for COCO).
     text_dim: width of the projected sentence (``nt``).
     noise_dim: width of the noise (``nz``).
+    noise: what it is drawn from, by recipes and samplers: "normal", N(0, 1), or the release's other
+        choice, "uniform", U(-1, 1).
+    large: two residual blocks in a row in place of each, an option of the release's COCO script,
+        off in all of its commands. There is no activation between the two.
     conv_bias: biases in the convolutions, for published files, which were saved with biases one
         optimizer step away from 0; never for training.
     axis_name: mapped axis over which batch norm reduces.
@@ -114,6 +122,8 @@ class Generator(nn.Module):
     channels: int = 128
     text_dim: int = 128
     noise_dim: int = 100
+    noise: str = "normal"
+    large: bool = False
     conv_bias: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
@@ -133,10 +143,17 @@ class Generator(nn.Module):
         while True:
             x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype, name=f"bn{i}")(x, train)
             if resolution <= 8:  # the block's skip carries the output of the norm as it is
-                block = Bottleneck(
-                    nn.relu, self.conv_bias, self.dtype, self.axis_name, name=f"res{resolution}"
-                )
-                x = block(x, train)
+                names = [f"res{resolution}", f"res{resolution}b"][: 1 + self.large]
+                for name in names:
+                    block = Bottleneck(
+                        nn.relu,
+                        self.conv_bias,
+                        self.dtype,
+                        self.axis_name,
+                        activate_sum=name == names[-1],
+                        name=name,
+                    )
+                    x = block(x, train)
             else:
                 x = nn.relu(x)
             resolution, i = 2 * resolution, i + 1

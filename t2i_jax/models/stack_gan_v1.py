@@ -32,12 +32,12 @@ _INIT = nn.initializers.normal(0.02)
 
 class Generated(NamedTuple):
     """images: a tuple of one [B, H, W, 3] float32 in [-1, 1]. mu, logvar: [B, condition_dim], of
-    the conditioning augmentation.
+    the conditioning augmentation; None where there is none.
     """
 
     images: tuple[jax.Array, ...]
-    mu: jax.Array
-    logvar: jax.Array
+    mu: jax.Array | None
+    logvar: jax.Array | None
 
 
 def _check_width(channels: int, divisor: int) -> None:
@@ -136,6 +136,8 @@ class Stage2Generator(nn.Module):
     channels: ``GF_DIM``; the quarter-size map of the small image has 4 times as many.
     residual_blocks: 4 in the paper at 256 px, 2 at 128 px and in the release's COCO model.
     condition_dim, activation, augment, axis_name: as in `Generator`.
+    text: False leaves the sentence, and with it all noise, to Stage I, the paper's ablation: no
+        conditioning augmentation, and the join sees the image alone.
     """
 
     image_size: int = 256
@@ -144,13 +146,14 @@ class Stage2Generator(nn.Module):
     residual_blocks: int = 4
     activation: str = "leaky_relu"
     augment: bool = True
+    text: bool = True
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
     @property
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Standard normal noise of one image."""
-        return {"eps": (self.condition_dim,)}
+        return {"eps": (self.condition_dim,)} if self.text else {}
 
     @nn.compact
     def __call__(
@@ -167,12 +170,13 @@ class Stage2Generator(nn.Module):
         for i in (2, 3):
             block = ConvNorm(2 * x.shape[-1], kernel=4, stride=2, name=f"down{i}", **norm)
             x = nn.relu(block(x, train))
-        augmentation = ConditioningAugmentation(
-            self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
-        )
-        condition, mu, logvar = augmentation(sentence, noise["eps"])
-        width = x.shape[-1]
-        x = jnp.concatenate([x, tile_to(condition, x).astype(self.dtype)], axis=-1)
+        width, mu, logvar = x.shape[-1], None, None
+        if self.text:
+            augmentation = ConditioningAugmentation(
+                self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
+            )
+            condition, mu, logvar = augmentation(sentence, noise["eps"])
+            x = jnp.concatenate([x, tile_to(condition, x).astype(self.dtype)], axis=-1)
         x = nn.relu(ConvNorm(width, name="join", **norm)(x, train))
         for i in range(1, self.residual_blocks + 1):
             x = Residual(name=f"res{i}", **norm)(x, train)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
+from t2i_jax import axis
 from t2i_jax.types import Text
 
 Batch = Mapping[str, Any]
@@ -81,6 +81,7 @@ class GanRecipe(Recipe):
 
     players: ClassVar[tuple[str, ...]] = ("g", "d")
     noise_shapes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    noise_distribution: ClassVar[str] = "normal"  # of all of them, see `t2i_jax.axis.noise`
 
     generator: nn.Module
     discriminator: nn.Module
@@ -139,7 +140,9 @@ class GanRecipe(Recipe):
 
         def one(key):
             return {
-                name: jax.random.normal(jax.random.fold_in(key, i), shape, jnp.float32)
+                name: axis.noise(
+                    self.noise_distribution, jax.random.fold_in(key, i), shape, axis_name=None
+                )
                 for i, (name, shape) in enumerate(sorted(self.noise_shapes.items()))
             }
 

@@ -73,11 +73,21 @@ class Recipe(GanRecipe):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.noise_distribution not in axis.NOISE_VARIANCE:
+            raise ValueError(
+                f"generator.noise must be one of {tuple(axis.NOISE_VARIANCE)}, "
+                f"got {self.noise_distribution!r}"
+            )
 
     @property
     def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Noise of one sampled image."""
         return {"z": (self.generator.noise_dim,)}
+
+    @property
+    def noise_distribution(self) -> str:
+        """What the generator is trained with and sampled from."""
+        return self.generator.noise
 
     def init(self, key: jax.Array, batch: Batch, text: Text) -> dict[str, Variables]:
         """Variables of both players; reads shapes only."""
@@ -97,17 +107,21 @@ class Recipe(GanRecipe):
         Raises ValueError where interpolation meets an odd number of rows on a device.
         """
         keys = jax.random.split(key, 4)
-        width = self.generator.noise_dim
-        noise = {"z": axis.normal(keys[0], (rows, width), self.axis_name)}
+
+        def draw(key, rows):
+            shape = (rows, self.generator.noise_dim)
+            return axis.noise(self.noise_distribution, key, shape, self.axis_name)
+
+        noise = {"z": draw(keys[0], rows)}
         if self.form == "released":
-            noise["z_d"] = axis.normal(keys[1], (rows, width), self.axis_name)
+            noise["z_d"] = draw(keys[1], rows)
         if self.on("g.interp"):
             if rows % 2:
                 raise ValueError(
                     f"interpolation pairs sentences, but a device's batch has {rows} rows: "
                     "choose a batch size that leaves every device an even number"
                 )
-            noise["z_interp"] = axis.normal(keys[2], (rows // 2, width), self.axis_name)
+            noise["z_interp"] = draw(keys[2], rows // 2)
             if self.interp == "extrapolate":
                 noise["alpha"] = axis.uniform(keys[3], (rows // 2,), self.axis_name, -1.0, 1.0)
         return noise

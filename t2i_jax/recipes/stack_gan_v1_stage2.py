@@ -27,6 +27,7 @@ _STATISTICS = ("fixed", "moving")
 class Recipe(stack_gan_v1.Recipe):
     """Equations of Stage II.
 
+    generator: with ``text=False`` (an ablation) there is no term kl, and D needs ``text_dim`` > 0.
     stage1: the generator of Stage I.
     statistics: of Stage I's batch norms while Stage II trains. "fixed": those of its own training
         (paper: Stage I is fixed). "moving": those of each batch, and the running averages go on
@@ -47,12 +48,23 @@ class Recipe(stack_gan_v1.Recipe):
             )
         if self.statistics not in _STATISTICS:
             raise ValueError(f"statistics must be one of {_STATISTICS}, got {self.statistics!r}")
+        if not self.generator.text and self.on("g.kl"):
+            raise ValueError(
+                "generator.text=False leaves Stage II without conditioning augmentation, and so "
+                "without the term kl: set loss.g.kl=0"
+            )
+        if not self.generator.text and not self.discriminator.text_dim:
+            raise ValueError(
+                "generator.text=False leaves D without the generator's mu: set "
+                "discriminator.text_dim > 0, with which D sees the sentence"
+            )
 
     @property
     def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Noise of one sampled image: z and eps1 of Stage I, eps2 of Stage II."""
-        z, eps1 = self.stage1.noise_shapes["z"], self.stage1.noise_shapes["eps"]
-        return {"z": z, "eps1": eps1, "eps2": self.generator.noise_shapes["eps"]}
+        """Noise of one sampled image: z and eps1 of Stage I, eps2 of Stage II with text."""
+        low, high = self.stage1.noise_shapes, self.generator.noise_shapes
+        shapes = {"z": low["z"], "eps1": low["eps"]}
+        return {**shapes, "eps2": high["eps"]} if high else shapes
 
     def _init_generator(self, key, noise, sentence) -> Variables:
         low_noise, high_noise = _split(noise)
@@ -72,7 +84,9 @@ class Recipe(stack_gan_v1.Recipe):
     def generate(
         self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
     ) -> tuple[dict, dict]:
-        """``out`` holds ``images`` (small, large) and ``mu``, ``logvar`` of Stage II."""
+        """``out`` holds ``images`` (small, large) and ``mu``, ``logvar`` of Stage II (None without
+        text).
+        """
         own, stage1 = _own(g_vars), g_vars[_STAGE1]
         low_noise, high_noise = _split(noise)
         new_state = {}
@@ -104,4 +118,5 @@ def _own(g_vars: Variables) -> Variables:
 
 def _split(noise: Mapping[str, jax.Array]):
     """Noise of Stage I and of Stage II under the names that their generators use."""
-    return {"z": noise["z"], "eps": noise["eps1"]}, {"eps": noise["eps2"]}
+    high = {"eps": noise["eps2"]} if "eps2" in noise else {}
+    return {"z": noise["z"], "eps": noise["eps1"]}, high

@@ -4,6 +4,7 @@ Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016, equati
 
     L_style = E_{t, z ~ N(0, I)} || z - S(G(z, t)) ||^2
 
+with z from the distribution that G was trained with, which the release lets be uniform.
 The style of a photo x is then carried over to a text t by G(S(x), t).
 """
 
@@ -25,8 +26,8 @@ class Recipe(EncoderRecipe):
     """Equation of the style encoder.
 
     net: maps images to noise (`t2i_jax.models.style_encoder.StyleEncoder`).
-    generator: the trained generator, called as ``generator(noise, sentence, train)``. Its variables
-        come as ``frozen["generator"]``; it runs in evaluation mode.
+    generator: the trained generator (`t2i_jax.models.gan_int_cls.Generator`). Its variables come as
+        ``frozen["generator"]``; it runs in evaluation mode.
     """
 
     net: StyleEncoder
@@ -47,10 +48,12 @@ class Recipe(EncoderRecipe):
     ) -> tuple[Terms, dict, dict]:
         """``style``: squared error summed over the noise's coordinates, mean over the batch.
 
-        The metric ``mse_per_coordinate`` is 1 for an S that knows nothing of the noise.
+        The metric ``mse_per_coordinate`` is the noise's variance, 1 (uniform: 1/3), for an S that
+        knows nothing of it.
         """
         width = self.generator.noise_dim
-        z = axis.normal(key, (text.sentence.shape[0], width), self.axis_name)
+        shape = (text.sentence.shape[0], width)
+        z = axis.noise(self.generator.noise, key, shape, self.axis_name)
         images = self.generator.apply(frozen["generator"], z, text.sentence, train=False)
         predicted, state = apply_train(self.net, variables, jax.lax.stop_gradient(images))
         loss = jnp.mean(jnp.sum(jnp.square(z - predicted), axis=-1))

@@ -220,6 +220,18 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
     if config.order not in ("alternating", "simultaneous"):
         raise ValueError(f"order={config.order!r}; known: 'alternating', 'simultaneous'")
     images = batch * config.d_steps
+    decay, restart = ema_decay(config, images, records), config.ema.restart_every
+    if restart < 0:
+        raise ValueError(f"ema.restart_every={restart}: must be a number of steps, 0 for never")
+    if restart and not decay:
+        raise ValueError(
+            f"ema.restart_every={restart} needs an average to go on from: set ema.decay or "
+            "ema.half_life"
+        )
+    if restart and "g" not in recipe.players:
+        raise ValueError(
+            f"ema.restart_every={restart} is for generators, but {config.system!r} trains none"
+        )
     return StepOptions(
         weights=loss_weights(config),
         directions={p: make_direction(config.optim[p]) for p in recipe.players},
@@ -228,7 +240,8 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
         joint=system.joint,
         order=config.order,
         d_steps=config.d_steps,
-        ema_decay=ema_decay(config, images, records),
+        ema_decay=decay,
+        ema_restart=restart,
         seed=config.seed,
     )
 

@@ -49,6 +49,20 @@ def update_ema(ema: dict, params: dict, stats: dict, decay: float) -> dict:
     }
 
 
+def restart_from_ema(state: TrainState, every: int) -> TrainState:
+    """The state that training goes on with after each step: where its number is a multiple of
+    `every`, G's parameters are those of the average. Source: the release of StackGAN-v2, which at
+    every snapshot (2,000 steps) puts the average into the generator it trains and leaves it there.
+
+    All else is unchanged: the average itself, which goes on from the new parameters; G's optimizer
+    state and running statistics; a jointly trained encoder.
+    """
+    due = state.step % every == 0
+    own, average = state.params["g"], state.ema["params"]["g"]
+    params = jax.tree.map(lambda p, a: jnp.where(due, a, p), own, average)
+    return state.replace(params={**state.params, "g": params})
+
+
 def init_ema(params: dict, stats: dict) -> dict:
     """Copies, not references: a donated buffer may appear in the state only once."""
     names = sampled_networks(params)

@@ -20,7 +20,13 @@ from jax import lax
 from t2i_jax import axis, types
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe, check_terms, local_rows
 from t2i_jax.training.optimizers import Schedule
-from t2i_jax.training.state import TrainState, init_ema, networks_of, update_ema
+from t2i_jax.training.state import (
+    TrainState,
+    init_ema,
+    networks_of,
+    restart_from_ema,
+    update_ema,
+)
 from t2i_jax.types import Text
 
 Metrics = dict[str, jax.Array]
@@ -33,6 +39,7 @@ class StepOptions:
     weights: by ``"<player>.<term>"``; zeros are left out. directions, schedules: by player.
     encoder: the text encoder, or None where batches bring sentence vectors or no text.
     joint: the encoder is trained with G; else its variables are ``frozen["encoder"]``.
+    ema_restart: steps after which G goes on from its average, see `restart_from_ema`; 0: never.
     """
 
     weights: Mapping[str, float]
@@ -43,6 +50,7 @@ class StepOptions:
     order: str = "alternating"
     d_steps: int = 1
     ema_decay: float = 0.0
+    ema_restart: int = 0
     seed: int = 0
 
 
@@ -135,7 +143,10 @@ def make_step(recipe, options: StepOptions, axis_name: str | None = None):
         state, metrics = one(_Context(recipe, options, axis_name), state, subs, frozen, key)
         ema = update_ema(state.ema, state.params, state.stats, options.ema_decay)
         metrics = axis.mean({k: v.astype(jnp.float32) for k, v in metrics.items()}, axis_name)
-        return state.replace(step=state.step + 1, ema=ema), metrics
+        state = state.replace(step=state.step + 1, ema=ema)
+        if options.ema_restart:
+            state = restart_from_ema(state, options.ema_restart)
+        return state, metrics
 
     return step
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from t2i_jax import axis
 from t2i_jax.data.options import DataOptions
 from t2i_jax.training import build, runs, samples
 from t2i_jax.training.step import to_float
@@ -45,19 +46,21 @@ class StyleEncoder:
         self._variables = {"params": ema["params"]["net"], **ema["stats"].get("net", {})}
         self._style = jax.jit(lambda v, images: net.apply(v, to_float(images), train=False))
         self._batch_size = batch_size
+        variance = axis.NOISE_VARIANCE[system.recipe.noise_distribution]
+        self._norm = math.sqrt(net.noise_dim * variance)
 
     def __call__(self, images: np.ndarray, normalise: bool = False) -> np.ndarray:
         """uint8 [N, size, size, 3] -> styles [N, noise_dim] float32.
 
-        normalise: bring every style to the noise's usual norm, sqrt(noise_dim): trained by squared
-            error, S says too little rather than too much.
+        normalise: bring every style to the noise's usual norm, sqrt(noise_dim) times its standard
+            deviation: trained by squared error, S says too little rather than too much.
         """
         styles = samples.in_batches(
             lambda part: self._style(self._variables, part), images, self._batch_size
         )
         if normalise:
             norms = np.linalg.norm(styles, axis=-1, keepdims=True)
-            styles = styles * (math.sqrt(styles.shape[-1]) / np.maximum(norms, 1e-12))
+            styles = styles * (self._norm / np.maximum(norms, 1e-12))
         return styles
 
 

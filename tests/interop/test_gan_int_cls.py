@@ -1,5 +1,9 @@
 """Weights in the layout of the GAN-INT-CLS release, as saved by Torch7 itself."""
 
+import copy
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -64,6 +68,34 @@ def test_old_fields_are_brought_up_to_date(samples):
     arrays = torch7_arrays("g", net)
     np.testing.assert_allclose(arrays["bn1/running_var"], expected["g/bn1/running_var"], rtol=1e-4)
     np.testing.assert_array_equal(arrays["res4/conv2/weight"], expected["g/res4/conv2/weight"])
+
+
+def test_a_large_generator_is_read_into_its_own_layers(samples):
+    """The saved generator with every residual branch and addition repeated, as its script does."""
+    folder, _ = samples
+    net = torch7.load(folder / "tiny_net_G.t7")
+    modules = torch7.sequence(net.fields["modules"])
+    second = copy.deepcopy(modules[4:6]), copy.deepcopy(modules[9:11])
+    modules = [*modules[:6], *second[0], *modules[6:11], *second[1], *modules[11:]]
+    for branches, *_ in second:
+        for module in torch7.sequence(branches.fields["modules"][2].fields["modules"]):
+            if "weight" in module.fields:
+                module.fields["weight"] = -module.fields["weight"]
+    net.fields["modules"] = {i: module for i, module in enumerate(modules, start=1)}
+    arrays = torch7_arrays("g", net, large=True)
+    assert len(layers("g", large=True)) == len(layers("g")) + 12
+    for block in ("res4", "res8"):
+        for part in ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3"):
+            first, other = (arrays[f"{name}/{part}/weight"] for name in (block, f"{block}b"))
+            np.testing.assert_array_equal(first, -other)
+    variables = to_variables("g", arrays)
+    module = Generator(64, channels=2, text_dim=4, noise_dim=3, large=True)
+    wanted = jax.eval_shape(
+        lambda: module.init(jax.random.key(0), jnp.zeros((1, 3)), jnp.zeros((1, 16)), train=False)
+    )
+    assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, wanted)
+    with pytest.raises(ValueError, match="large False.* has 22 layers .*, this file has 34"):
+        torch7_arrays("g", net)
 
 
 def test_other_networks_are_refused(samples):

@@ -40,6 +40,54 @@ def test_generator_has_the_published_number_of_parameters(channels, conv_bias, e
     assert count(module, jnp.zeros((2, 100)), SENTENCE) == expected
 
 
+def test_large_adds_a_second_block_of_each():
+    def block(width):  # 1x1, 3x3 and 3x3 convolutions at a quarter of the width; batch norms
+        inner = width // 4
+        return width * inner + 9 * inner**2 + 9 * inner * width + 2 * (2 * inner + width)
+
+    module = Generator(channels=128, large=True)
+    expected = 18_905_472 + block(8 * 128) + block(4 * 128)
+    assert count(module, jnp.zeros((2, 100)), SENTENCE) == expected
+
+
+def convolve(x, kernel):
+    """[B, H, W, C] and [h, w, C, D], stride 1, zeros around: by NumPy alone."""
+    h, w = kernel.shape[:2]
+    x = np.pad(x, ((0, 0), (h // 2, h // 2), (w // 2, w // 2), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (h, w), (1, 2))
+    return np.einsum("bhwcuv,uvcd->bhwd", windows, kernel)
+
+
+def test_large_has_no_activation_between_its_blocks():
+    """As in the release's COCO script: relu(y + h'(y)), y = x + h(x), in evaluation mode."""
+    module = Generator(32, channels=4, text_dim=4, noise_dim=3, large=True)
+    noise, sentence = jax.random.normal(jax.random.key(1), (2, 3)), jnp.ones((2, 5))
+    variables = init(module, noise, sentence)
+    # DCGAN's start makes the blocks' branches too small to be seen.
+    variables = {**variables, "params": jax.tree.map(lambda p: 10 * p, variables["params"])}
+    _, seen = module.apply(
+        variables, noise, sentence, False, capture_intermediates=True, mutable="intermediates"
+    )
+    layers = {k: v["__call__"][0] for k, v in seen["intermediates"].items() if k != "__call__"}
+
+    def branch(name, x):
+        params = jax.tree.map(np.asarray, variables["params"][name])
+        for i in (1, 2, 3):
+            x = convolve(x if i == 1 else np.maximum(x, 0), params[f"conv{i}"]["kernel"])
+            x = x * params[f"bn{i}"]["scale"] / np.sqrt(1 + 1e-5) + params[f"bn{i}"]["bias"]
+        return x
+
+    for number, resolution in ((1, 4), (2, 8)):
+        x = np.asarray(layers[f"bn{number}"])
+        y = x + branch(f"res{resolution}", x)
+        assert y.min() < 0 and np.abs(y - x).max() > 0.1 * np.abs(x).max()
+        tolerance = dict(rtol=0, atol=1e-5 * np.abs(y).max())
+        np.testing.assert_allclose(layers[f"res{resolution}"], y, **tolerance)
+        expected = np.maximum(y + branch(f"res{resolution}b", y), 0)
+        tolerance = dict(rtol=0, atol=1e-5 * expected.max())
+        np.testing.assert_allclose(layers[f"res{resolution}b"], expected, **tolerance)
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -49,6 +49,18 @@ def test_stage_two_enlarges(low, high):
     assert made.images[0].shape == (1, high, high, 3) and made.mu.shape == (1, 128)
 
 
+def test_stage_two_without_text_sees_the_small_image_alone():
+    """Its parameters are the published ones less those of the augmentation (1024 -> 2 * 128, with
+    biases) and of the 128 condition channels that the 3x3 join reads at width 512.
+    """
+    module, small = Stage2Generator(text=False), jnp.zeros((1, 64, 64, 3))
+    less = (1024 + 1) * 2 * 128 + 9 * 128 * 512
+    assert count(module, small, {}, SENTENCE) == 26_290_080 - less
+    assert module.noise_shapes == {}
+    made, _ = shapes(module, small, {}, None)
+    assert made.images[0].shape == (1, 256, 256, 3) and made.mu is made.logvar is None
+
+
 @pytest.mark.parametrize("size", [16, 64, 256])
 def test_stage_one_alone_draws_any_size(size):
     made, _ = shapes(Generator(size, channels=8), NOISE, SENTENCE)

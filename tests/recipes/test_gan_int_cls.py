@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy import stats
 
 from t2i_jax import axis, types
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
@@ -176,6 +177,26 @@ def test_extrapolated_sentences_lie_on_the_line_through_the_pair():
     assert alpha.shape == (500,) and -1 <= alpha.min() < -0.9 and 0.9 < alpha.max() < 1
 
 
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+def test_noise_of_training_and_of_samples_has_the_chosen_distribution(name):
+    recipe = make(form="released")
+    generator = dataclasses.replace(recipe.generator, noise=name, noise_dim=500)
+    recipe = dataclasses.replace(recipe, generator=generator)
+    drawn = recipe.noise(jax.random.key(0), ROWS)
+    drawn["sample"] = recipe.sample_noise(jax.random.split(jax.random.key(1), ROWS))["z"]
+    assert drawn.keys() == {"z", "z_d", "z_interp", "sample"}
+    theory = {"normal": stats.norm(), "uniform": stats.uniform(-1, 2)}
+    for place, z in drawn.items():
+        for other, distribution in theory.items():
+            probable = stats.kstest(np.ravel(z), distribution.cdf).pvalue > 1e-3
+            assert probable == (other == name), (place, other)
+    np.testing.assert_allclose(axis.NOISE_VARIANCE[name], theory[name].var())
+    bound = recipe.bind("data")
+    local = jax.pmap(lambda _: bound.noise(jax.random.key(0), ROWS // 4), "data")(np.zeros(4))
+    for place, z in local.items():
+        np.testing.assert_array_equal(z.reshape(drawn[place].shape), drawn[place])
+
+
 def test_a_sample_does_not_depend_on_its_neighbours(variables):
     recipe, (_, text) = make(), inputs()
     keys = jax.random.split(jax.random.key(5), ROWS)
@@ -197,6 +218,11 @@ def test_binding_reaches_the_modules():
 def test_misspelt_switches_are_refused(field):
     with pytest.raises(ValueError, match=f"{field} must be one of .*, got 'papier'"):
         dataclasses.replace(make(), **{field: "papier"})
+
+
+def test_unknown_noise_is_refused():
+    with pytest.raises(ValueError, match="generator.noise must be one of .*, got 'gauss'"):
+        dataclasses.replace(make(), generator=Generator(SIZE, noise="gauss"))
 
 
 def test_interpolation_needs_an_even_number_of_rows():

@@ -217,6 +217,32 @@ def test_a_sample_of_stage_two_is_both_stages_and_has_no_neighbours():
         np.testing.assert_allclose(few, all_rows[3:5], atol=1e-6)
 
 
+def without_text(**fields):
+    recipe = make(2)
+    generator = dataclasses.replace(recipe.generator, text=False)
+    fields = {"generator": generator, "active": PAPER - {"g.kl"}, **fields}
+    return dataclasses.replace(recipe, **fields)
+
+
+def test_text_in_stage_one_alone_reaches_the_large_image_through_the_small_one():
+    recipe, (batch, text), key = without_text(), inputs(), jax.random.key(3)
+    assert recipe.noise_shapes == {"z": (4,), "eps1": (3,)}
+    variables = init(recipe)
+    terms, _, _, out = jax.jit(lambda v: run(recipe, v, batch, text, key))(variables)
+    for player in recipe.players:
+        check_terms(player, terms[player], recipe.active)
+
+    @jax.jit
+    def by_hand(g_vars, small):
+        own = {k: v for k, v in g_vars.items() if k != "stage1"}
+        return apply_train(recipe.generator, own, small, {}, None)[0].images[0]
+
+    close(out["images"][1], by_hand(variables["g"], out["images"][0]))
+    noise = recipe.sample_noise(jax.random.split(key, ROWS))
+    images = recipe.sample(variables["g"], text, noise)
+    assert [x.shape[1:] for x in images] == [(8, 8, 3), (16, 16, 3)]
+
+
 def test_fields_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="mismatch must be one of"):
         make(mismatch="batch")
@@ -232,6 +258,10 @@ def test_fields_that_do_not_fit_are_refused():
         ValueError, match="stage1 must be .* of stack_gan_v1, got .*Stage2Generator"
     ):
         dataclasses.replace(make(2), stage1=Stage2Generator())
+    with pytest.raises(ValueError, match="set loss.g.kl=0"):
+        without_text(active=PAPER)
+    with pytest.raises(ValueError, match="without the generator's mu: set discriminator.text_dim"):
+        without_text(discriminator=Discriminator(16, text_dim=0), mismatch="shift")
     with pytest.raises(ValueError, match="needs captions"):
         make().init(jax.random.key(0), inputs()[0], None)
 

@@ -1,5 +1,7 @@
 """Inverting a generator: the loss in closed form, what it can learn, four devices."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,12 +39,19 @@ def variables():
     return jax.jit(lambda key: RECIPE.init(key, {}, None)["net"])(jax.random.key(0))
 
 
-def test_an_encoder_that_says_zero_has_the_noise_energy_as_loss(variables, trained_generator):
+@pytest.mark.parametrize("noise", ["normal", "uniform"])
+def test_an_encoder_that_says_zero_has_the_noise_energy_as_loss(
+    noise, variables, trained_generator
+):
+    recipe = dataclasses.replace(RECIPE, generator=RECIPE.generator.clone(noise=noise))
     style = jax.tree.map(jnp.zeros_like, variables["params"]["style"])
     variables = {**variables, "params": {**variables["params"], "style": style}}
     key, frozen = jax.random.key(3), {"generator": trained_generator}
-    terms, metrics, state = jax.jit(RECIPE.terms)(variables, frozen, {}, TEXT, key)
-    z = np.asarray(axis.normal(key, (ROWS, NOISE), None))
+    terms, metrics, state = jax.jit(recipe.terms)(variables, frozen, {}, TEXT, key)
+    if noise == "normal":
+        z = np.asarray(jax.random.normal(key, (ROWS, NOISE)))
+    else:
+        z = np.asarray(jax.random.uniform(key, (ROWS, NOISE), minval=-1, maxval=1))
     assert terms.keys() == {"style"} and metrics.keys() == {"mse_per_coordinate"}
     assert terms["style"] == pytest.approx(np.sum(z**2) / ROWS, rel=1e-5)
     assert metrics["mse_per_coordinate"] == pytest.approx(np.mean(z**2), rel=1e-5)

@@ -1,6 +1,7 @@
 """The generic step against a hand-written one, on a linear GAN whose gradients are closed forms."""
 
 import dataclasses
+import pathlib
 
 import flax.linen as nn
 import jax
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 from t2i_jax import axis
+from t2i_jax import config as configs
 from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.training import build
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.step import StepOptions, init_state, make_step
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 LR, WEIGHT = 0.1, 0.5
 
 
@@ -108,6 +112,88 @@ def test_one_step_is_the_closed_form(order):
     assert float(state.params["g"]["a"]) == pytest.approx(a, abs=1e-5)
     assert float(state.ema["params"]["g"]["a"]) == pytest.approx(0.75 * 2 + 0.25 * a, abs=1e-5)
     assert "d" not in state.ema["params"]
+
+
+def adam(**kwargs):
+    """Options with Adam, whose moments a restart must leave alone."""
+    section = {"name": "adam", "lr": LR, "b1": 0.5, "b2": 0.999, "eps": 1e-8}
+    directions = {p: make_direction(section) for p in "gd"}
+    return dataclasses.replace(options(WEIGHTS, **kwargs), directions=directions)
+
+
+def start(settings, batch):
+    recipe = Linear(generator=Scale(), discriminator=Scale(), active=frozenset(WEIGHTS))
+    return recipe, init_state(recipe, settings, {k: v[0] for k, v in batch.items()}, {})
+
+
+def test_training_goes_on_from_the_average_every_so_many_steps():
+    """The plain step with G's parameters put in by hand, between steps."""
+    batch, settings = make_batch(), adam(ema_decay=0.75)
+    recipe, expected = start(settings, batch)
+    plain = jax.jit(make_step(recipe, settings))
+    restarting = jax.jit(make_step(recipe, dataclasses.replace(settings, ema_restart=2)))
+    state, average = expected, 2.0
+    for number in range(1, 6):
+        state, metrics = restarting(state, batch, {})
+        expected, wanted = plain(expected, batch, {})
+        trained = float(expected.params["g"]["a"])
+        average = 0.75 * average + 0.25 * trained
+        if number % 2 == 0:
+            assert abs(average - trained) > 0.01
+            expected = expected.replace(
+                params={**expected.params, "g": {"a": jnp.float32(average)}}
+            )
+        assert float(state.ema["params"]["g"]["a"]) == pytest.approx(average, rel=1e-6)
+        for ours, theirs in ((state, expected), (metrics, wanted)):
+            assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+            jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5), ours, theirs)
+
+
+def test_without_restarts_the_program_has_no_trace_of_them():
+    batch = make_batch()
+
+    def program(**kwargs):
+        settings = adam(ema_decay=0.75, **kwargs)
+        recipe, state = start(settings, batch)
+        return jax.jit(make_step(recipe, settings)).lower(state, batch, {}).as_text()
+
+    never, sometimes = program(), program(ema_restart=2)
+    assert "stablehlo.remainder" in sometimes and "stablehlo.remainder" not in never
+    assert sometimes.count("stablehlo.select") > never.count("stablehlo.select")
+
+
+@pytest.mark.parametrize("kind", ["jit", "pmap"])
+def test_restarts_are_the_same_on_four_devices(kind):
+    batch, settings = make_batch(), options(WEIGHTS, ema_decay=0.75, ema_restart=2)
+    recipe, state = start(settings, batch)
+    step = jax.jit(make_step(recipe, settings))
+    parallel = make_parallel(kind)
+    spread, frozen = parallel.put_state(jax.device_get(state)), parallel.put_state({})
+    compiled = parallel.compile(
+        make_step(recipe, settings, parallel.axis_name), spread, parallel.put_batch(batch), frozen
+    )
+    for _ in range(3):
+        state, _ = step(state, batch, {})
+        spread, _ = compiled.call(spread, parallel.put_batch(batch), frozen)
+        ours, theirs = parallel.whole(spread), jax.device_get(state)
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), ours, theirs)
+
+
+def test_restarts_that_cannot_be_are_refused():
+    def settings(file, **fields):
+        config = configs.load(f"{ROOT}/configs/{file}:debug")
+        configs.override(config, {f"ema.{name}": value for name, value in fields.items()})
+        system = build.System(config, build.make_recipe(config), None, None, {})
+        return build.step_options(system, batch=8, records=64)
+
+    assert settings("gan_int_cls.py").ema_restart == 0
+    assert settings("gan_int_cls.py", restart_every=3).ema_restart == 3
+    with pytest.raises(ValueError, match="restart_every=3 needs an average .* set ema.decay or"):
+        settings("gan_int_cls.py", restart_every=3, half_life="")
+    with pytest.raises(ValueError, match="restart_every=-1: must be a number of steps"):
+        settings("gan_int_cls.py", restart_every=-1)
+    with pytest.raises(ValueError, match="is for generators, but 'char_cnn_rnn' trains none"):
+        settings("char_cnn_rnn.py", restart_every=3)
 
 
 def test_second_d_update_sees_the_first():
