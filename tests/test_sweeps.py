@@ -22,16 +22,16 @@ def test_entries_build_their_recipes(path):
     entries = configs.load_sweep(str(path))
     names = [entry["name"] for entry in entries]
     assert len(entries) > 1 and len(set(names)) == len(names)
-    weights = []
+    trainings = []
     for entry in entries:
         entry = dict(entry)
         entry.pop("name")
         spec = entry.pop("config", base_config(path))
         name, _, arg = spec.partition(":")
-        config = configs.load(f"{ROOT / name}:{arg}" if arg else str(ROOT / name))
-        configs.override(config, entry)
-        weights.append((build.loss_weights(config), config.to_json()))
-    texts = [text for _, text in weights]
+        config = configs.override(configs.load(f"{ROOT / name}:{arg or 'cub'}"), entry)
+        build.make_recipe(config)
+        trainings.append((build.loss_weights(config), config.to_json()))
+    texts = [text for _, text in trainings]
     assert len(set(texts)) == len(texts), "two entries are the same training"
 
 
