@@ -59,6 +59,7 @@ def get_config(arg: str = "toy_birds"):
         config.generator.update({"image_size": 64, "residual_blocks": 2})
         config.discriminator.image_size = 64
         config.data.size = 64
+        config.train.duration = "1500 steps"
     elif arg == "debug":
         config.generator.update({"image_size": 32, "residual_blocks": 1})
         config.discriminator.image_size = 32
