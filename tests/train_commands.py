@@ -18,10 +18,11 @@ PATIENCE = 280  # seconds that a process may take on a busy machine
 class Command:
     """One process of ``python -m t2i_jax.train`` on the debug config, with virtual CPU devices."""
 
-    def __init__(self, workdir, data_dir, *arguments, devices=1, variables=None):
+    def __init__(self, workdir, data_dir, *arguments, devices=1, optimize=1, variables=None):
         self.workdir = workdir
         flags = f"--xla_force_host_platform_device_count={devices}"
-        flags += " --xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
+        flags += f" --xla_backend_optimization_level={optimize}"
+        flags += " --xla_llvm_disable_expensive_passes=true"
         env = {
             **os.environ,
             "JAX_PLATFORMS": "cpu",
