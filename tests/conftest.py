@@ -4,7 +4,7 @@ import os
 import pathlib
 
 _FLAGS = (  # most of the suite's time is compiling
-    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=1 "
+    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0 "
     "--xla_llvm_disable_expensive_passes=true"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
