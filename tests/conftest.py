@@ -3,10 +3,9 @@
 import os
 import pathlib
 
-_FLAGS = (  # most of the suite's time is compiling
-    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0 "
-    "--xla_llvm_disable_expensive_passes=true"
-)
+from train_commands import QUICK_COMPILING
+
+_FLAGS = f"--xla_force_host_platform_device_count=4 {QUICK_COMPILING}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
