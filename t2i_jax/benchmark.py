@@ -91,20 +91,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _workloads(args: argparse.Namespace):
-    from t2i_jax.training import benchmarks  # jax, which --what=data does without
+    from t2i_jax.profiling import step_time  # jax, which --what=data does without
 
     for spec in args.config:
         config = configs.override(configs.load(spec), args.overrides)
-        yield spec, benchmarks.make_workload(config)
+        yield spec, step_time.make_workload(config)
 
 
 def steps(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Measures the step of every config and prints them side by side."""
-    from t2i_jax.training import benchmarks
+    from t2i_jax.profiling import step_time
 
     found = []
     for spec, work in _workloads(args):
-        result = benchmarks.measure_step(work, args.steps, args.seconds)
+        result = step_time.measure_step(work, args.steps, args.seconds)
         found.append({"config": spec, **_as_json(result)})
         for note in result.notes:
             console.print(f"{spec}: {note}", markup=False, highlight=False, soft_wrap=True)
@@ -181,7 +181,7 @@ _STEP_ROWS = (
 
 def passes(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Compares the FLOPs of every config's step with what its algorithm needs."""
-    from t2i_jax.training.passes import step_flops
+    from t2i_jax.profiling.passes import step_flops
 
     found = []
     for spec, work in _workloads(args):

@@ -18,8 +18,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from t2i_jax.data import tokenizers
+from t2i_jax.drawing import drawer, styles
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, frozen_nets, runs, samples, styles
+from t2i_jax.training import build, frozen_nets, runs
 from t2i_jax.types import Text
 
 Images = np.ndarray | tuple[np.ndarray, ...]
@@ -44,7 +45,7 @@ class Sampler:
         self.config = system.config
         self._system, self._networks = system, networks
         self._encoder_vars = jax.device_put(system.frozen.get("encoder"))
-        self._drawer = samples.Drawer(system.recipe, system.encoder, batch_size)
+        self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size)
         self._style_encoders: dict[str, styles.StyleEncoder] = {}
 
     @classmethod
@@ -188,22 +189,22 @@ class Sampler:
             if captions is None or not all(isinstance(c, str) for c in captions):
                 raise ValueError("this run draws from captions: give strings")
             for caption in dict.fromkeys(captions):
-                for note in samples.caption_problems(system.tokenizer, caption):
+                for note in drawer.caption_problems(system.tokenizer, caption):
                     warnings.warn(note, CaptionWarning, stacklevel=4)
-            return samples.text_inputs(system.tokenizer, captions)
+            return drawer.text_inputs(system.tokenizer, captions)
         if self.config.data.get("text") == "embeddings":
             if np.ndim(captions) != 2 or not np.issubdtype(np.asarray(captions).dtype, np.floating):
                 raise ValueError(
                     "this run was trained on stored embeddings and has no text encoder: give an "
                     "array [captions, E] of such embeddings"
                 )
-            return samples.sentence_inputs(captions)
+            return drawer.sentence_inputs(captions)
         if captions is not None:
             raise ValueError("this run was trained without text: leave the captions out")
         return None
 
     def _noise(self, seed: int, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        return self._drawer.noise(samples.image_keys(seed, indices))
+        return self._drawer.noise(drawer.image_keys(seed, indices))
 
     def _images(self, text: Text | None, noise, scale: int | str | None) -> Images:
         chosen = -1

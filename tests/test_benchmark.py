@@ -16,8 +16,9 @@ from t2i_jax import config as configs
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import make_pipeline
+from t2i_jax.profiling import passes, step_time
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
-from t2i_jax.training import benchmarks, build, passes
+from t2i_jax.training import build
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.step import StepOptions
 
@@ -84,7 +85,7 @@ class DenseNet(EncoderRecipe):
         return {"one": jnp.mean((self.net.apply(variables, batch[types.IMAGES]) - 1) ** 2)}, {}, {}
 
 
-def workload(recipe, **settings) -> benchmarks.Workload:
+def workload(recipe, **settings) -> step_time.Workload:
     weights = {name: 1.0 for name in recipe.active}
     section = {"name": "sgd", "lr": 1e-5}
     options = StepOptions(
@@ -97,17 +98,17 @@ def workload(recipe, **settings) -> benchmarks.Workload:
     config.d_steps = options.d_steps
     system = build.System(config, recipe, None, None, {})
     data = DataOptions(size=SIDE, batch=BATCH, captions=0)
-    batch = benchmarks.noise_batch(data, None)
-    return benchmarks.Workload(system, data, options, batch, None, ())
+    batch = step_time.noise_batch(data, None)
+    return step_time.Workload(system, data, options, batch, None, ())
 
 
-def gan(**settings) -> benchmarks.Workload:
+def gan(**settings) -> step_time.Workload:
     terms = frozenset({"d.real", "d.fake", "g.fake"})
     recipe = DenseGan(generator=Generator(), discriminator=Discriminator(), active=terms)
     return workload(recipe, **settings)
 
 
-def net() -> benchmarks.Workload:
+def net() -> step_time.Workload:
     return workload(DenseNet(net=Discriminator(), active=frozenset({"net.one"})))
 
 
@@ -172,7 +173,7 @@ def test_one_player():
 def test_flops_are_those_of_all_devices_together(parallel):
     work = net()
     work.system.config.parallel = parallel
-    found = benchmarks.measure_step(work, steps=3)
+    found = step_time.measure_step(work, steps=3)
     products = 2 * D_FIRST + 3 * D_LAST
     parameters = PIXELS * HIDDEN + HIDDEN
     # Every device updates its own copy of the parameters: some operations on each.
@@ -190,8 +191,8 @@ def test_flops_are_those_of_all_devices_together(parallel):
 def test_the_first_steps_are_not_timed(monkeypatch):
     readings = iter(x for seconds in (90, 80, 70, 1, 2, 4, 3) for x in (0, seconds))
     clock = types_module.SimpleNamespace(perf_counter=lambda: next(readings))
-    monkeypatch.setattr(benchmarks, "time", clock)
-    times = benchmarks._time(lambda state, *_: (state, {"x": jnp.zeros(())}), 0, 0, 0, 4)
+    monkeypatch.setattr(step_time, "time", clock)
+    times = step_time._time(lambda state, *_: (state, {"x": jnp.zeros(())}), 0, 0, 0, 4)
     assert times == [1, 2, 4, 3]
 
 
@@ -200,22 +201,22 @@ def test_a_step_that_diverges_is_no_measurement():
         return state, {"d/real": jnp.full((), jnp.nan)}
 
     with pytest.raises(FloatingPointError, match="d/real"):
-        benchmarks._time(step, 0, 0, 0, 1)
+        step_time._time(step, 0, 0, 0, 1)
 
 
 def test_compiling_cold_leaves_the_cache_alone(tmp_path):
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
-    benchmarks.compilation_cache.reset_cache()
+    step_time.compilation_cache.reset_cache()
     try:
-        with benchmarks.no_compilation_cache():
+        with step_time.no_compilation_cache():
             jax.jit(lambda x: x * 3.25).lower(1.0).compile()
         assert not list(tmp_path.iterdir())
         jax.jit(lambda x: x * 3.25).lower(1.0).compile()
         assert list(tmp_path.iterdir())
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
-        benchmarks.compilation_cache.reset_cache()
+        step_time.compilation_cache.reset_cache()
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_compiling_cold_leaves_the_cache_alone(tmp_path):
 def test_noise_has_the_form_of_data(fields):
     options = DataOptions(size=16, batch=4, threads=1, **fields)
     real = make_pipeline(options, TOKENIZER, source=MemorySource()).example_batch()
-    noise = benchmarks.noise_batch(options, TOKENIZER)
+    noise = step_time.noise_batch(options, TOKENIZER)
     assert real.keys() == noise.keys()
     for key, value in real.items():
         dims = 1 if fields.get("text") == "embeddings" and "sentence" in key else None
@@ -248,20 +249,20 @@ def data_dir(tmp_path_factory):
 def test_workload_of_prepared_data(data_dir):
     config = configs.load("configs/gan_int_cls.py:debug")
     config.data.data_dir = data_dir
-    work = benchmarks.make_workload(config)
+    work = step_time.make_workload(config)
     shape = (8, config.encoder.fields.embedding)
     assert not work.notes and work.source is not None
     assert work.batch[types.SENTENCE].shape == work.batch[types.WRONG_SENTENCE].shape == shape
     assert types.TOKENS not in work.batch
     config.encoder.cache = False
-    batch = benchmarks.make_workload(config).batch
+    batch = step_time.make_workload(config).batch
     assert batch[types.TOKENS].shape[:2] == (8, 2) and types.SENTENCE not in batch
 
 
 def test_workload_without_data_and_encoder():
     config = configs.load("configs/gan_int_cls.py:debug")
     configs.override(config, {"data.data_dir": "nowhere", "encoder.source": "runs/none"})
-    work = benchmarks.make_workload(config)
+    work = step_time.make_workload(config)
     assert work.source is None and config.encoder.source == "runs/none"
     missing, noise = work.notes
     assert "runs/none" in missing and "nowhere" in noise and "toy_birds" in noise
@@ -284,7 +285,7 @@ def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
     def canned(work, steps, seconds):
         batch = work.data.batch
         seconds = (0.09, 0.1, 0.12) if batch == 8 else (0.18, 0.2, 0.25)
-        return benchmarks.StepBenchmark(
+        return step_time.StepBenchmark(
             system="gan_int_cls",
             device="chip",
             devices=1,
@@ -303,7 +304,7 @@ def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
             notes=("something is missing",),
         )
 
-    monkeypatch.setattr(benchmarks, "measure_step", canned)
+    monkeypatch.setattr(step_time, "measure_step", canned)
     copy = tmp_path / "larger.py"
     copy.write_text(
         "from t2i_jax import config\n\ndef get_config(arg=''):\n"

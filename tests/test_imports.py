@@ -14,7 +14,7 @@ FLOORS = {
     **dict.fromkeys(("config", "types", "axis", "pictures"), 0),
     **dict.fromkeys(("losses", "models", "encoders", "data"), 1),
     "recipes": 2,
-    **dict.fromkeys(("training", "evaluation", "interop"), 3),
+    **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
     **dict.fromkeys(("sampler", "train", "sample", "evaluate", "prepare", "benchmark"), 4),
 }
 # Blocks that rooms of the same floor share.

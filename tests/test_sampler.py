@@ -14,10 +14,11 @@ from tiny_runs import debug_config, gan_run, style_run
 import t2i_jax
 from t2i_jax import CaptionWarning, Sampler
 from t2i_jax.data import tokenizers
+from t2i_jax.drawing import drawer
+from t2i_jax.drawing.styles import StyleEncoder
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, frozen_nets, runs, samples
-from t2i_jax.training.styles import StyleEncoder
+from t2i_jax.training import build, frozen_nets, runs
 
 CAPTIONS = [
     "a small red bird",
@@ -271,7 +272,7 @@ def tokenizer(request):
 
 def test_problems_of_every_tokenizer(tokenizer):
     unknown, parts = ("é", "characters") if tokenizer.name == "char" else ("zebra", "words")
-    check = samples.caption_problems
+    check = drawer.caption_problems
     assert check(tokenizer, "A red bird") == []
     [problem] = check(tokenizer, f"a red {unknown}")
     assert f"unknown {parts} '{unknown}'" in problem and "it is read as" in problem

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from t2i_jax.data import captions, sampling, transforms
+from t2i_jax.data import captions, record_order, transforms
 
 TEXTS = ("tokens", "embeddings")
 MISMATCHES = ("", "image", "caption")
@@ -21,7 +21,7 @@ class DataOptions:
       "sentences" (narratives), or a "thin" random subset of their words (word tokenizer; AttnGAN).
     text: "tokens", or "embeddings" stored with the records.
     mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class.
-    sampling: see `sampling`.
+    sampling: see `record_order`.
     load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
     threads: that read and decode, each a batch at a time; 0: one for each core, at most 16.
     workers: processes that do so instead, with one thread each; 0 for none. They take seconds to
@@ -57,7 +57,7 @@ class DataOptions:
             ("truncate", captions.TRUNCATIONS),
             ("text", TEXTS),
             ("mismatch", MISMATCHES),
-            ("sampling", sampling.SAMPLINGS),
+            ("sampling", record_order.SAMPLINGS),
             ("resize", transforms.RESIZES),
             ("crop", transforms.CROPS),
         ):

@@ -1,7 +1,7 @@
 """Records of a prepared data set as an endless stream of training batches, by Grain.
 
 The data order is a pure function of the seed and the position in the global stream (see
-`sampling`). A process holds a contiguous slice of the rows of every global batch, and all
+`record_order`). A process holds a contiguous slice of the rows of every global batch, and all
 randomness of a row comes from Grain's generator for its global position: neither the number of
 processes nor that of threads or worker processes changes what a global batch holds, and the state
 of a pipeline is nothing but a number of batches.
@@ -17,7 +17,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from t2i_jax.data import sampling
+from t2i_jax.data import record_order
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.rows import RandomAccessSource, RowMaker
 from t2i_jax.data.tokenizers import Tokenizer
@@ -50,15 +50,15 @@ class Pipeline(Iterator[Batch]):
         _check_processes(o, process_index, process_count)
         if not len(source):
             raise ValueError(f"{o.title}: no records")
-        classes = sampling.ClassIndex(source.labels)
-        sampling.check(o.sampling, classes, o.batch, bool(o.mismatch), o.title)
+        classes = record_order.ClassIndex(source.labels)
+        record_order.check(o.sampling, classes, o.batch, bool(o.mismatch), o.title)
         self.num_records = len(source)
         self.steps_per_epoch = len(source) / o.batch
         self._options = o
         self._process = process_index, process_count
         # Seeds of our own: what Grain would derive depends on the shape of its graph.
         order_seed, row_seed = (int(x) for x in np.random.SeedSequence(o.seed).generate_state(2))
-        order = sampling.order(o.sampling, classes, len(source), o.batch, order_seed)
+        order = record_order.order(o.sampling, classes, len(source), o.batch, order_seed)
         # Batches of local rows in the order of the global stream: process p of P has the batches
         # p, p + P, p + 2P, ... of them, which are its rows of the global batches 0, 1, 2, ...
         # They are batches before the iteration begins, so no worker process can mix their rows.

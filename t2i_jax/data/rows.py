@@ -7,7 +7,7 @@ import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data import captions as caption_rules
-from t2i_jax.data import sampling
+from t2i_jax.data import record_order
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.tokenizers import Tokenizer, WordTokenizer
 
@@ -39,8 +39,8 @@ class RowMaker:
     def __init__(
         self,
         source: RandomAccessSource,
-        classes: sampling.ClassIndex,
-        order: sampling.Shuffle,
+        classes: record_order.ClassIndex,
+        order: record_order.Shuffle,
         options: DataOptions,
         tokenizer: Tokenizer | None,
         sentences: np.ndarray | None,
@@ -58,7 +58,7 @@ class RowMaker:
         """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
         o = self._options
         element = self._order[position]
-        index, other = sampling.pick(o.sampling, self._classes, element, rng, bool(o.mismatch))
+        index, other = record_order.pick(o.sampling, self._classes, element, rng, bool(o.mismatch))
         record = self._source[index]
         label = int(record["label"])
         row = {

@@ -17,9 +17,10 @@ import jax
 import numpy as np
 
 from t2i_jax.data import transforms
+from t2i_jax.drawing import drawer
 from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.recipes.base import EncoderRecipe
-from t2i_jax.training import build, runs, samples
+from t2i_jax.training import build, runs
 from t2i_jax.training.step import to_float
 
 PIXELS = "pixels16"
@@ -84,7 +85,7 @@ def _of_run(workdir: str | os.PathLike, batch_size: int) -> Features:
 
     def extract(images: np.ndarray) -> np.ndarray:
         seen = np.stack([transforms.resize(image, side, side) for image in images])
-        return samples.in_batches(lambda part: apply(variables, part), seen, batch_size)
+        return drawer.in_batches(lambda part: apply(variables, part), seen, batch_size)
 
     text = f"the image network of {os.fspath(workdir)}, step {step}, at {side} px"
     return Features(config.system, text, extract)

@@ -18,15 +18,15 @@ from t2i_jax import pictures
 from t2i_jax.config import Duration
 from t2i_jax.data import catalog
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
+from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, frozen_nets, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
-from t2i_jax.training.grids import SampleGrids
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
-from t2i_jax.training.progress import Progress
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
+from t2i_jax.training.step_progress import Progress
 
 
 class NotFiniteError(FloatingPointError):

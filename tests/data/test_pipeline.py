@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2i_jax.data import sampling
+from t2i_jax.data import record_order
 from t2i_jax.data.pipeline import DataOptions, make_pipeline
 
 from .sources import TOKENIZER, MemorySource
@@ -67,7 +67,7 @@ def test_a_batch_holds_what_its_records_hold():
             assert SOURCE.labels[int(text.split()[1])] != batch["label"][row]
 
 
-@pytest.mark.parametrize("rule", sampling.SAMPLINGS)
+@pytest.mark.parametrize("rule", record_order.SAMPLINGS)
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_hold_slices_of_the_same_global_batches(rule, count):
     alone = pipeline(sampling=rule, batch=4)

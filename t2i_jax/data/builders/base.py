@@ -20,7 +20,7 @@ from etils import epath
 from rich.console import Console
 
 from t2i_jax.data import records
-from t2i_jax.data.progress import track
+from t2i_jax.data.prepare_progress import track
 from t2i_jax.data.report import DataError, Problem, Report
 
 RECORDS_PER_SHARD = 2048  # about 200 MB of photos

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from t2i_jax.data import sampling
+from t2i_jax.data import record_order
 
 LABELS = np.array([2, 0, 2, 2, 5, 0, 2, -1, -1, 5], np.int32)
 
@@ -20,7 +20,7 @@ def draws(function, count=6000):
 
 
 def test_partners_are_uniform_over_the_records_of_other_classes():
-    classes = sampling.ClassIndex(LABELS)
+    classes = record_order.ClassIndex(LABELS)
     for record, label in enumerate(LABELS):
         counts = np.bincount(draws(lambda rng: classes.draw_other(record, rng)), minlength=10)  # noqa: B023
         allowed = LABELS != label if label >= 0 else np.arange(10) != record
@@ -29,7 +29,7 @@ def test_partners_are_uniform_over_the_records_of_other_classes():
 
 def test_pairs_are_uniform_over_classes_then_over_records():
     labels = LABELS[LABELS >= 0]
-    classes = sampling.ClassIndex(labels)
+    classes = record_order.ClassIndex(labels)
     pairs = draws(classes.draw_pair)
     first, second = labels[pairs[:, 0]], labels[pairs[:, 1]]
     assert not np.any(first == second)
@@ -42,15 +42,15 @@ def test_pairs_are_uniform_over_classes_then_over_records():
 
 
 def test_records_without_a_class_are_counted_as_such():
-    assert sampling.ClassIndex(LABELS).num_classes == 0  # not every record has one
-    assert sampling.ClassIndex(LABELS[:7]).num_classes == 3
-    assert sampling.ClassIndex(LABELS).all_have_others()
-    assert sampling.ClassIndex(np.array([-1, -1])).all_have_others()
-    assert not sampling.ClassIndex(np.array([3, 3])).all_have_others()
+    assert record_order.ClassIndex(LABELS).num_classes == 0  # not every record has one
+    assert record_order.ClassIndex(LABELS[:7]).num_classes == 3
+    assert record_order.ClassIndex(LABELS).all_have_others()
+    assert record_order.ClassIndex(np.array([-1, -1])).all_have_others()
+    assert not record_order.ClassIndex(np.array([3, 3])).all_have_others()
 
 
 def test_every_permutation_is_as_likely():
-    shuffle = sampling.Shuffle(3, 3, seed=11)
+    shuffle = record_order.Shuffle(3, 3, seed=11)
     orders = [tuple(shuffle[3 * n + i] for i in range(3)) for n in range(3000)]
     kinds, counts = np.unique(orders, axis=0, return_counts=True)
     assert len(kinds) == 6 and uniform(counts)
@@ -58,19 +58,20 @@ def test_every_permutation_is_as_likely():
 
 def test_positions_may_be_asked_in_any_order():
     positions = np.random.default_rng(0).permutation(2000)
-    forward = sampling.Shuffle(70, 16, seed=1)
+    forward = record_order.Shuffle(70, 16, seed=1)
     expected = [forward[int(i)] for i in range(2000)]
-    jumping = sampling.Shuffle(70, 16, seed=1)
+    jumping = record_order.Shuffle(70, 16, seed=1)
     assert [jumping[int(i)] for i in positions] == [expected[i] for i in positions]
 
 
 def test_a_batch_holds_distinct_classes_evenly_drawn():
     labels = np.repeat(np.arange(9), [1, 2, 3, 4, 5, 6, 7, 8, 9])
-    classes = sampling.ClassIndex(labels)
-    order = sampling.order("distinct_classes", classes, len(labels), batch=4, seed=2)
+    classes = record_order.ClassIndex(labels)
+    order = record_order.order("distinct_classes", classes, len(labels), batch=4, seed=2)
     rng = np.random.default_rng(0)
     picks = [
-        sampling.pick("distinct_classes", classes, order[k], rng, False)[0] for k in range(12_000)
+        record_order.pick("distinct_classes", classes, order[k], rng, False)[0]
+        for k in range(12_000)
     ]
     rows = labels[picks].reshape(-1, 4)
     assert all(len(set(row)) == 4 for row in rows)
@@ -88,4 +89,4 @@ def test_a_batch_holds_distinct_classes_evenly_drawn():
 )
 def test_impossible_samplings_are_refused(rule, labels, message):
     with pytest.raises(ValueError, match=message):
-        sampling.check(rule, sampling.ClassIndex(np.array(labels)), 3, True, "cub/train")
+        record_order.check(rule, record_order.ClassIndex(np.array(labels)), 3, True, "cub/train")

@@ -5,16 +5,18 @@ import io
 import pytest
 from rich.console import Console
 
-from t2i_jax.data import progress
+from t2i_jax.data import prepare_progress
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("total", [20, None])
 def test_items_pass_through_and_the_end_is_shown(terminal, total, monkeypatch):
-    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(prepare_progress, "LOG_SECONDS", 0.0)
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=80)
-    assert list(progress.track(iter(range(20)), "cub train", total, console)) == list(range(20))
+    assert list(prepare_progress.track(iter(range(20)), "cub train", total, console)) == list(
+        range(20)
+    )
     assert "cub train" in out.getvalue()
     if terminal:
         assert "20/20" in out.getvalue() or total is None
@@ -27,5 +29,5 @@ def test_items_pass_through_and_the_end_is_shown(terminal, total, monkeypatch):
 
 
 def test_without_a_console_nothing_is_shown(capsys):
-    assert list(progress.track([1, 2], "x", 2, None)) == [1, 2]
+    assert list(prepare_progress.track([1, 2], "x", 2, None)) == [1, 2]
     assert capsys.readouterr() == ("", "")

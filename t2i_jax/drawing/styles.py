@@ -15,7 +15,8 @@ from PIL import Image
 
 from t2i_jax import axis
 from t2i_jax.data.options import DataOptions
-from t2i_jax.training import build, runs, samples
+from t2i_jax.drawing import drawer
+from t2i_jax.training import build, runs
 from t2i_jax.training.step import to_float
 
 
@@ -55,7 +56,7 @@ class StyleEncoder:
         normalise: bring every style to the noise's usual norm, sqrt(noise_dim) times its standard
             deviation: trained by squared error, S says too little rather than too much.
         """
-        styles = samples.in_batches(
+        styles = drawer.in_batches(
             lambda part: self._style(self._variables, part), images, self._batch_size
         )
         if normalise:

@@ -3,7 +3,7 @@
 import pytest
 
 from t2i_jax.training import progress
-from t2i_jax.training.progress import Progress
+from t2i_jax.training.step_progress import Progress
 
 
 class Clock:

@@ -10,7 +10,7 @@ from t2i_jax import pictures
 from t2i_jax.data import catalog
 from t2i_jax.data.pipeline import DataOptions
 from t2i_jax.data.report import DataError
-from t2i_jax.training import samples
+from t2i_jax.drawing import drawer
 from t2i_jax.training.build import System
 
 _SEED = 0
@@ -28,14 +28,14 @@ class SampleGrids:
         chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
         records = [source[int(i)] for i in chosen]
         self._captions = [next(iter(r["captions"]), "") for r in records]
-        self._drawer = samples.Drawer(system.recipe, system.encoder, len(records))
-        self._noise = self._drawer.noise(samples.image_keys(_SEED, range(len(records))))
+        self._drawer = drawer.Drawer(system.recipe, system.encoder, len(records))
+        self._noise = self._drawer.noise(drawer.image_keys(_SEED, range(len(records))))
         self._encoder = system.frozen.get("encoder")
         if options.text == "embeddings":
             vectors = np.stack([r["embeddings"][0] for r in records])
-            self._inputs = samples.sentence_inputs(vectors)
+            self._inputs = drawer.sentence_inputs(vectors)
         elif system.encoder is not None:
-            self._inputs = samples.text_inputs(system.tokenizer, self._captions)
+            self._inputs = drawer.text_inputs(system.tokenizer, self._captions)
         else:
             self._inputs = None
 

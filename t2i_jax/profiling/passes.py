@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import optax
 
 from t2i_jax import types
+from t2i_jax.profiling.step_time import Workload
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training.benchmarks import Workload
 from t2i_jax.training.state import networks_of, update_ema
 from t2i_jax.training.step import encode, init_state, make_step, prepare
 
