@@ -7,6 +7,7 @@ their vectors, neither of which is normalised.
 
 from typing import Literal
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -34,10 +35,12 @@ def structured_joint_embedding(
         queries. With one sample a class the maximum follows the noise: see the recipe.
     negatives: [B, C] bool, the candidates that are wrong for each query; by default all but its
         own. Clears candidates of the query's own class; the divisor stays.
+
+    Raises ValueError for an unknown surrogate, AssertionError for arrays of other shapes.
     """
     if surrogate not in ("max", "sum"):
         raise ValueError(f"surrogate must be 'max' or 'sum', not {surrogate!r}")
-    scores = _scores(queries, candidates)
+    scores = _scores(queries, candidates, labels, negatives)
     own = jnp.take_along_axis(scores, labels[:, None], axis=1)
     wrong = jnp.arange(scores.shape[1]) != labels[:, None]
     if negatives is not None:
@@ -60,15 +63,25 @@ def matching_accuracy(
     Arguments as in `structured_joint_embedding`; a candidate is right where it is the query's own
     or no negative.
     """
-    best = jnp.argmax(_scores(queries, candidates), axis=1)
+    best = jnp.argmax(_scores(queries, candidates, labels, negatives), axis=1)
     right = best == labels
     if negatives is not None:
         right = right | ~jnp.take_along_axis(negatives, best[:, None], axis=1)[:, 0]
     return 100.0 * jnp.mean(right.astype(jnp.float32))
 
 
-def _scores(queries: jax.Array, candidates: jax.Array) -> jax.Array:
-    """Dot products in float32, [B, C]. Full precision: the loss is a difference of scores."""
+def _scores(
+    queries: jax.Array, candidates: jax.Array, labels: jax.Array, negatives: jax.Array | None
+) -> jax.Array:
+    """Dot products of queries and candidates in float32, [B, C], after a check of all shapes.
+
+    In full precision, because the loss is a difference of scores.
+    """
+    chex.assert_rank([queries, candidates], 2)
+    chex.assert_equal_shape([queries, candidates], dims=1)
+    chex.assert_shape(labels, (len(queries),))
+    if negatives is not None:
+        chex.assert_shape(negatives, (len(queries), len(candidates)))
     return jnp.einsum(
         "be,ce->bc",
         queries.astype(jnp.float32),

@@ -1,8 +1,12 @@
-"""Penalties on what a generator makes, beside its adversarial loss; float32 scalars."""
+"""Penalties on what a generator makes, beside its adversarial loss; float32 scalars.
+
+AssertionError for arrays of other shapes than the docstrings give.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -18,6 +22,8 @@ def gaussian_kl(
     """
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+    chex.assert_rank(mu, 2)
+    chex.assert_equal_shape([mu, logvar])
     mu, logvar = mu.astype(jnp.float32), logvar.astype(jnp.float32)
     divergence = 0.5 * (jnp.square(mu) + jnp.exp(logvar) - 1.0 - logvar)
     return jnp.mean(jnp.mean(divergence, -1) if reduction == "mean" else jnp.sum(divergence, -1))
@@ -27,6 +33,7 @@ def color_moments(images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean colour [B, 3] and covariance of colours [B, 3, 3] (divided by the number of pixels) of
     each image of [B, H, W, 3].
     """
+    chex.assert_shape(images, (None, None, None, 3))
     pixels = images.astype(jnp.float32).reshape(images.shape[0], -1, images.shape[-1])
     mean = jnp.mean(pixels, axis=1)
     centred = pixels - mean[:, None]
@@ -52,6 +59,7 @@ def color_consistency(
     """
     if form not in ("paper", "released"):
         raise ValueError(f"form must be 'paper' or 'released', not {form!r}")
+    chex.assert_equal_shape(images, dims=0)
     moments = [color_moments(x) for x in images]
     pairs = list(zip(moments[:-1], moments[1:], strict=True))
     if form == "released":

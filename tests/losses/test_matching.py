@@ -77,6 +77,14 @@ def test_bfloat16_features_give_a_float32_loss(features):
     assert loss.dtype == jnp.float32
 
 
-def test_unknown_surrogate():
+def test_what_does_not_fit_is_refused(features):
+    queries, candidates, labels = features
+    for loss in (structured_joint_embedding, matching_accuracy):
+        with pytest.raises(AssertionError, match="dims 1"):
+            loss(queries, candidates[:, :-1], labels)
+        with pytest.raises(AssertionError, match="shape"):
+            loss(queries, candidates, labels[:-1])
+        with pytest.raises(AssertionError, match="shape"):
+            loss(queries, candidates, labels, negatives=np.ones((7, 5), bool))
     with pytest.raises(ValueError, match="'mean'"):
         structured_joint_embedding(jnp.eye(2), jnp.eye(2), jnp.arange(2), surrogate="mean")

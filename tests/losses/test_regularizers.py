@@ -81,3 +81,12 @@ def test_one_scale_is_consistent_and_other_forms_are_refused():
     assert color_consistency(images([4])) == 0
     with pytest.raises(ValueError, match="form must be"):
         color_consistency(images([4]), "code")
+
+
+def test_other_shapes_are_refused():
+    with pytest.raises(AssertionError, match="different shapes"):
+        gaussian_kl(jnp.zeros((2, 4)), jnp.zeros((2, 1)))
+    with pytest.raises(AssertionError, match=r"expected \(None, None, None, 3\)"):
+        color_moments(jnp.zeros((2, 3, 4, 4)))
+    with pytest.raises(AssertionError, match="different shapes at dims 0"):
+        color_consistency(images([2]) + images([4], rows=1))
