@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from t2i_jax.config import Duration, suggest
+from t2i_jax.training import parameter_groups
 
 Schedule = Callable[[jax.Array], jax.Array]
 
@@ -70,32 +71,60 @@ _DIRECTIONS = {
 }
 
 
-def make_direction(section: Mapping[str, Any]) -> optax.GradientTransformation:
-    """The direction of descent of an ``optim.<player>`` section (everything but lr and schedule).
+# Fields of a section that are not the optimizer's own.
+_OTHERS = {"lr", "lr_floor", "schedule", "clip_norm", "clip", "groups", "reset_every"}
 
-    Raises ValueError for an unknown optimizer name or field.
+
+def make_direction(
+    section: Mapping[str, Any],
+    batch: int | None = None,
+    records: int | None = None,
+    updates: int = 1,
+) -> optax.GradientTransformation:
+    """The direction of descent of an ``optim.<player>`` section: all but its learning rate.
+
+    batch, records: images in a step and in the data; only ``reset_every`` asks for them.
+    updates: how many times a step updates the player.
+
+    Beside the optimizer's own fields a section may have ``clip_norm`` and ``clip`` (see
+    `parameter_groups.clipped`), ``groups`` (factors of the learning rate, see
+    `parameter_groups.grouped`), and ``reset_every``, the time after which Adam starts anew from
+    zero moments. Frozen parameters are in no norm. The state is the optimizer's alone, without the
+    frozen parameters.
+
+    Raises ValueError for an unknown optimizer name or field and for values that make no sense.
     """
-    fields = {k: v for k, v in dict(section).items() if k not in ("lr", "schedule")}
-    name, clip = fields.pop("name"), fields.pop("clip_norm", 0.0)
+    section = dict(section)
+    name = section.pop("name")
     if name not in _DIRECTIONS:
         raise ValueError(f"unknown optimizer {name!r}{suggest(name, _DIRECTIONS)}")
+    fields = {k: v for k, v in section.items() if k not in _OTHERS}
     try:
         direction = _DIRECTIONS[name](**fields)
     except TypeError as error:
         raise ValueError(
             f"optimizer {name!r} does not take the fields {sorted(fields)}: {error}"
         ) from None
-    return _clipped(direction, clip) if clip else direction
+    if reset := section.get("reset_every"):
+        if name not in ("adam", "torch_adam"):
+            raise ValueError(f"reset_every={reset!r} is for Adam; {name!r} has no moments to reset")
+        steps = Duration.parse(reset).steps(batch, records)
+        direction = _reset(direction, max(steps, 1) * updates)
+    clip, total = dict(section.get("clip", {})), section.get("clip_norm", 0.0)
+    if clip or total:
+        direction = parameter_groups.clipped(direction, clip, total)
+    if groups := dict(section.get("groups", {})):
+        direction = parameter_groups.grouped(direction, groups)
+    return direction
 
 
-def _clipped(direction: optax.GradientTransformation, norm: float) -> optax.GradientTransformation:
-    """`direction` of clipped gradients. Its state is `direction`'s alone, so that a run can go on
-    with clipping that was started without.
-    """
-    clip = optax.clip_by_global_norm(norm)
+def _reset(direction: optax.GradientTransformation, every: int) -> optax.GradientTransformation:
+    """An Adam that starts anew after each `every` updates, as its own count tells them."""
 
     def update(grads, state, params=None):
-        grads, _ = clip.update(grads, optax.EmptyState())
+        due = state.count >= every
+        fresh = direction.init(grads)
+        state = jax.tree.map(lambda new, old: jnp.where(due, new, old), fresh, state)
         return direction.update(grads, state, params)
 
     return optax.GradientTransformation(direction.init, update)
@@ -116,11 +145,17 @@ def make_schedule(section: Mapping[str, Any], batch: int, records: int) -> Sched
 
     ``"constant"``; ``"multiply 0.5 every 100 epochs"``, optionally ``"from 99 epochs"`` (the first
     drop, where it is not after one full period); ``"linear to 0 over 600 epochs"``; ``"cosine to 0
-    over 1M images"``. The end value of a ramp is a factor of the starting rate. Raises ValueError
-    for anything else.
+    over 1M images"``. The end value of a ramp is a factor of the starting rate. The rate is never
+    below the section's ``lr_floor``: max(schedule, floor). Raises ValueError for anything else.
     """
-    lr, text = float(section["lr"]), section.get("schedule", "constant")
+    lr, floor = float(section["lr"]), float(section.get("lr_floor", 0.0))
+    if not 0 <= floor <= lr:
+        raise ValueError(f"lr_floor={floor}: must be between 0 and lr={lr}")
+    schedule = _schedule(section.get("schedule", "constant"), lr, batch, records)
+    return (lambda step: jnp.maximum(schedule(step), floor)) if floor else schedule
 
+
+def _schedule(text: str, lr: float, batch: int, records: int) -> Schedule:
     def steps(duration: str) -> int:
         return max(Duration.parse(duration).steps(batch, records), 1)
 
