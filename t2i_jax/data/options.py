@@ -19,9 +19,10 @@ class DataOptions:
     replace: draw captions with replacement.
     truncate: captions longer than the tokenizer's rows keep their "head", a random window of whole
       "sentences" (narratives), or a "thin" random subset of their words (word tokenizer; AttnGAN).
+      Only where batches carry tokens: sentence vectors stand for whole captions.
     text: "tokens", or "embeddings" stored with the records.
     mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class.
-    sampling: see `record_order`.
+    sampling: "epoch", "class_balanced" or "distinct_classes"; see `record_order`.
     load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
     threads: that read and decode, each a batch at a time; 0: one for each core, at most 16.
     workers: processes that do so instead, with one thread each; 0 for none. They take seconds to
@@ -57,7 +58,7 @@ class DataOptions:
             ("truncate", captions.TRUNCATIONS),
             ("text", TEXTS),
             ("mismatch", MISMATCHES),
-            ("sampling", record_order.SAMPLINGS),
+            ("sampling", tuple(record_order.SAMPLINGS)),
             ("resize", transforms.RESIZES),
             ("crop", transforms.CROPS),
         ):

@@ -50,19 +50,19 @@ class Pipeline(Iterator[Batch]):
         _check_processes(o, process_index, process_count)
         if not len(source):
             raise ValueError(f"{o.title}: no records")
-        classes = record_order.ClassIndex(source.labels)
-        record_order.check(o.sampling, classes, o.batch, bool(o.mismatch), o.title)
         self.num_records = len(source)
         self.steps_per_epoch = len(source) / o.batch
         self._options = o
         self._process = process_index, process_count
         # Seeds of our own: what Grain would derive depends on the shape of its graph.
         order_seed, row_seed = (int(x) for x in np.random.SeedSequence(o.seed).generate_state(2))
-        order = record_order.order(o.sampling, classes, len(source), o.batch, order_seed)
+        sampling = record_order.SAMPLINGS[o.sampling](
+            record_order.ClassIndex(source.labels), o.batch, order_seed, bool(o.mismatch), o.title
+        )
         # Batches of local rows in the order of the global stream: process p of P has the batches
         # p, p + P, p + 2P, ... of them, which are its rows of the global batches 0, 1, 2, ...
         # They are batches before the iteration begins, so no worker process can mix their rows.
-        maker = RowMaker(source, classes, order, o, tokenizer, sentences)
+        maker = RowMaker(source, sampling, o, tokenizer, sentences)
         self._rows = (
             grain.MapDataset.range(sys.maxsize)
             .random_map(maker, seed=row_seed)

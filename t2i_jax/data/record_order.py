@@ -1,20 +1,16 @@
-"""Which records make a global batch.
+"""Which records make a batch, and in which order a training sees them.
 
-The global stream is an infinite sequence of records; position k of it is row ``k % batch`` of
-global batch ``k // batch``. A `Sampler` says what stands at a position, as a pure function of the
-seed and the position:
-
-  "epoch": every record once a pass, in a new global shuffle each pass; batches straddle the ends
-    of passes, so no record is dropped.
-  "class_balanced": two different classes, uniformly, and a uniform record of each; the second is
-    the mismatched partner (the sampling of GAN-CLS's public code).
-  "distinct_classes": a batch holds distinct classes, one uniform record of each (the training of
-    char-CNN-RNN).
+A training reads an endless stream of records: the record at position k of the stream is row
+``k % batch`` of global batch ``k // batch``. The classes `Epoch`, `ClassBalanced` and
+`DistinctClasses` each decide, in their own way, which record stands at a position; the config's
+field ``data.sampling`` names one of them. The answer depends on nothing but the seed, the position
+and the random generator of that position, so batches may be made in any order and on any number
+of processes.
 """
 
-import numpy as np
+from typing import ClassVar
 
-SAMPLINGS = ("epoch", "class_balanced", "distinct_classes")
+import numpy as np
 
 
 class ClassIndex:
@@ -32,6 +28,7 @@ class ClassIndex:
         self._place[self._order] = np.arange(len(labels))
         self._class = np.searchsorted(self._begin, self._place, side="right") - 1
         self._has_class = labels >= 0
+        self.num_records = len(labels)
         self.num_classes = len(begin) if self._has_class.all() else 0
 
     def draw(self, which: int, rng: np.random.Generator) -> int:
@@ -72,7 +69,7 @@ class Shuffle:
     hundreds and fewer.
     """
 
-    _KEPT = 64  # at least as many as there are threads: "distinct_classes" has one a batch
+    _KEPT = 64  # at least as many as there are threads: `DistinctClasses` has one a batch
 
     def __init__(self, length: int, take: int, seed: int):
         self._length, self._take, self._seed = length, take, seed
@@ -91,35 +88,97 @@ class Shuffle:
         return int(order[place])
 
 
-def order(sampling: str, classes: ClassIndex, records: int, batch: int, seed: int) -> Shuffle:
-    """The elements of the global stream by position; `pick` turns each into records."""
-    if sampling == "distinct_classes":  # the first rows of a new permutation for each batch
-        return Shuffle(classes.num_classes, batch, seed)
-    return Shuffle(records, records, seed)  # "class_balanced" makes no use of it
+class Sampling:
+    """One way of choosing the record at each position of the stream.
+
+    classes: the classes of the records.
+    batch: rows of a global batch.
+    seed: of the order, in [0, 2**64).
+    partner: whether each record comes with a mismatched one, of another class.
+    title: the records' name in messages.
+    Raises ValueError where the records cannot be sampled so.
+    """
+
+    name: ClassVar[str]  # the value of ``data.sampling``
+
+    def __init__(self, classes: ClassIndex, batch: int, seed: int, partner: bool, title: str):
+        self._classes, self._partner = classes, partner
+        if partner and not classes.all_have_others():
+            raise ValueError(
+                f"mismatched pairs need two classes (or two records), and {title} has one"
+            )
+
+    def draw(self, position: int, rng: np.random.Generator) -> tuple[int, int | None]:
+        """The record at a position and its mismatched record, which is None without `partner`.
+
+        rng: the generator of that position.
+        """
+        record = self._record(position, rng)
+        return record, self._classes.draw_other(record, rng) if self._partner else None
+
+    def _record(self, position: int, rng: np.random.Generator) -> int:
+        raise NotImplementedError
+
+    def _need_classes(self, title: str) -> None:
+        if self._classes.num_classes == 0:
+            raise ValueError(
+                f"data.sampling={self.name!r} needs a class for every record; {title} has records "
+                "without (data.sampling='epoch' needs none)"
+            )
 
 
-def pick(
-    sampling: str, classes: ClassIndex, element: int, rng: np.random.Generator, partner: bool
-) -> tuple[int, int | None]:
-    """The record at a position and, where `partner` is asked for, its mismatched record."""
-    if sampling == "class_balanced":
-        return classes.draw_pair(rng)
-    record = classes.draw(element, rng) if sampling == "distinct_classes" else int(element)
-    return record, classes.draw_other(record, rng) if partner else None
+class Epoch(Sampling):
+    """Every record once a pass, in a new global shuffle each pass; batches straddle the ends of
+    passes, so no record is dropped.
+    """
+
+    name = "epoch"
+
+    def __init__(self, classes: ClassIndex, batch: int, seed: int, partner: bool, title: str):
+        super().__init__(classes, batch, seed, partner, title)
+        self._shuffle = Shuffle(classes.num_records, classes.num_records, seed)
+
+    def _record(self, position: int, rng: np.random.Generator) -> int:
+        return self._shuffle[position]
 
 
-def check(sampling: str, classes: ClassIndex, batch: int, partner: bool, where: str) -> None:
-    """Raises ValueError where the records cannot be sampled so. `where` names them."""
-    if sampling != "epoch" and classes.num_classes == 0:
-        raise ValueError(
-            f"sampling={sampling!r} needs a class for every record; {where} has records without"
-        )
-    if sampling == "class_balanced" and classes.num_classes < 2:
-        raise ValueError(f"sampling={sampling!r} needs two classes, and {where} has one")
-    if sampling == "distinct_classes" and batch > classes.num_classes:
-        raise ValueError(
-            f"sampling={sampling!r}: batch={batch}, but {where} has {classes.num_classes} classes; "
-            "a batch holds each class at most once"
-        )
-    if partner and not classes.all_have_others():
-        raise ValueError(f"mismatched pairs need two classes (or two records), and {where} has one")
+class ClassBalanced(Sampling):
+    """Two different classes, uniformly, and a uniform record of each; the second is the mismatched
+    record. This is the sampling of GAN-CLS's public code.
+    """
+
+    name = "class_balanced"
+
+    def __init__(self, classes: ClassIndex, batch: int, seed: int, partner: bool, title: str):
+        super().__init__(classes, batch, seed, partner, title)
+        self._need_classes(title)
+        if classes.num_classes < 2:
+            raise ValueError(f"data.sampling={self.name!r} needs two classes, and {title} has one")
+
+    def draw(self, position: int, rng: np.random.Generator) -> tuple[int, int | None]:
+        """See `Sampling.draw`; the position makes no difference beyond its generator."""
+        record, other = self._classes.draw_pair(rng)
+        return record, other if self._partner else None
+
+
+class DistinctClasses(Sampling):
+    """A batch holds distinct classes, one uniform record of each: the training of char-CNN-RNN."""
+
+    name = "distinct_classes"
+
+    def __init__(self, classes: ClassIndex, batch: int, seed: int, partner: bool, title: str):
+        super().__init__(classes, batch, seed, partner, title)
+        self._need_classes(title)
+        if batch > classes.num_classes:
+            raise ValueError(
+                f"data.sampling={self.name!r}: batch={batch}, but {title} has "
+                f"{classes.num_classes} classes; a batch holds each class at most once"
+            )
+        # A new permutation of the classes for each batch, of which it takes the first ones.
+        self._shuffle = Shuffle(classes.num_classes, batch, seed)
+
+    def _record(self, position: int, rng: np.random.Generator) -> int:
+        return self._classes.draw(self._shuffle[position], rng)
+
+
+SAMPLINGS = {cls.name: cls for cls in (Epoch, ClassBalanced, DistinctClasses)}

@@ -7,8 +7,8 @@ import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data import captions as caption_rules
-from t2i_jax.data import record_order
 from t2i_jax.data.options import DataOptions
+from t2i_jax.data.record_order import Sampling
 from t2i_jax.data.tokenizers import Tokenizer, WordTokenizer
 
 Row = dict[str, np.ndarray]
@@ -39,16 +39,14 @@ class RowMaker:
     def __init__(
         self,
         source: RandomAccessSource,
-        classes: record_order.ClassIndex,
-        order: record_order.Shuffle,
+        sampling: Sampling,
         options: DataOptions,
         tokenizer: Tokenizer | None,
         sentences: np.ndarray | None,
     ):
         _check_text(options, tokenizer, sentences, len(source))
         self._source = source
-        self._classes = classes
-        self._order = order
+        self._sampling = sampling
         self._options = options
         self._tokenizer = tokenizer
         self._sentences = sentences
@@ -57,8 +55,7 @@ class RowMaker:
     def __call__(self, position: int, rng: np.random.Generator) -> Row:
         """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
         o = self._options
-        element = self._order[position]
-        index, other = record_order.pick(o.sampling, self._classes, element, rng, bool(o.mismatch))
+        index, other = self._sampling.draw(position, rng)
         record = self._source[index]
         label = int(record["label"])
         row = {
@@ -141,15 +138,28 @@ class _Mapped:
 
 
 def _check_text(options: DataOptions, tokenizer, sentences, records: int) -> None:
-    if not options.captions:
+    o = options
+    if not o.captions:
         return
-    if options.text == "tokens" and sentences is None:
-        if tokenizer is None:
-            raise ValueError("data.text='tokens' needs a tokenizer (or data.captions=0: no text)")
-        if options.truncate == "thin" and not isinstance(tokenizer, WordTokenizer):
-            raise ValueError("data.truncate='thin' thins words: it needs the word tokenizer")
-    if sentences is not None and (np.ndim(sentences) != 3 or len(sentences) != records):
+    if sentences is not None:
+        if np.ndim(sentences) != 3 or len(sentences) != records:
+            raise ValueError(
+                f"sentences have shape {np.shape(sentences)}; {o.title} has {records} records "
+                "and needs [records, captions, E]"
+            )
+        _check_whole(o, "sentence vectors computed beforehand", "turn encoder.cache off")
+    elif o.text == "embeddings":
+        _check_whole(o, "the stored sentence vectors", "set data.text='tokens'")
+    elif tokenizer is None:
+        raise ValueError("data.text='tokens' needs a tokenizer (or data.captions=0: no text)")
+    elif o.truncate == "thin" and not isinstance(tokenizer, WordTokenizer):
+        raise ValueError("data.truncate='thin' thins words: it needs the word tokenizer")
+
+
+def _check_whole(options: DataOptions, vectors: str, remedy: str) -> None:
+    """Refuses random parts of captions where `vectors` stand for whole ones."""
+    if options.truncate != "head":
         raise ValueError(
-            f"sentences have shape {np.shape(sentences)}; {options.title} has {records} records "
-            "and needs [records, captions, E]"
+            f"data.truncate={options.truncate!r} takes a random part of each caption, but "
+            f"{vectors} stand for whole captions; set data.truncate='head' or {remedy}"
         )

@@ -158,6 +158,17 @@ def test_passes_and_seeds_differ():
     assert np.mean(equal) < 0.2
 
 
+def test_a_run_resumes_with_the_records_of_earlier_versions():
+    expected = {
+        "epoch": [27, 5, 4, 18, 0],
+        "class_balanced": [27, 29, 9, 28, 17],
+        "distinct_classes": [10, 23, 27, 21, 19],
+    }
+    for sampling, records in expected.items():
+        made = pipeline(source=MemorySource(30), sampling=sampling, batch=5)
+        assert made.batch_at(2)["index"].tolist() == records
+
+
 def test_steps_per_epoch_is_a_fraction():
     assert pipeline().steps_per_epoch == 23 / 8 and pipeline().num_records == 23
 
@@ -236,6 +247,14 @@ def test_training_without_text():
         ({"resize": "short_side", "crop": "none"}, "short_side"),
         ({"mismatch": "caption", "captions": 0}, "data.captions"),
         ({"truncate": "thin"}, "word tokenizer"),
+        (
+            {"truncate": "sentences", "sentences": np.zeros((23, 3, 4))},
+            "data.truncate='sentences'.*data.truncate='head' or turn encoder.cache off",
+        ),
+        (
+            {"truncate": "thin", "text": "embeddings", "tokenizer": None},
+            "data.truncate='thin'.*data.truncate='head' or set data.text='tokens'",
+        ),
         ({"tokenizer": None}, "needs a tokenizer"),
         ({"count": 3}, "data.batch=8 is the global batch; the 3 processes"),
         ({"index": 2, "count": 2}, "process_index=2"),

@@ -67,12 +67,9 @@ def test_positions_may_be_asked_in_any_order():
 def test_a_batch_holds_distinct_classes_evenly_drawn():
     labels = np.repeat(np.arange(9), [1, 2, 3, 4, 5, 6, 7, 8, 9])
     classes = record_order.ClassIndex(labels)
-    order = record_order.order("distinct_classes", classes, len(labels), batch=4, seed=2)
+    sampling = record_order.DistinctClasses(classes, 4, 2, False, "cub/train")
     rng = np.random.default_rng(0)
-    picks = [
-        record_order.pick("distinct_classes", classes, order[k], rng, False)[0]
-        for k in range(12_000)
-    ]
+    picks = [sampling.draw(k, rng)[0] for k in range(12_000)]
     rows = labels[picks].reshape(-1, 4)
     assert all(len(set(row)) == 4 for row in rows)
     assert all(uniform(np.bincount(column, minlength=9)) for column in rows.T)
@@ -88,5 +85,17 @@ def test_a_batch_holds_distinct_classes_evenly_drawn():
     ],
 )
 def test_impossible_samplings_are_refused(rule, labels, message):
+    classes = record_order.ClassIndex(np.array(labels))
     with pytest.raises(ValueError, match=message):
-        record_order.check(rule, record_order.ClassIndex(np.array(labels)), 3, True, "cub/train")
+        record_order.SAMPLINGS[rule](classes, 3, 0, True, "cub/train")
+
+
+@pytest.mark.parametrize("rule", record_order.SAMPLINGS)
+def test_partners_come_where_they_are_asked_for(rule):
+    labels = np.repeat(np.arange(4), 3)
+    classes = record_order.ClassIndex(labels)
+    for partner in (True, False):
+        sampling = record_order.SAMPLINGS[rule](classes, 4, 1, partner, "cub/train")
+        pairs = [sampling.draw(k, np.random.default_rng(k)) for k in range(24)]
+        assert all((other is not None) == partner for _, other in pairs)
+        assert not partner or all(labels[record] != labels[other] for record, other in pairs)
