@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,13 @@ class PreparedSplit:
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self._source[index]
         return {k: v if k == "image" else _plain(v) for k, v in record.items()}
+
+
+def captions_of(source: PreparedSplit) -> Iterator[list[str]]:
+    """The captions of every record in the order of the records, read one by one as they are asked
+    for. No image is decoded.
+    """
+    return (source[i]["captions"] for i in range(len(source)))
 
 
 def _plain(value: Any) -> Any:

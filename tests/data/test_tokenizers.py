@@ -134,6 +134,18 @@ def test_words_are_cut_or_thinned():
 def test_only_the_first_captions_of_an_image_count():
     lines = ["", "one", "!!", "two", "three"]
     assert WordTokenizer.build([lines], captions=2).words == ["<end>", "one", "two"]
+    assert WordTokenizer.build([lines], captions=None).words == ["<end>", "one", "two", "three"]
+
+
+@pytest.mark.parametrize("absent", [None, "", ()])
+def test_a_config_without_a_vocabulary_takes_the_captions(absent):
+    images = iter([["a red bird"], ["a blue bird"]])
+    options = {"words": absent, "captions_pickle": absent, "length": 3}
+    made = tokenizers.from_config("word", images=images, **options)
+    assert made.words == ["<end>", "a", "red", "bird", "blue"] and made.length == 3
+    unread = iter([["a red bird"]])
+    made = tokenizers.from_config("word", words=("<end>", "owl"), captions_pickle="", images=unread)
+    assert made.words == ["<end>", "owl"] and next(unread) == ["a red bird"]
 
 
 def test_wordpiece_gives_bert_published_ids(vocab_txt):
@@ -157,6 +169,17 @@ def test_a_cut_wordpiece_row_ends_with_sep(vocab_txt):
     tokenizer = WordPieceTokenizer.from_file(str(vocab_txt), length=5)
     ids, mask = tokenizer.encode([BERT_TEXT])
     assert ids[0].tolist() == [1, *BERT_IDS[:3], 2] and mask.all()
+
+
+def test_wordpiece_lines_end_at_line_feeds_alone(tmp_path):
+    odd = ["\u2028", "a\x85b", "\x1c"]  # str.splitlines breaks a line at each of them
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *odd, "bird"]
+    for end in ("\n", "\r\n"):
+        path = tmp_path / "vocab.txt"
+        path.write_bytes(end.join([*pieces, ""]).encode("utf-8"))
+        tokenizer = WordPieceTokenizer.from_file(str(path), length=3)
+        assert tokenizer.vocab_size == len(pieces)
+        assert tokenizer.encode(["bird"])[0].tolist() == [[2, 7, 3]]
 
 
 def test_tokenizer_json_reads_like_vocab_txt(vocab_txt, tmp_path):
@@ -202,7 +225,9 @@ def test_any_text_gives_rows_of_the_promised_form(texts):
         (lambda: CharTokenizer(length=0), "length: 0"),
         (lambda: WordTokenizer(["a", "b"]), "<end>"),
         (lambda: WordTokenizer(["<end>", "a", "a"]), "twice"),
-        (lambda: WordTokenizer.from_config(), "exactly one"),
+        (lambda: WordTokenizer.from_config(), "tokenizer.words or tokenizer.captions_pickle"),
+        (lambda: WordTokenizer.from_config(words=["<end>"], captions_pickle="x"), "both given"),
+        (lambda: WordTokenizer.build([["!?", "\u4e2d"], []]), "no caption has a word"),
         (lambda: WordPieceTokenizer.from_file("/nowhere/vocab.txt"), "no file /nowhere/vocab.txt"),
         (lambda: tokenizers.from_config("bpe"), "no 'bpe'"),
         (lambda: tokenizers.from_json({"length": 3}), "no field 'name'"),

@@ -45,11 +45,12 @@ class WordTokenizer:
 
     @classmethod
     def build(
-        cls, images: Iterable[Iterable[str]], length: int = 18, captions: int = 10
+        cls, images: Iterable[Iterable[str]], length: int = 18, captions: int | None = 10
     ) -> "WordTokenizer":
-        """Every word of the first `captions` non-empty captions of each image, numbered by first
-        appearance. AttnGAN reads the training images first, then the test images, in the order of
-        filenames.pickle; 10 captions for birds, 5 for COCO.
+        """Every word of the first `captions` non-empty captions of each image (None: of all),
+        numbered by first appearance. AttnGAN reads the training images first, then the test images,
+        in the order of filenames.pickle; 10 captions for birds, 5 for COCO. Raises ValueError where
+        no caption has a word.
         """
         seen = {END: 0}
         for lines in images:
@@ -57,6 +58,11 @@ class WordTokenizer:
             for words in islice(found, captions):
                 for word in words:
                     seen.setdefault(word, len(seen))
+        if len(seen) == 1:
+            raise ValueError(
+                "word vocabulary: no caption has a word (a run of ASCII letters or digits); give "
+                "captions that do, or tokenizer.words"
+            )
         return cls(list(seen), length)
 
     @classmethod
@@ -64,23 +70,31 @@ class WordTokenizer:
         cls,
         length: int = 18,
         words: Sequence[str] | None = None,
-        captions_pickle: str = "",
+        captions_pickle: str | None = None,
         images: Iterable[Iterable[str]] | None = None,
-        captions: int = 10,
+        captions: int | None = 10,
     ) -> "WordTokenizer":
-        """Options: `length`, and one vocabulary: `words` in id order, or `captions_pickle` (the
-        path of AttnGAN's captions.pickle), or `images` (lists of captions, see `build`).
+        """Options: `length`, and where the vocabulary is from: `words` in id order, or
+        `captions_pickle` (the path of AttnGAN's captions.pickle); with neither (None or empty) it
+        is built from the first `captions` captions of each of `images`, see `build`.
+
+        images: lists of captions, such as `t2i_jax.data.prepared.captions_of` gives. They are not
+          read where `words` or `captions_pickle` is given.
         """
-        given = [words is not None, bool(captions_pickle), images is not None]
-        if sum(given) != 1:
+        if words and captions_pickle:
             raise ValueError(
-                "word tokenizer: give exactly one of words=, captions_pickle=, images="
+                "tokenizer.words and tokenizer.captions_pickle are both given: leave one empty"
             )
+        if words:
+            return cls(words, length)
         if captions_pickle:
             return cls(_pickled_words(captions_pickle), length)
-        if images is not None:
-            return cls.build(images, length, captions)
-        return cls(words, length)
+        if images is None:
+            raise ValueError(
+                "the word tokenizer has no vocabulary: set tokenizer.words or "
+                "tokenizer.captions_pickle, or give it captions to build one from (images)"
+            )
+        return cls.build(images, length, captions)
 
     @property
     def vocab_size(self) -> int:

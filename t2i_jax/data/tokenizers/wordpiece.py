@@ -47,7 +47,10 @@ class WordPieceTokenizer:
                 return cls(tokenizers.Tokenizer.from_file(str(file)), length)
             except Exception as error:  # the library raises bare Exception
                 raise ValueError(f"{path}: not a tokenizer.json: {error}") from error
-        pieces = file.read_text(encoding="utf-8").splitlines()
+        # Pieces end at "\n" alone: BERT's vocabularies hold characters at which Python's
+        # splitlines and universal line ends would break a line in two, and shift all ids after it.
+        lines = file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+        pieces = [line.removesuffix("\r") for line in lines]
         return cls(_bert({piece: i for i, piece in enumerate(pieces)}, lowercase, path), length)
 
     @classmethod
