@@ -23,7 +23,12 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--dataset", required=True, help=", ".join(catalog.DATASETS))
+    names = ", ".join(catalog.DATASETS)
+    p.add_argument(
+        "--dataset",
+        required=True,
+        help=f"{names}, or a module with a builder of your own, such as mylab.my_birds",
+    )
     p.add_argument("--source", help="the folder with the data set's own files")
     p.add_argument("--images", help="the folder with the pictures, if they are not in the source")
     p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")

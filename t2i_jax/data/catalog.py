@@ -6,9 +6,6 @@ metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be
 """
 
 import contextlib
-import dataclasses
-import difflib
-import importlib
 import io
 import pathlib
 import re
@@ -23,56 +20,15 @@ from rich.console import Console
 
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
+from t2i_jax.data.names import DATASETS, DataSet, find_data_set
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.data.report import FILENAME, DataError, Report
 
-
-@dataclasses.dataclass(frozen=True)
-class DataSet:
-    """A name of the command line and the configs.
-
-    builder: "module:class" below `t2i_jax.data.builders`.
-    kinds: the kinds of splits or editions to choose from, the default first.
-    from_source: whether it is made from files of the user.
-    """
-
-    builder: str
-    kinds: tuple[str, ...] = ()
-    from_source: bool = True
-
-    def load(self) -> type[Builder]:
-        """The builder class. Importing it registers it with tfds."""
-        module, name = self.builder.split(":")
-        return getattr(importlib.import_module(f"t2i_jax.data.builders.{module}"), name)
-
-
-DATASETS: dict[str, DataSet] = {
-    "toy_birds": DataSet("toy_birds:T2iToyBirds", from_source=False),
-    "cub": DataSet("cub:T2iCub", ("disjoint", "official")),
-    "flowers": DataSet("flowers:T2iFlowers", ("disjoint", "official")),
-    "coco": DataSet("coco:T2iCoco", ("2014",)),
-    "coco2017": DataSet("coco:T2iCoco", ("2017",)),
-    "ln_coco": DataSet("localized_narratives:T2iLocalizedNarratives", ("coco",)),
-    "ln_openimages": DataSet("localized_narratives:T2iLocalizedNarratives", ("open_images",)),
-    "folder": DataSet("folder:T2iFolder"),
-}
+__all__ = ["DATASETS", "NotPrepared", "open_split", "prepare", "prepared_configs"]
 
 
 class NotPrepared(DataError, FileNotFoundError):
     """The set is not in `data_dir`; the message has the command that prepares it."""
-
-
-def find_data_set(name: str) -> DataSet:
-    """The data set of that name.
-
-    Raises:
-      DataError: there is none.
-    """
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"unknown data set {name!r}.{hint} There are: {', '.join(DATASETS)}")
-    return DATASETS[name]
 
 
 def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
@@ -94,7 +50,8 @@ def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
 def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
     """Opens one split of a prepared set.
 
-    name: such as "cub"; or "cub/disjoint_side304" where `data_dir` holds several configs of it.
+    name: see `find_data_set`; such as "cub", or "cub/disjoint_side304" where `data_dir` holds
+      several configs of it.
 
     Raises:
       NotPrepared: it isn't there.
@@ -103,15 +60,18 @@ def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
     name, _, config = name.partition("/")
     configs = prepared_configs(name, data_dir)
     if not configs or (config and config not in configs):
-        raise NotPrepared(_not_prepared(name, config, data_dir, configs))
+        builder = find_data_set(name).load()
+        raise NotPrepared(_not_prepared(name, config, builder, data_dir, configs))
     if len(configs) > 1 and not config:
         choice = ", ".join(f"{name}/{c}" for c in configs)
         raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
     return PreparedSplit(configs[config or next(iter(configs))], split, name)
 
 
-def _not_prepared(name: str, config: str, data_dir: str, configs: Mapping) -> str:
-    source = " --source=DIR" if DATASETS[name].from_source else ""
+def _not_prepared(
+    name: str, config: str, builder: type[Builder], data_dir: str, configs: Mapping
+) -> str:
+    source = " --source=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
     there = f" (prepared are: {', '.join(configs)})" if configs else ""
     wanted = f"{name}/{config}" if config else name
     return (
@@ -135,6 +95,7 @@ def prepare(
 ) -> Report:
     """Builds a data set from the user's files, unless it is there already.
 
+    name: see `find_data_set`.
     source: the user's folder; None for generated sets.
     max_side: store images resized; see `t2i_jax.data.stored_image.shrunk_size`.
     strict: fail where anything would have to be repaired or skipped.
@@ -156,7 +117,7 @@ def prepare(
     path = path / str(builder_class.VERSION)
     if _is_prepared(path) and not overwrite:
         return _earlier(path, strict)
-    folder = _source_folder(name, data_set, source)
+    folder = _source_folder(name, builder_class, source)
     pictures = None if images is None else pathlib.Path(images).expanduser()
     report = Report(name, config.name, str(source or "generated"), str(path))
     if path.parent.exists():
@@ -238,10 +199,15 @@ def _word(source: str) -> str:
     return re.sub(r"\W+", "-", pathlib.Path(source).expanduser().resolve().name) or "folder"
 
 
-def _source_folder(name: str, data_set: DataSet, source: str | None) -> pathlib.Path | None:
-    if not data_set.from_source:
+def _source_folder(name: str, builder: type[Builder], source: str | None) -> pathlib.Path | None:
+    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if not instructions:
+        if source is not None:
+            raise DataError(
+                f"{name} is generated: it has no use for the source {source}. (A builder that "
+                "reads one says what it must hold in MANUAL_DOWNLOAD_INSTRUCTIONS.)"
+            )
         return None
-    instructions = data_set.load().MANUAL_DOWNLOAD_INSTRUCTIONS
     if source is None:
         raise MissingSource(f"{name} is made from your own files (--source). {instructions}")
     folder = pathlib.Path(source).expanduser()

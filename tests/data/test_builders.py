@@ -4,12 +4,14 @@ import pickle
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from t2i_jax.data import catalog, toy_birds
 from t2i_jax.data.builders import base
 from t2i_jax.data.decode import decode_rgb
+from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.report import DataError
 
 from . import disk_sources
@@ -131,6 +133,15 @@ def test_several_configs_must_be_told_apart(tmp_path):
     assert len(catalog.open_split("toy_birds/8px_4_seed1", str(tmp_path), "train")) == 4
 
 
+def test_captions_are_read_without_their_images(toy, monkeypatch):
+    records = catalog.open_split("toy_birds", toy[0], "train")
+    examples = toy_birds.examples("train", 130, seed=3, size=16)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    captions = captions_of(records)
+    assert iter(captions) is captions  # a stream
+    assert list(captions) == [bird.captions for _, bird in examples]
+
+
 def test_bad_requests(tmp_path):
     source = str(disk_sources.cub(tmp_path / "src"))
     for options, message in (
@@ -140,6 +151,8 @@ def test_bad_requests(tmp_path):
     ):
         with pytest.raises(DataError, match=message):
             catalog.prepare("cub", source, str(tmp_path), **options)
+    with pytest.raises(DataError, match="toy_birds is generated"):
+        catalog.prepare("toy_birds", source, str(tmp_path))
     with pytest.raises(catalog.MissingSource, match="caltech.edu"):
         catalog.prepare("cub", None, str(tmp_path))
     with pytest.raises(catalog.MissingSource, match="not a folder"):

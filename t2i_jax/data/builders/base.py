@@ -47,7 +47,8 @@ class Config(tfds.core.BuilderConfig):
     def make(cls, **fields: Any) -> "Config":
         """A config with the name that its fields give it."""
         config = cls(name="unnamed", **fields)
-        return dataclasses.replace(config, name="_".join(config.name_parts()))
+        name = "_".join(part for part in config.name_parts() if part)
+        return dataclasses.replace(config, name=name or "default")
 
     @classmethod
     def options(cls) -> list[str]:
@@ -56,8 +57,10 @@ class Config(tfds.core.BuilderConfig):
         return [f.name for f in dataclasses.fields(cls) if f.name not in common]
 
     def name_parts(self) -> list[str]:
-        """The parts of the name: what tells this config's data from another's."""
-        return [self.kind, *([] if self.max_side is None else [f"side{self.max_side}"])]
+        """The parts of the name: what tells this config's data from another's. Empty ones are
+        left out.
+        """
+        return [self.kind, "" if self.max_side is None else f"side{self.max_side}"]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -68,7 +71,7 @@ class CaptionedConfig(Config):
 
     def name_parts(self) -> list[str]:
         """See `Config`."""
-        return [*super().name_parts(), *(["embeddings"] if self.embeddings else [])]
+        return [*super().name_parts(), "embeddings" if self.embeddings else ""]
 
 
 @dataclasses.dataclass
@@ -87,16 +90,19 @@ class Job:
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders. A subclass says what it is, and reads its layout.
+    """Base of the builders. A subclass implements `layout`; all else may be left as it is.
 
-    `job` is set by `catalog.prepare`; without it the source is tfds' manual folder.
+    MANUAL_DOWNLOAD_INSTRUCTIONS says what the source folder must hold; a set without it is
+    generated, and has no source. BUILDER_CONFIGS lists the ways to prepare the set, one for each
+    kind. `job` is set by `catalog.prepare`; without it the source is tfds' manual folder.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
-    DESCRIPTION: ClassVar[str]
-    HOMEPAGE: ClassVar[str]
-    CITATION: ClassVar[str]
+    BUILDER_CONFIGS: ClassVar[list[Config]] = [Config.make()]
+    DESCRIPTION: ClassVar[str] = ""
+    HOMEPAGE: ClassVar[str] = ""
+    CITATION: ClassVar[str] = ""
     # {kind: {split: records of the complete set}}
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
 

@@ -15,7 +15,7 @@ class FolderConfig(Config):
 
     def name_parts(self) -> list[str]:
         """See `Config`. The kind is the name of the source folder."""
-        return [*super().name_parts(), *(["uncaptioned"] if self.no_captions else [])]
+        return [*super().name_parts(), "uncaptioned" if self.no_captions else ""]
 
 
 class T2iFolder(Builder):
@@ -24,8 +24,6 @@ class T2iFolder(Builder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"A folder of images with {folder.LIST} in it: {folder.FORMAT}."
     BUILDER_CONFIGS = [FolderConfig.make(kind="folder", description="a folder of that name")]
     DESCRIPTION = "Images of the user's own, with captions and where given classes and boxes."
-    HOMEPAGE = ""
-    CITATION = ""
 
     @property
     def need_captions(self) -> bool:

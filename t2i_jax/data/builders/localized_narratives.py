@@ -19,7 +19,7 @@ class NarrativesConfig(Config):
 
     def name_parts(self) -> list[str]:
         """See `Config`."""
-        return [*super().name_parts(), *(["traces"] if self.traces else [])]
+        return [*super().name_parts(), "traces" if self.traces else ""]
 
 
 class T2iLocalizedNarratives(Builder):

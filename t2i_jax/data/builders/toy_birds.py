@@ -35,8 +35,6 @@ class T2iToyBirds(Builder):
         "Procedurally drawn birds with ten captions each that are exactly true. The attributes "
         "behind image and captions are kept as integers; their names are in the metadata."
     )
-    HOMEPAGE = ""
-    CITATION = ""
 
     def extra_features(self) -> dict[str, Any]:
         """The integer label of every attribute."""
