@@ -12,12 +12,13 @@ Departures from the authors' code: the mean can be replaced by the last state in
 from collections.abc import Callable
 from typing import Literal
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
-from t2i_jax.models.layers import Dtype
+from t2i_jax.models.layers import Dtype, uniform_init
 from t2i_jax.types import Text
 
 ALPHABET = 70  # character ids 1..70
@@ -39,13 +40,6 @@ def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     for i in range(1, window):
         pooled = jnp.maximum(pooled, x[:, i : i + last : stride])
     return pooled
-
-
-def _uniform(bound: float) -> Callable:
-    """Initializer: uniform in [-bound, bound)."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
-        key, shape, dtype, -bound, bound
-    )
 
 
 class ReluRecurrence(nn.Module):
@@ -132,14 +126,19 @@ class TextEncoder(nn.Module):
     def __call__(self, tokens: jax.Array, mask: jax.Array | None = None) -> Text:
         """`tokens` [N, T] integer ids, 0 = no character; `mask` is not used.
 
-        Raises ValueError for an unknown option, or where T is too short to leave one position.
+        Raises ValueError for an unknown option, or where T is too short to leave one position;
+        AssertionError where the tokens are no integers, or the mask has another shape.
         """
         self._check(tokens)
+        chex.assert_type(tokens, int)
+        if mask is not None:
+            chex.assert_equal_shape([tokens, mask])
         if self.init_scheme == "uniform":
-            conv_init = conv_bias_init = linear_init = _uniform(0.08)
+            conv_init = conv_bias_init = linear_init = uniform_init(0.08)
         else:
             conv_init, conv_bias_init = nn.initializers.normal(0.02), nn.initializers.zeros_init()
-            linear_init = _uniform(self.width**-0.5)  # every linear layer reads `width` channels
+            # Every linear layer reads `width` channels.
+            linear_init = uniform_init(self.width**-0.5)
 
         def conv(features: int, name: str) -> nn.Conv:
             return nn.Conv(

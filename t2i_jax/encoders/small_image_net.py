@@ -5,6 +5,7 @@ there is none, this network takes its place: strided convolutions with batch nor
 positions, a linear layer. It is this library's own and belongs to no paper.
 """
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,10 @@ class SmallImageNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """Raises ValueError where the images are too small to be halved that often."""
+        """Raises ValueError where the images are too small to be halved that often, AssertionError
+        where they are not [B, H, W, 3].
+        """
+        chex.assert_shape(images, (None, None, None, 3))
         if min(images.shape[1:3]) < 2 ** len(self.widths):
             raise ValueError(
                 f"images of {images.shape[1:3]} cannot be halved {len(self.widths)} times; "

@@ -10,13 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from t2i_jax.models.layers import Conv, ConvNorm, Dtype, leaky_relu
-
-
-def check_side(name: str, side: int, least: int) -> None:
-    """Raises ValueError, naming the field, unless `side` is a power of two >= `least`."""
-    if side < least or side & (side - 1):
-        raise ValueError(f"{name} must be a power of two >= {least}, got {side}")
+from t2i_jax.models.images import check_images, check_side
+from t2i_jax.models.layers import Conv, ConvNorm, Dtype, leaky_relu, uniform_init
 
 
 class DownTrunk(nn.Module):
@@ -40,11 +35,7 @@ class DownTrunk(nn.Module):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """Raises ValueError for images of another size."""
         check_side("image_size", self.image_size, 8)
-        if images.shape[1:3] != (self.image_size,) * 2:
-            raise ValueError(
-                f"the discriminator is built for {self.image_size} px, got images of shape "
-                f"{images.shape}"
-            )
+        check_images(images, self.image_size)
         common = dict(kernel_init=self.kernel_init, dtype=self.dtype)
         x = Conv(self.channels, kernel=4, stride=2, name="conv1", **common)(images)
         x, i = leaky_relu(x), 2
@@ -72,18 +63,13 @@ class Logit(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        bound = (16 * x.shape[-1]) ** -0.5
-
-        def uniform(key, shape, dtype):
-            return jax.random.uniform(key, shape, dtype, -bound, bound)
-
         y = Conv(
             1,
             kernel=4,
             padding=0,
             use_bias=True,
             kernel_init=self.kernel_init,
-            bias_init=uniform,
+            bias_init=uniform_init((16 * x.shape[-1]) ** -0.5),
             dtype=self.dtype,
             name="conv",
         )(x)

@@ -7,21 +7,27 @@ carry the release's order in their names: ``deconv1``, ``bn1``, ``res4``.
 Convolutions have no bias: the release owns them but zeroes all of them before every loss. At 64 px
 the networks are the published ones; other sizes add or remove plain stages at the image's end, with
 the same width at the same resolution.
+
+AssertionError where arrays have other shapes than the docstrings give.
 """
 
 from collections.abc import Callable
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.models.images import check_images, check_side
 from t2i_jax.models.layers import (
     BatchNorm,
     Conv,
     DoublingConvTranspose,
     Dtype,
+    check_same_rows,
     leaky_relu,
     tile_to,
+    uniform_init,
 )
 
 VARIANTS = ("int", "cls")
@@ -29,18 +35,8 @@ VARIANTS = ("int", "cls")
 
 def torch_linear(features: int, fan_in: int, dtype: Dtype, name: str) -> nn.Dense:
     """A linear layer with Torch's default start: weight and bias uniform in +-1/sqrt(fan_in)."""
-    bound = fan_in**-0.5
-
-    def uniform(key, shape, dtype):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return nn.Dense(features, dtype=dtype, kernel_init=uniform, bias_init=uniform, name=name)
-
-
-def check_image_size(image_size: int) -> None:
-    """Raises ValueError unless `image_size` is a power of two of at least 32."""
-    if image_size < 32 or image_size & (image_size - 1):
-        raise ValueError(f"image_size must be a power of two >= 32, got {image_size}")
+    init = uniform_init(fan_in**-0.5)
+    return nn.Dense(features, dtype=dtype, kernel_init=init, bias_init=init, name=name)
 
 
 def _width(channels: int, resolution: int) -> int:
@@ -134,7 +130,9 @@ class Generator(nn.Module):
 
         Raises ValueError for an impossible image size.
         """
-        check_image_size(self.image_size)
+        check_side("image_size", self.image_size, 32)
+        chex.assert_rank(sentence, 2)
+        chex.assert_shape(noise, (len(sentence), self.noise_dim))
         common = dict(use_bias=self.conv_bias, dtype=self.dtype)
         text = torch_linear(self.text_dim, sentence.shape[-1], self.dtype, "fc")(sentence)
         x = jnp.concatenate([noise.astype(self.dtype), leaky_relu(text)], axis=-1)
@@ -182,14 +180,10 @@ class ImageTrunk(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        check_image_size(self.image_size)
+        check_side("image_size", self.image_size, 32)
         if self.variant not in VARIANTS:
             raise ValueError(f"variant must be one of {VARIANTS}, got {self.variant!r}")
-        if images.shape[1:3] != (self.image_size,) * 2:
-            raise ValueError(
-                f"the discriminator is built for {self.image_size} px, "
-                f"got images of shape {images.shape}"
-            )
+        check_images(images, self.image_size)
         x, resolution, i = images, self.image_size // 2, 1
         while True:
             x = Conv(
@@ -287,6 +281,7 @@ class Discriminator(nn.Module):
 
     def head(self, features: jax.Array, sentence: jax.Array, train: bool) -> jax.Array:
         """Features and sentences [B, E] -> logits [B] float32."""
+        check_same_rows(features, sentence)
         return self.join(features, sentence, train)
 
     def __call__(self, images: jax.Array, sentence: jax.Array, train: bool) -> jax.Array:

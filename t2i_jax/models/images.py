@@ -1,8 +1,25 @@
-"""Images at several resolutions."""
+"""Images at several resolutions, and checks of their size."""
 
 from collections.abc import Sequence
 
+import chex
 import jax
+
+
+def check_side(name: str, side: int, least: int) -> None:
+    """Raises ValueError, naming the field, unless `side` is a power of two >= `least`."""
+    if side < least or side & (side - 1):
+        raise ValueError(f"{name} must be a power of two >= {least}, got {side}")
+
+
+def check_images(images: jax.Array, size: int) -> None:
+    """Raises AssertionError for anything but [B, H, W, 3], ValueError unless H = W = size."""
+    chex.assert_shape(images, (None, None, None, 3))
+    if images.shape[1:3] != (size, size):
+        raise ValueError(
+            f"the network is built for {size} px, got images of shape {images.shape}: give images "
+            "of that size, or set its image_size to theirs"
+        )
 
 
 def pyramid(images: jax.Array | Sequence[jax.Array], sizes: Sequence[int]) -> tuple[jax.Array, ...]:

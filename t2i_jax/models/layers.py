@@ -5,9 +5,10 @@ batch norm keeps PyTorch's and Torch7's convention, because every system here ex
 published in one of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,29 @@ from t2i_jax import axis
 
 Dtype = Any
 DIMS = ("NHWC", "HWIO", "NHWC")
+
+
+def check_noise(
+    noise: Mapping[str, jax.Array], shapes: Mapping[str, Sequence[int]], rows: int
+) -> None:
+    """Raises AssertionError unless `noise` holds [rows, *shape] for each of a generator's
+    ``noise_shapes``.
+    """
+    for name, shape in shapes.items():
+        chex.assert_shape(noise[name], (rows, *shape))
+
+
+def check_same_rows(feature_map: jax.Array, vector: jax.Array) -> None:
+    """Raises AssertionError unless a map is [B, H, W, C] and a vector [B, N], with the same B."""
+    chex.assert_rank([feature_map, vector], [4, 2])
+    chex.assert_equal_shape([feature_map, vector], dims=0)
+
+
+def uniform_init(bound: float) -> Callable:
+    """Initializer: uniform in [-bound, bound)."""
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
+        key, shape, dtype, -bound, bound
+    )
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:

@@ -6,22 +6,28 @@ those of its published COCO model:
 
     Generator, Stage2Generator     activation="relu"
     Discriminator                  text_dim=0, join_kernel=3, in Stage II unconditional=True
+
+AssertionError where arrays have other shapes than the docstrings give.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from t2i_jax.models.conditioning import ConditioningAugmentation
-from t2i_jax.models.down_trunk import DownTrunk, Logit, check_side
+from t2i_jax.models.down_trunk import DownTrunk, Logit
+from t2i_jax.models.images import check_side
 from t2i_jax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
     Dtype,
+    check_noise,
+    check_same_rows,
     leaky_relu,
     tile_to,
     upsample_nearest,
@@ -102,6 +108,8 @@ class Generator(nn.Module):
         check_side("image_size", self.image_size, 8)
         width = 8 * self.channels
         _check_width(width, self.image_size // 4)
+        chex.assert_rank(sentence, 2)
+        check_noise(noise, self.noise_shapes, len(sentence))
         augmentation = ConditioningAugmentation(
             self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
         )
@@ -163,6 +171,8 @@ class Stage2Generator(nn.Module):
 
         Raises ValueError for an impossible image size or width.
         """
+        chex.assert_rank(low, 4)
+        chex.assert_shape(low, (None, low.shape[1], low.shape[1], 3))
         check_side("image_size", self.image_size, low.shape[1] // 2)
         _check_width(4 * self.channels, 4 * self.image_size // low.shape[1])
         norm = dict(axis_name=self.axis_name, dtype=self.dtype)
@@ -172,6 +182,8 @@ class Stage2Generator(nn.Module):
             x = nn.relu(block(x, train))
         width, mu, logvar = x.shape[-1], None, None
         if self.text:
+            chex.assert_shape(sentence, (len(low), None))
+            check_noise(noise, self.noise_shapes, len(low))
             augmentation = ConditioningAugmentation(
                 self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
             )
@@ -222,6 +234,7 @@ class Discriminator(nn.Module):
 
     def fits(self, features: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
         """Features and conditions (sentences, where ``text_dim`` > 0) -> logits [B] float32."""
+        check_same_rows(features, condition)
         if self.text_dim:
             condition = leaky_relu(self.text(condition))
         tiled = tile_to(condition, features).astype(self.dtype)
@@ -230,6 +243,7 @@ class Discriminator(nn.Module):
 
     def real(self, features: jax.Array, train: bool) -> jax.Array:
         """Features -> logits [B] float32; only where ``unconditional``."""
+        chex.assert_rank(features, 4)
         return self.uncond_logit(features)
 
     def __call__(

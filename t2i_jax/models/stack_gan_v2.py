@@ -1,33 +1,45 @@
-"""Networks of StackGAN-v2: one trunk that grows from stage to stage, an image at every scale.
+"""Networks of StackGAN-v2, which draws the same picture at several sizes in one pass.
 
 Zhang et al., "StackGAN++", IEEE TPAMI 2019 (arXiv 1710.10916), section 4, with the layers of the
-authors' release. Where that has a fault: its fifth stage cannot run; here it is one stage more.
+authors' release.
 
-Both networks are conditional (a sentence) or unconditional (noise alone). The paper's ablations of
-the tree are fields of `Generator`.
+The generator is a chain of stages. The first turns noise and a condition drawn from the sentence
+into a feature map. Each further stage reads the map before it and the condition once more, and
+returns a map of twice the side. One convolution turns the map of a stage into an image, so that
+three stages give images of 64, 128 and 256 px.
+
+The discriminator holds one network for each of these images; they share no weights. Each network
+answers two questions about its image with a logit: whether the image fits the condition, and
+whether it is real.
+
+Without text, the noise takes the condition's place and only the second question is asked. The trees
+that the paper compares in its ablations are fields of `Generator`. The release's fifth stage cannot
+run; here it is one stage more of the same kind.
+
+AssertionError where arrays have other shapes than the docstrings give.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from t2i_jax.models.conditioning import ConditioningAugmentation, draw
-from t2i_jax.models.down_trunk import DownTrunk, Logit, check_side
+from t2i_jax.models.down_trunk import DownTrunk, Logit
+from t2i_jax.models.gated_stages import ORTHOGONAL, FirstStage, NextStage
+from t2i_jax.models.images import check_side
 from t2i_jax.models.layers import (
-    BatchNorm,
     Conv,
     ConvNorm,
     Dtype,
-    glu,
+    check_noise,
+    check_same_rows,
     leaky_relu,
     tile_to,
-    upsample_nearest,
 )
-
-INIT = nn.initializers.orthogonal(column_axis=-1)
 
 
 class Generated(NamedTuple):
@@ -42,67 +54,6 @@ class Generated(NamedTuple):
     conditions: tuple[jax.Array, ...] = ()
     mu: jax.Array | None = None
     logvar: jax.Array | None = None
-
-
-class FirstStage(nn.Module):
-    """[B, N] -> [B, 4 * 2^ups, 4 * 2^ups, features]: a linear layer to 4x4, then up-blocks that
-    halve the width.
-    """
-
-    features: int
-    ups: int
-    dtype: Dtype = jnp.float32
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        width = self.features * 2**self.ups
-        norm = dict(axis_name=self.axis_name, dtype=self.dtype)
-        x = nn.Dense(32 * width, use_bias=False, kernel_init=INIT, dtype=self.dtype, name="fc")(x)
-        x = glu(BatchNorm(name="bn", **norm)(x, train))
-        # Channel-major, as in the release: each half of the gate then holds whole channels.
-        x = x.reshape(-1, width, 4, 4).transpose(0, 2, 3, 1)
-        for i in range(1, self.ups + 1):
-            block = ConvNorm(x.shape[-1], kernel_init=INIT, name=f"up{i}", **norm)
-            x = glu(block(upsample_nearest(x), train))
-        return x
-
-
-class Residual(nn.Module):
-    """x + h(x): two convolutions, gated after the first; no activation after the sum."""
-
-    dtype: Dtype = jnp.float32
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        common = dict(kernel_init=INIT, dtype=self.dtype, axis_name=self.axis_name)
-        h = glu(ConvNorm(2 * x.shape[-1], name="block1", **common)(x, train))
-        return x + ConvNorm(x.shape[-1], name="block2", **common)(h, train)
-
-
-class NextStage(nn.Module):
-    """A map [B, H, W, C] and a condition [B, N] -> [B, 2H, 2W, C / 2], or [B, H, W, C] without the
-    upsampling.
-    """
-
-    residual_blocks: int
-    upsample: bool = True
-    dtype: Dtype = jnp.float32
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, x: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
-        norm = dict(axis_name=self.axis_name, dtype=self.dtype)
-        width = x.shape[-1]
-        x = jnp.concatenate([tile_to(condition, x).astype(self.dtype), x], axis=-1)
-        x = glu(ConvNorm(2 * width, kernel_init=INIT, name="join", **norm)(x, train))
-        for i in range(1, self.residual_blocks + 1):
-            x = Residual(name=f"res{i}", **norm)(x, train)
-        if self.upsample:
-            block = ConvNorm(width, kernel_init=INIT, name="up", **norm)
-            x = glu(block(upsample_nearest(x), train))
-        return x
 
 
 class Generator(nn.Module):
@@ -197,14 +148,17 @@ class Generator(nn.Module):
         Raises ValueError for fields that do not fit each other.
         """
         emitting = self.emitting
+        rows = len(noise["z"])
+        check_noise(noise, self.noise_shapes, rows)
         norm = dict(axis_name=self.axis_name, dtype=self.dtype)
         copies = [noise["copies"][:, i] for i in range(self.last_copies) if self.last_copies > 1]
         mu = logvar = None
         if self.condition_dim:
+            chex.assert_shape(sentence, (rows, None))
             augmentation = ConditioningAugmentation(
                 self.condition_dim,
                 augment=self.augment,
-                kernel_init=INIT,
+                kernel_init=ORTHOGONAL,
                 dtype=self.dtype,
                 name="ca",
             )
@@ -231,7 +185,7 @@ class Generator(nn.Module):
             for i, (c, x) in enumerate(results):
                 if (stage, i) in emitting:
                     name = f"image{stage}" + (f"_copy{i}" if i else "")
-                    x = Conv(3, kernel_init=INIT, dtype=self.dtype, name=name)(x)
+                    x = Conv(3, kernel_init=ORTHOGONAL, dtype=self.dtype, name=name)(x)
                     images.append(jnp.tanh(x.astype(jnp.float32)))
                     conditions.append(c)
         if mu is None:
@@ -251,26 +205,28 @@ class ScaleDiscriminator(nn.Module):
     axis_name: str | None = None
 
     def setup(self):
-        norm = dict(kernel_init=INIT, dtype=self.dtype, axis_name=self.axis_name)
+        norm = dict(kernel_init=ORTHOGONAL, dtype=self.dtype, axis_name=self.axis_name)
         self.trunk = DownTrunk(self.image_size, self.channels, **norm)
         width = self.channels * min(8, self.image_size // 8)
         self.join = ConvNorm(width, **norm)
-        self.cond_logit = Logit(INIT, self.dtype)
-        self.uncond_logit = Logit(INIT, self.dtype)
+        self.cond_logit = Logit(ORTHOGONAL, self.dtype)
+        self.uncond_logit = Logit(ORTHOGONAL, self.dtype)
 
-    def __call__(
-        self, images: jax.Array, condition: jax.Array | None, train: bool, uncond: bool
-    ) -> tuple[jax.Array | None, jax.Array | None]:
-        """Logits [B] float32: (fits the condition, is real); None for a question not asked."""
-        x = self.trunk(images, train)
-        fits = real = None
-        if condition is not None:
-            tiled = tile_to(condition, x).astype(self.dtype)
-            joined = self.join(jnp.concatenate([tiled, x], axis=-1), train)
-            fits = self.cond_logit(leaky_relu(joined))
-        if uncond:
-            real = self.uncond_logit(x)
-        return fits, real
+    def features(self, images: jax.Array, train: bool) -> jax.Array:
+        """[B, S, S, 3] -> [B, 4, 4, C]: what both heads start from."""
+        return self.trunk(images, train)
+
+    def fits(self, features: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
+        """Features and conditions [B, N] -> logits [B] float32."""
+        check_same_rows(features, condition)
+        tiled = tile_to(condition, features).astype(self.dtype)
+        joined = self.join(jnp.concatenate([tiled, features], axis=-1), train)
+        return self.cond_logit(leaky_relu(joined))
+
+    def real(self, features: jax.Array) -> jax.Array:
+        """Features -> logits [B] float32."""
+        chex.assert_rank(features, 4)
+        return self.uncond_logit(features)
 
 
 class Discriminator(nn.Module):
@@ -292,26 +248,45 @@ class Discriminator(nn.Module):
             for size in self.image_sizes
         ]
 
+    def features(self, images: Sequence[jax.Array], train: bool) -> tuple[jax.Array, ...]:
+        """Images [B, S, S, 3] of each of `image_sizes` -> one map [B, 4, 4, C] each.
+
+        Raises ValueError where the number or the sizes of the images are not those of the fields.
+        """
+        if len(images) != len(self.image_sizes):
+            raise ValueError(f"{len(images)} images for the scales {self.image_sizes}")
+        return tuple(net.features(x, train) for net, x in zip(self.nets, images, strict=True))
+
+    def judge(
+        self,
+        features: Sequence[jax.Array],
+        conditions: Sequence[jax.Array] | None,
+        train: bool,
+        uncond: bool = True,
+    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """Logits of all scales, [B] float32 each: (image fits condition, image is real).
+
+        features: of `features`. conditions: [B, N] for each, or None.
+        A tuple is empty where its question is not asked: no conditions, or ``uncond=False``.
+
+        Raises ValueError for another number of conditions than of scales.
+        """
+        fits = real = ()
+        if conditions and len(conditions) != len(self.image_sizes):
+            raise ValueError(f"{len(conditions)} conditions for the scales {self.image_sizes}")
+        if conditions:
+            triples = zip(self.nets, features, conditions, strict=True)
+            fits = tuple(net.fits(x, c, train) for net, x, c in triples)
+        if uncond:
+            real = tuple(net.real(x) for net, x in zip(self.nets, features, strict=True))
+        return fits, real
+
     def __call__(
         self,
         images: Sequence[jax.Array],
         conditions: Sequence[jax.Array] | None,
         train: bool,
         uncond: bool = True,
-    ) -> tuple[list[jax.Array], list[jax.Array]]:
-        """Logits of all scales, [B] float32 each: (image fits condition, image is real).
-
-        images: [B, S, S, 3] for each of `image_sizes`. conditions: [B, C] for each, or None.
-        A list is empty where its question is not asked: no conditions, or ``uncond=False``.
-
-        Raises ValueError where the number or the sizes of the images are not those of the fields.
-        """
-        if len(images) != len(self.image_sizes):
-            raise ValueError(f"{len(images)} images for the scales {self.image_sizes}")
-        conditions = conditions or [None] * len(images)
-        both = [
-            net(x, c, train, uncond)
-            for net, x, c in zip(self.nets, images, conditions, strict=True)
-        ]
-        fits, real = zip(*both, strict=True)
-        return [x for x in fits if x is not None], [x for x in real if x is not None]
+    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """`judge` of the `features` of the images."""
+        return self.judge(self.features(images, train), conditions, train, uncond)

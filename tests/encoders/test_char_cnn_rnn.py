@@ -147,6 +147,16 @@ def test_bad_options_are_refused(tokens):
         assert "h2h" in params["rnn"]
 
 
+def test_inputs_of_other_kinds_are_refused(tokens):
+    key = jax.random.key(0)
+    with pytest.raises(AssertionError, match="float32"):
+        TextEncoder(**TINY).init(key, tokens.astype(np.float32))
+    with pytest.raises(AssertionError, match="different shapes"):
+        TextEncoder(**TINY).init(key, tokens, tokens[:, 1:] > 0)
+    with pytest.raises(AssertionError, match="expected"):
+        SmallImageNet(widths=(4, 8)).init(key, jnp.zeros((2, 3, 16, 16)), train=False)
+
+
 def test_small_image_net():
     net = SmallImageNet(widths=(4, 8), embedding=5)
     images = jax.random.uniform(jax.random.key(0), (2, 16, 24, 3), minval=-1)

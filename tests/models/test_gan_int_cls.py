@@ -174,3 +174,19 @@ def test_impossible_fields_are_refused():
         shapes(Discriminator(32, 4, 4, variant="coco"), jnp.zeros((1, 32, 32, 3)), sentence)
     with pytest.raises(ValueError, match="built for 32 px"):
         shapes(Discriminator(32, 4, 4), jnp.zeros((1, 64, 64, 3)), sentence)
+
+
+def test_inputs_of_other_shapes_are_refused():
+    noise, sentence, images = jnp.zeros((2, 3)), jnp.zeros((2, 5)), jnp.zeros((2, 32, 32, 3))
+    generator, discriminator = Generator(32, 4, 4, 3), Discriminator(32, 4, 4)
+    for module, inputs in (
+        (generator, (noise[:, :2], sentence)),
+        (generator, (noise[:1], sentence)),
+        (generator, (noise, sentence[:, None])),
+        (discriminator, (images[..., :1], sentence)),
+        (discriminator, (images, sentence[:1])),
+        (discriminator, (images, sentence[:, None])),
+        (StyleEncoder(32, 4, 3), (images[0],)),
+    ):
+        with pytest.raises(AssertionError, match="but expected|different shapes"):
+            shapes(module, *inputs)

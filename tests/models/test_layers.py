@@ -1,5 +1,6 @@
 """Shared blocks against plain definitions: sums over taps, and the formulae of batch norm."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +57,9 @@ def test_doubling_transposed_convolution_scatters_its_taps():
 
     ours = loss(lambda p, x: module.apply({"params": p}, x))(variables["params"], x)
     theirs = loss(dilated)(variables["params"], x)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), ours, theirs)
+    chex.assert_trees_all_equal_shapes(ours, theirs)
+    chex.assert_tree_all_finite(ours)
+    chex.assert_trees_all_close(ours, theirs, atol=1e-4)
 
 
 def test_batch_norm_keeps_torch_statistics():

@@ -106,3 +106,25 @@ def test_augmentation_draws_from_the_gaussian_of_its_activation():
 def test_impossible_fields_are_refused(module, inputs, message):
     with pytest.raises(ValueError, match=message):
         shapes(module, *inputs)
+
+
+IMAGE = jnp.zeros((1, 16, 16, 3))
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs"),
+    [
+        (Generator(16), (NOISE | {"z": jnp.zeros((1, 99))}, SENTENCE)),
+        (Generator(16), (NOISE, jnp.zeros((2, 1024)))),
+        (Generator(16), (NOISE, SENTENCE[0])),
+        (Stage2Generator(32, channels=8), (IMAGE[:, :8], NOISE, SENTENCE)),
+        (Stage2Generator(32, channels=8), (IMAGE, NOISE, jnp.zeros((2, 1024)))),
+        (Stage2Generator(32, channels=8), (IMAGE, {"eps": jnp.zeros((1, 1))}, SENTENCE)),
+        (Discriminator(16), (IMAGE[..., :1], SENTENCE)),
+        (Discriminator(16), (IMAGE, jnp.zeros((2, 1024)))),
+        (Discriminator(16), (IMAGE, SENTENCE[:, None])),
+    ],
+)
+def test_inputs_of_other_shapes_are_refused(module, inputs):
+    with pytest.raises(AssertionError, match="but expected|different shapes"):
+        shapes(module, *inputs)

@@ -1,5 +1,6 @@
 """StackGAN-v2 networks: published parameter counts, starting values, the paper's other trees."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -168,9 +169,10 @@ def test_bfloat16_computes_near_float32_with_float32_results():
         return [m.apply(variables, noise, sentence, train=False) for m in (generator, half)]
 
     full, halves = run()
-    for a, b in zip(jax.tree.leaves(full), jax.tree.leaves(halves), strict=True):
-        assert b.dtype == jnp.float32
-        np.testing.assert_allclose(a, b, atol=0.1)
+    chex.assert_trees_all_equal_shapes_and_dtypes(full, halves)
+    chex.assert_tree_all_finite(halves)
+    chex.assert_trees_all_close(full, halves, atol=0.1)
+    assert {leaf.dtype for leaf in jax.tree.leaves(halves)} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +190,54 @@ def test_impossible_trees_are_refused(fields, message):
         shapes(Generator(**fields))
 
 
+def test_features_then_judge_is_the_whole_pass():
+    """In two calls too, each with the running statistics that the one before left."""
+    discriminator = Discriminator(channels=2, image_sizes=(8, 16))
+    key = jax.random.key(0)
+    images = [jax.random.normal(key, (3, size, size, 3)) for size in (8, 16)]
+    conditions = [jax.random.normal(jax.random.key(size), (3, 4)) for size in (1, 2)]
+
+    @jax.jit
+    def run():
+        variables = discriminator.init(key, images, conditions, train=False)
+
+        def apply(state, *args, **kw):
+            return discriminator.apply(
+                {**variables, **state}, *args, train=True, mutable=["batch_stats"], **kw
+            )
+
+        features, state = apply({}, images, method="features")
+        parts = apply(state, features, conditions, method="judge")
+        return apply({}, images, conditions), parts, apply(state, features, (), method="judge")
+
+    whole, parts, without_text = run()
+    chex.assert_trees_all_equal_shapes(whole, parts)
+    chex.assert_tree_all_finite(whole)
+    chex.assert_trees_all_close(whole, parts, rtol=1e-5)
+    (fits, real), _ = whole
+    assert [x.shape for x in (*fits, *real)] == 4 * [(3,)]
+    assert without_text[0][0] == ()
+    chex.assert_trees_all_close(without_text[0][1], real, rtol=1e-5)
+
+
+def test_inputs_of_other_shapes_are_refused():
+    generator = Generator(channels=4, condition_dim=3, noise_dim=4, scales=2, base_size=8)
+    noise, sentence = noise_of(generator), jnp.zeros((2, 5))
+    discriminator = Discriminator(channels=2, image_sizes=(8,))
+    image, condition = jnp.zeros((2, 8, 8, 3)), jnp.zeros((2, 4))
+    for module, inputs in (
+        (generator, (noise | {"eps": jnp.zeros((2, 1))}, sentence)),
+        (generator, (noise | {"z": jnp.zeros((1, 4))}, sentence)),
+        (generator, (noise, sentence[:1])),
+        (generator, (noise, None)),
+        (discriminator, ([image[..., :1]], [condition])),
+        (discriminator, ([image], [condition[:1]])),
+        (discriminator, ([image], [image])),
+    ):
+        with pytest.raises(AssertionError, match="but expected|different shapes"):
+            jax.eval_shape(lambda m=module, x=inputs: m.init(jax.random.key(0), *x, train=False))
+
+
 def test_images_of_other_scales_are_refused():
     discriminator = Discriminator(channels=2, image_sizes=(8, 16))
     images = [jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 16, 16, 3))]
@@ -202,3 +252,7 @@ def test_images_of_other_scales_are_refused():
         init(images[:1])
     with pytest.raises(ValueError, match="built for 8 px"):
         init(images[::-1])
+    with pytest.raises(ValueError, match=r"1 conditions for the scales \(8, 16\)"):
+        jax.eval_shape(
+            lambda: discriminator.init(jax.random.key(0), images, [jnp.zeros((1, 4))], train=False)
+        )
