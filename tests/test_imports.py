@@ -12,7 +12,7 @@ PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
     **dict.fromkeys(("config", "types", "axis", "pictures"), 0),
-    **dict.fromkeys(("losses", "models", "encoders", "data"), 1),
+    **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
     **dict.fromkeys(("sampler", "train", "sample", "evaluate", "prepare", "benchmark"), 4),
@@ -81,7 +81,8 @@ def test_walls_hold(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_small(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    most = 300 if room(path) == "models" else 400
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
 def test_nothing_of_the_data_layer_loads_tensorflow():
