@@ -31,9 +31,6 @@ class Pipeline(Iterator[Batch]):
     """An endless iterator over this process's rows of the global batches.
 
     Batches are dicts of NumPy arrays by the keys of `t2i_jax.types`.
-
-    num_records: of the split.
-    steps_per_epoch: global batches that hold as many rows as the split has records; a fraction.
     """
 
     def __init__(
@@ -50,8 +47,7 @@ class Pipeline(Iterator[Batch]):
         _check_processes(o, process_index, process_count)
         if not len(source):
             raise ValueError(f"{o.title}: no records")
-        self.num_records = len(source)
-        self.steps_per_epoch = len(source) / o.batch
+        self._num_records = len(source)
         self._options = o
         self._process = process_index, process_count
         # Seeds of our own: what Grain would derive depends on the shape of its graph.
@@ -120,7 +116,7 @@ class Pipeline(Iterator[Batch]):
     def _order(self) -> dict[str, Any]:
         o = self._options
         return {
-            "records": self.num_records,
+            "records": self._num_records,
             "batch": o.batch,
             "sampling": o.sampling,
             "seed": o.seed,

@@ -26,6 +26,12 @@ def toy(tmp_path_factory):
     return folder, report
 
 
+def toy_examples(split):
+    """(index, example) of the prepared toy set, straight from the generator."""
+    indices = toy_birds.split_indices(130)[split].tolist()
+    return [(i, toy_birds.generate(i, seed=3, size=16)) for i in indices]
+
+
 def test_toy_birds_are_the_generator_s(toy):
     folder, report = toy
     assert report.records == {"train": 105, "test": 25} and not report.faults
@@ -33,7 +39,7 @@ def test_toy_birds_are_the_generator_s(toy):
     for split in ("train", "test"):
         records = catalog.open_split("toy_birds", folder, split)
         assert records.label_names == [s.name for s in toy_birds.SPECIES]
-        examples = list(toy_birds.examples(split, 130, seed=3, size=16))
+        examples = toy_examples(split)
         assert len(records) == len(examples)
         for i in (0, 7, len(records) - 1):
             record, (index, bird) = records[i], examples[i]
@@ -135,7 +141,7 @@ def test_several_configs_must_be_told_apart(tmp_path):
 
 def test_captions_are_read_without_their_images(toy, monkeypatch):
     records = catalog.open_split("toy_birds", toy[0], "train")
-    examples = toy_birds.examples("train", 130, seed=3, size=16)
+    examples = toy_examples("train")
     monkeypatch.setattr(cv2, "imdecode", None)
     captions = captions_of(records)
     assert iter(captions) is captions  # a stream

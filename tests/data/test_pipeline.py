@@ -169,10 +169,6 @@ def test_a_run_resumes_with_the_records_of_earlier_versions():
         assert made.batch_at(2)["index"].tolist() == records
 
 
-def test_steps_per_epoch_is_a_fraction():
-    assert pipeline().steps_per_epoch == 23 / 8 and pipeline().num_records == 23
-
-
 def test_class_balanced_batches_pair_different_classes():
     few = MemorySource(30, label=lambda i: 0 if i < 24 else 1 + i % 3)
     batch = pipeline(source=few, sampling="class_balanced", mismatch="caption", batch=200).batch_at(

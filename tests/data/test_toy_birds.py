@@ -12,6 +12,8 @@ import pytest
 
 from t2i_jax.data import toy_birds
 
+from .toy_bird_facts import caption_facts
+
 PARTS = ("body", "wing", "breast", "crown", "beak")
 
 
@@ -99,23 +101,21 @@ def test_the_split_is_by_species_with_every_value_on_both_sides():
     assert len(combinations) == len(names) == len(toy_birds.SPECIES)
 
 
-def test_examples_come_in_order_and_are_disjoint_in_class():
-    parts = {s: list(toy_birds.examples(s, 300, seed=2, size=16)) for s in ("train", "test")}
-    indices = {split: [index for index, _ in part] for split, part in parts.items()}
-    assert sorted(indices["train"] + indices["test"]) == list(range(300))
-    labels = {split: {bird.label for _, bird in part} for split, part in parts.items()}
+def test_splits_are_disjoint_in_class():
+    indices = toy_birds.split_indices(300)
+    assert sorted([*indices["train"], *indices["test"]]) == list(range(300))
+    labels = {
+        split: {toy_birds.generate(i, seed=2, size=16).label for i in part.tolist()}
+        for split, part in indices.items()
+    }
     assert labels["train"] == set(range(100)) and labels["test"] == set(range(100, 125))
-    index, bird = parts["test"][7]
-    assert np.array_equal(bird.image, toy_birds.generate(index, seed=2, size=16).image)
-    with pytest.raises(ValueError, match="split is 'val'"):
-        next(toy_birds.examples("val", 10))
 
 
 def test_captions_state_true_facts_and_different_ones(birds):
     mentioned = collections.Counter()
     for bird in birds:
         truth = toy_birds.value_names(bird.attributes)
-        stated = [toy_birds.caption_facts(caption) for caption in bird.captions]
+        stated = [caption_facts(caption) for caption in bird.captions]
         for caption, facts in zip(bird.captions, stated, strict=True):
             assert 2 <= len(facts) <= 5, caption
             assert facts.items() <= truth.items(), caption
@@ -130,7 +130,7 @@ def test_no_word_of_a_caption_escapes_the_parser(birds):
     colour = re.compile("|".join(toy_birds.COLOURS))
     for bird in birds:
         for caption in bird.captions:
-            facts = toy_birds.caption_facts(caption)
+            facts = caption_facts(caption)
             assert len(colour.findall(caption)) == sum(part in facts for part in PARTS), caption
 
 
@@ -142,13 +142,9 @@ def test_captions_are_short_and_plain(birds):
 
 
 def test_facts_of_sentences_that_people_write():
-    facts = toy_birds.caption_facts(
-        "this bird has a red crown, black wings and a short orange beak"
-    )
+    facts = caption_facts("this bird has a red crown, black wings and a short orange beak")
     assert facts == {"crown": "red", "wing": "black", "beak_shape": "short", "beak": "orange"}
-    facts = toy_birds.caption_facts(
-        "a tiny yellow bird with grey wings perched on a branch at dusk."
-    )
+    facts = caption_facts("a tiny yellow bird with grey wings perched on a branch at dusk.")
     assert facts == {
         "size": "small",
         "body": "yellow",
@@ -156,9 +152,9 @@ def test_facts_of_sentences_that_people_write():
         "perch": "branch",
         "background": "dusk",
     }
-    assert toy_birds.caption_facts("a man on a bicycle") == {}
+    assert caption_facts("a man on a bicycle") == {}
     with pytest.raises(ValueError, match="both red and blue of the wing"):
-        toy_birds.caption_facts("a bird with red wings and blue wings")
+        caption_facts("a bird with red wings and blue wings")
 
 
 @pytest.mark.parametrize(

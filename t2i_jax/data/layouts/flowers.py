@@ -43,7 +43,7 @@ def read(source: pathlib.Path, kind: str, embeddings: bool = False) -> Layout:
         splits = _from_classes(source, texts, layout.problems) or _from_pickles(source)
     for split, labels in splits.items():
         names = list(labels)
-        vectors = _vectors(source, texts, split, labels) if embeddings else [None] * len(names)
+        vectors = _vectors(source, split, labels) if embeddings else [None] * len(names)
         records = [
             Raw(
                 id=name,
@@ -130,7 +130,7 @@ def _official(source: pathlib.Path) -> dict[str, dict[str, int]]:
 
 
 def _vectors(
-    source: pathlib.Path, texts: pathlib.Path, split: str, labels: Mapping[str, int]
+    source: pathlib.Path, split: str, labels: Mapping[str, int]
 ) -> list[np.ndarray] | list[pathlib.Path]:
     """Sentence vectors in the order of `labels`: StackGAN's pickle, or Reed's file per image."""
     path = files.find(source, files.under(PREFIXES, [f"{split}/{VECTORS}"]))

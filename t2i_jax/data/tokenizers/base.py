@@ -46,3 +46,17 @@ def check_length(length: int) -> int:
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ValueError(f"tokenizer length: {length!r} is not a positive integer")
     return length
+
+
+def padded(
+    rows: Sequence[Sequence[int]], length: int, fill: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids [N, T] int32 of N rows of at most `length` ids, the rest `fill`; and the mask [N, T]
+    bool, True on the rows' own ids.
+    """
+    ids = np.full((len(rows), length), fill, np.int32)
+    mask = np.zeros(ids.shape, bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        mask[i, : len(row)] = True
+    return ids, mask

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from t2i_jax.data.tokenizers.base import check_length
+from t2i_jax.data.tokenizers.base import check_length, padded
 
 # Id 1 is the first character; the minus sign occurs twice and the later place (60) is used.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
@@ -61,13 +61,7 @@ class CharTokenizer:
         """Ids [N, T] int32; the mask [N, T] is True on every place that the text fills, unknown
         characters included.
         """
-        ids = np.zeros((len(texts), self.length), np.int32)
-        mask = np.zeros(ids.shape, bool)
-        for row, text in enumerate(texts):
-            found = self._ids(text)[: self.length]
-            ids[row, : len(found)] = found
-            mask[row, : len(found)] = True
-        return ids, mask
+        return padded([self._ids(text)[: self.length] for text in texts], self.length)
 
     def count(self, text: str) -> int:
         return len(self._ids(text))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from t2i_jax.data.tokenizers.base import check_length
+from t2i_jax.data.tokenizers.base import check_length, padded
 
 END = "<end>"  # id 0; also the padding
 _WORD = re.compile(r"\w+")
@@ -110,18 +110,12 @@ class WordTokenizer:
         """Ids [N, T] int32 and mask. A longer caption keeps its first T words or, where `rng` is
         given, a random T of them in their order (AttnGAN's training).
         """
-        ids = np.zeros((len(texts), self.length), np.int32)
-        mask = np.zeros(ids.shape, bool)
-        for row, text in enumerate(texts):
-            found = self._ids(text)
-            if len(found) > self.length:
-                keep = range(self.length)
-                if rng is not None:
-                    keep = np.sort(rng.permutation(len(found))[: self.length])
-                found = [found[i] for i in keep]
-            ids[row, : len(found)] = found
-            mask[row, : len(found)] = True
-        return ids, mask
+        return padded([self._cut(self._ids(text), rng) for text in texts], self.length)
+
+    def _cut(self, ids: list[int], rng: np.random.Generator | None) -> list[int]:
+        if len(ids) <= self.length or rng is None:
+            return ids[: self.length]
+        return [ids[i] for i in np.sort(rng.permutation(len(ids))[: self.length])]
 
     def count(self, text: str) -> int:
         return len(self._ids(text))

@@ -9,7 +9,7 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from t2i_jax.data.tokenizers.base import check_length
+from t2i_jax.data.tokenizers.base import check_length, padded
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -66,15 +66,13 @@ class WordPieceTokenizer:
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Ids [N, T] int32 and mask [N, T], True on pieces and on [CLS] and [SEP]."""
-        ids = np.full((len(texts), self.length), self._pad, np.int32)
-        mask = np.zeros(ids.shape, bool)
-        for row, encoding in enumerate(map(self._model.encode, texts)):
-            found = encoding.ids
-            if len(found) > self.length:
-                found = found[: self.length - len(self._end)] + self._end
-            ids[row, : len(found)] = found
-            mask[row, : len(found)] = True
-        return ids, mask
+        rows = [self._cut(self._model.encode(text).ids) for text in texts]
+        return padded(rows, self.length, self._pad)
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        if len(ids) <= self.length:
+            return ids
+        return ids[: self.length - len(self._end)] + self._end
 
     def count(self, text: str) -> int:
         return len(self._model.encode(text).ids)

@@ -7,7 +7,6 @@ pure function of (seed, index, size) and looks the same at every size; its attri
 don't depend on the size.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from t2i_jax.data.toy_birds.attributes import (
     Species,
     value_names,
 )
-from t2i_jax.data.toy_birds.captions import caption_facts, write_captions
+from t2i_jax.data.toy_birds.captions import write_captions
 from t2i_jax.data.toy_birds.drawing import PALETTE, draw
 
 __all__ = [
@@ -33,9 +32,7 @@ __all__ = [
     "SPECIES_ATTRIBUTES",
     "Species",
     "ToyBird",
-    "caption_facts",
     "draw",
-    "examples",
     "generate",
     "split_indices",
     "value_names",
@@ -97,20 +94,3 @@ def split_indices(num_images: int) -> dict[str, np.ndarray]:
     in_train = np.array([species.split == "train" for species in SPECIES])
     mask = in_train[indices % len(SPECIES)]
     return {"train": indices[mask], "test": indices[~mask]}
-
-
-def examples(
-    split: str, num_images: int, seed: int = 0, size: int = 96
-) -> Iterator[tuple[int, ToyBird]]:
-    """The examples of one split of a set of `num_images` (both splits together), in order.
-
-    Yields (index, example); `generate(index, seed, size)` makes the same example again.
-
-    Raises:
-        ValueError: a split other than "train" and "test".
-    """
-    splits = split_indices(num_images)
-    if split not in splits:
-        raise ValueError(f"split is {split!r}; it must be one of {', '.join(splits)}")
-    for index in splits[split].tolist():
-        yield index, generate(index, seed, size)

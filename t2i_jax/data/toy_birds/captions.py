@@ -1,15 +1,14 @@
-"""The captions of a toy bird: a small grammar, and the parser that reads its facts back.
+"""The captions of a toy bird, by a small grammar.
 
-Every wording is a template such as "{wing} wings". The writer fills in the attribute's value, the
-parser turns the same template into a regular expression, so that what a caption states can be
-read off exactly. The style is that of the CUB captions of Reed et al. (CVPR 2016).
+Every wording is a template such as "{wing} wings", in which the writer fills in the attribute's
+value. The style is that of the CUB captions of Reed et al. (CVPR 2016).
 """
 
 import re
 
 import numpy as np
 
-from t2i_jax.data.toy_birds.attributes import ATTRIBUTES, value_names
+from t2i_jax.data.toy_birds.attributes import value_names
 
 MAX_LENGTH = 120
 
@@ -95,52 +94,6 @@ _THIS = ("this", "the")
 
 def _wordings(attribute: str, value: str) -> tuple[str, ...]:
     return _WORDS.get(attribute, {}).get(value, (value,))
-
-
-def _patterns() -> list[re.Pattern]:
-    meanings = {
-        name: "|".join(wording for value in values for wording in _wordings(name, value))
-        for name, values in ATTRIBUTES.items()
-    }
-    templates = {t for table in (_PARTS, _CLAUSES) for options in table.values() for t in options}
-    for table in (_BIRDS, _STATEMENTS, _SCENES):
-        templates.update(t for attributes, t in table.items() if attributes)
-    # The article plays no part ("a" may have become "an").
-    regexes = (
-        re.sub(r"{(\w+)}", lambda slot: f"(?P<{slot[1]}>{meanings[slot[1]]})", t.removeprefix("a "))
-        for t in sorted(templates)
-    )
-    return [re.compile(rf"\b{regex}\b") for regex in regexes]
-
-
-_PATTERNS = _patterns()
-_VALUE_OF = {
-    (name, wording): value
-    for name, values in ATTRIBUTES.items()
-    for value in values
-    for wording in _wordings(name, value)
-}
-
-
-def caption_facts(caption: str) -> dict[str, str]:
-    """The attribute values that a caption states, e.g. {"body": "blue", "wing": "black"}.
-
-    Exact for captions of the grammar. In other text, only what is worded as the grammar words it
-    is seen.
-
-    Raises:
-        ValueError: the caption says two different things of one attribute.
-    """
-    facts: dict[str, str] = {}
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(caption):
-            for name, wording in match.groupdict().items():
-                value = _VALUE_OF[name, wording]
-                if facts.setdefault(name, value) != value:
-                    raise ValueError(
-                        f"the caption {caption!r} says both {facts[name]} and {value} of the {name}"
-                    )
-    return facts
 
 
 class _Writer:
