@@ -7,11 +7,15 @@ images), debug (seconds). A small image network is trained along, since no GoogL
 given. The paper's surrogate (maximum over wrong classes): --recipe.surrogate=max.
 """
 
-from t2i_jax.config import adam, base
+from t2i_jax import config_parts as parts
+from t2i_jax.config import adam, base, optimizer
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "debug")
 
 
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
+    parts.one_of(arg, ARGUMENTS)
     config = base()
     config.system = "char_cnn_rnn"
     config.text = {
@@ -26,28 +30,9 @@ def get_config(arg: str = "toy_birds"):
     config.image = {"widths": (32, 64, 128, 256), "embedding": 1024}
     config.recipe = {"pairs": "image", "surrogate": "sum", "margin": 1.0}
     config.loss = {"net": {"image_to_text": 1.0, "text_to_image": 1.0}}
-    config.optim = {
-        "net": {
-            "name": "rmsprop",
-            "lr": 7e-4,
-            "decay": 0.99,
-            "eps": 1e-8,
-            "schedule": "multiply 0.98 every 150 steps",
-            "clip_norm": 0.0,
-        }
-    }
-    config.data.update(
-        {
-            "batch": 40,
-            "sampling": "distinct_classes",
-            "resize": "square",
-            "crop": "random",
-            "flip": True,
-            "box_crop": False,
-            "threads": 0,
-            "workers": 0,
-        }
-    )
+    schedule = "multiply 0.98 every 150 steps"
+    config.optim = {"net": optimizer("rmsprop", 7e-4, decay=0.99, eps=1e-8, schedule=schedule)}
+    config.data.update({"name": arg, "batch": 40, "sampling": "distinct_classes"})
     config.train.update(
         {
             "duration": "30k steps",
@@ -56,10 +41,7 @@ def get_config(arg: str = "toy_birds"):
             "checkpoint_every": "3k steps",
         }
     )
-    if arg == "cub":
-        config.data.name = "cub"
-    elif arg == "flowers":
-        config.data.name = "flowers"
+    if arg == "flowers":
         config.text.width = 512
         config.optim.net.schedule = "multiply 0.98 every 82 steps"
         config.train.duration = "16400 steps"
@@ -69,8 +51,6 @@ def get_config(arg: str = "toy_birds"):
         toy_birds(config)
     elif arg == "debug":
         debug(config)
-    else:
-        raise ValueError(f"no {arg!r}; known: toy_birds, cub, flowers, coco, debug")
     return config
 
 
@@ -84,7 +64,7 @@ def coco(config) -> None:
     config.optim = {
         "net": adam(2e-4, name="torch_adam", schedule="multiply 0.5 every 50 epochs from 49 epochs")
     }
-    config.data.update({"name": "coco", "batch": 64, "captions": 2, "sampling": "epoch"})
+    config.data.update({"batch": 64, "captions": 2, "sampling": "epoch"})
     config.train.update({"duration": "200 epochs", "log_every": "0.1 epochs"})
 
 
@@ -93,8 +73,7 @@ def toy_birds(config) -> None:
     config.text.update({"conv_widths": (64, 96), "width": 128, "embedding": 128})
     config.image.update({"widths": (16, 32, 64, 128), "embedding": 128})
     config.optim = {"net": adam(3e-3, b1=0.9, schedule="cosine to 0.05 over 2500 steps")}
-    config.data.update({"name": "toy_birds", "batch": 40, "load_ratio": 1.0, "crop": "none"})
-    config.data.flip = False
+    parts.toy_birds_data(config)
     config.train.update(
         {"duration": "2500 steps", "log_every": "100 steps", "checkpoint_every": "500 steps"}
     )
@@ -105,8 +84,4 @@ def debug(config) -> None:
     config.text.update({"conv_widths": (4, 6), "width": 8, "embedding": 12})
     config.image.update({"widths": (4, 8, 8, 8), "embedding": 12})
     config.optim.net.eps = 1e-4  # else the first step is the sign of gradients that are rounding
-    config.data.update({"name": "toy_birds", "size": 32, "batch": 8, "threads": 1})
-    config.ema.half_life = "2 steps"
-    config.train.update(
-        {"duration": "2 steps", "log_every": "1 steps", "checkpoint_every": "1 steps"}
-    )
+    parts.debug_training(config, size=32)

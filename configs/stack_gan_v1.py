@@ -11,6 +11,7 @@ Without conditioning augmentation (a paper's ablation): --generator.augment=Fals
 All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
 """
 
+from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
 ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "coco_released", "debug")
@@ -18,8 +19,7 @@ ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "coco_released", "debug")
 
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
-    if arg not in ARGUMENTS:
-        raise ValueError(f"no {arg!r}; known: {', '.join(ARGUMENTS)}")
+    parts.one_of(arg, ARGUMENTS)
     config = base()
     config.system = "stack_gan_v1"
     config.generator = {
@@ -47,25 +47,11 @@ def get_config(arg: str = "toy_birds"):
         {
             "name": arg.removesuffix("_released"),
             "mismatch": "caption",
-            "resize": "square",
-            "load_ratio": 76 / 64,
-            "crop": "random",
-            "flip": True,
             "box_crop": arg == "cub",
-            "text": "tokens",
-            "threads": 0,
-            "workers": 0,
         }
     )
-    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
-    config.train.update(
-        {
-            "duration": "600 epochs",
-            "log_every": "1 epochs",
-            "sample_every": "20 epochs",
-            "checkpoint_every": "10 epochs",
-        }
-    )
+    parts.char_cnn_rnn_text(config)
+    parts.long_gan_training(config)
     if arg.startswith("coco"):
         config.generator.channels = 192
         config.discriminator.channels = 96
@@ -99,38 +85,12 @@ def toy_birds(config) -> None:
     """Small networks at 32 px for two CPU cores: Stage II makes 64 px of them."""
     config.generator.update({"image_size": 32, "channels": 32})
     config.discriminator.update({"image_size": 32, "channels": 32})
-    config.data.update({"size": 32, "batch": 32, "load_ratio": 1.0, "crop": "none"})
-    config.data.flip = False
-    config.optim = {"g": adam(5e-4), "d": adam(2e-4)}  # a slower D, as configs/gan_int_cls.py has
-    config.ema.half_life = "100 steps"
-    config.train.update(
-        {
-            "duration": "3000 steps",
-            "log_every": "50 steps",
-            "sample_every": "250 steps",
-            "checkpoint_every": "500 steps",
-        }
-    )
+    parts.toy_birds_data(config, size=32, batch=32)
+    parts.toy_gan_training(config)
 
 
 def debug(config) -> None:
     """Tiny everything, on a few embedded birds, with an untrained encoder."""
     config.generator.update({"image_size": 16, "channels": 4, "condition_dim": 6, "noise_dim": 4})
     config.discriminator.update({"image_size": 16, "channels": 4, "text_dim": 6})
-    config.data.update({"name": "toy_birds", "size": 16, "batch": 8, "threads": 1})
-    config.encoder.update(
-        {
-            "source": "random",
-            "fields": {"conv_widths": (4, 6), "width": 8, "embedding": 12},
-        }
-    )
-    config.ema.half_life = "2 steps"
-    config.train.update(
-        {
-            "duration": "2 steps",
-            "log_every": "1 steps",
-            "sample_every": "2 steps",
-            "checkpoint_every": "1 steps",
-            "samples": 4,
-        }
-    )
+    parts.debug_gan_training(config, size=16)

@@ -12,6 +12,7 @@ needed). The authors' code form: --recipe.condition=mean --recipe.color=released
 habit of going on from the averaged weights at every snapshot: --ema.restart_every=2000.
 """
 
+from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
 ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
@@ -20,8 +21,7 @@ ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
     name = arg.removesuffix("_unconditional")
-    if name not in ARGUMENTS:
-        raise ValueError(f"no {arg!r}; known: {', '.join(ARGUMENTS)}, also with '_unconditional'")
+    parts.one_of(name, ARGUMENTS, more=", also with '_unconditional'")
     config = base()
     config.system = "stack_gan_v2"
     config.generator = {
@@ -57,17 +57,11 @@ def get_config(arg: str = "toy_birds"):
             "size": 256,
             "batch": 24,
             "mismatch": "image",
-            "load_ratio": 76 / 64,
             "resize": "short_side",
-            "crop": "random",
-            "flip": True,
             "box_crop": name == "cub",
-            "text": "tokens",
-            "threads": 0,
-            "workers": 0,
         }
     )
-    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
+    parts.char_cnn_rnn_text(config)
     config.train.update(
         {
             "duration": "600 epochs",
@@ -106,18 +100,8 @@ def toy_birds(config) -> None:
     config.loss.g.kl = 0.5
     # With a condition that is mostly noise at first, D does not learn in time to read captions.
     config.recipe.condition = "mean"
-    config.data.update({"size": 64, "batch": 24, "load_ratio": 1.0, "resize": "square"})
-    config.data.update({"crop": "none", "flip": False})
-    config.optim = {"g": adam(5e-4), "d": adam(2e-4)}  # a slower D, as configs/gan_int_cls.py has
-    config.ema.update({"decay": 0.0, "half_life": "100 steps"})
-    config.train.update(
-        {
-            "duration": "3000 steps",
-            "log_every": "50 steps",
-            "sample_every": "250 steps",
-            "checkpoint_every": "500 steps",
-        }
-    )
+    parts.toy_birds_data(config, size=64)
+    parts.toy_gan_training(config)
 
 
 def debug(config) -> None:
@@ -133,20 +117,5 @@ def debug(config) -> None:
         }
     )
     config.discriminator.channels = 4
-    config.data.update({"name": "toy_birds", "size": 32, "batch": 8, "threads": 1})
-    config.encoder.update(
-        {
-            "source": "random",
-            "fields": {"conv_widths": (4, 6), "width": 8, "embedding": 12},
-        }
-    )
-    config.ema.decay = 0.5
-    config.train.update(
-        {
-            "duration": "2 steps",
-            "log_every": "1 steps",
-            "sample_every": "2 steps",
-            "checkpoint_every": "1 steps",
-            "samples": 4,
-        }
-    )
+    parts.debug_gan_training(config, size=32)
+    config.ema.update({"decay": 0.5, "half_life": ""})

@@ -4,31 +4,52 @@
         --frozen.generator=runs/gan_int_cls_cub --encoder.source=runs/char_cnn_rnn_cub
 
 Give it the data and the encoder that the generator was trained with. Arguments: toy_birds, cub,
-flowers, coco. Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
+flowers, coco, debug (seconds, with an untrained generator).
+Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
     --style_encoder=runs/style_cub --style=photo.jpg --caption="a red bird"
 """
 
+from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "debug")
 
 
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
-    if arg not in ("toy_birds", "cub", "flowers", "coco"):
-        raise ValueError(f"no {arg!r}; known: toy_birds, cub, flowers, coco")
+    parts.one_of(arg, ARGUMENTS)
     config = base()
     config.system = "style_encoder"
     config.net = {"image_size": 64, "channels": 64, "noise_dim": 100}
     config.loss = {"net": {"style": 1.0}}
     config.optim = {"net": adam(2e-4)}
     config.frozen = {"generator": "runs/gan_int_cls"}
-    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
-    config.data.update({"name": arg, "captions": 4, "threads": 0, "workers": 0})
+    parts.char_cnn_rnn_text(config)
+    config.data.update({"name": arg, "captions": 4})
     config.train.update({"duration": "100 epochs", "sample_every": "0 steps"})
     if arg == "coco":
         config.data.captions = 3
-    if arg == "toy_birds":
+    elif arg == "toy_birds":
         config.net.channels = 32
-        config.data.update({"batch": 32, "captions": 1, "load_ratio": 1.0, "crop": "none"})
+        parts.toy_birds_data(config, batch=32, captions=1, flip=True)
         config.optim = {"net": adam(1e-3)}
         config.train.duration = "1000 steps"
+    elif arg == "debug":
+        debug(config)
     return config
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds, inverting an untrained generator."""
+    config.net.update({"image_size": 32, "channels": 4, "noise_dim": 4})
+    config.frozen.generator = "random"
+    config.generator = {
+        "module": "t2i_jax.models.gan_int_cls:Generator",
+        "image_size": 32,
+        "channels": 4,
+        "text_dim": 8,
+        "noise_dim": 4,
+    }
+    config.data.captions = 2
+    parts.debug_training(config, size=32)
+    parts.debug_text(config)

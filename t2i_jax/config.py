@@ -7,11 +7,12 @@ losses and recipes take typed dataclass fields.
 import ast
 import dataclasses
 import difflib
+import fnmatch
 import importlib.util
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -21,9 +22,17 @@ _UNITS = {"step": 1, "steps": 1, "epoch": 2, "epochs": 2, "image": 3, "images": 
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
 _SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
+# Sections to which an override may add entries, and a value of the type that these have.
+_FREE = {"frozen": "", "optim.*.groups": 1.0, "optim.*.clip": 1.0}
+
 
 def base() -> ConfigDict:
-    """The fields that every config has, with defaults that hold for most. Times are durations."""
+    """The fields that every config has, with defaults that hold for most. Times are durations.
+
+    The sections ``data``, ``tokenizer``, ``encoder.fields``, ``recipe`` and those of the networks
+    have more fields: all that the classes take which they describe
+    (`t2i_jax.training.fields.complete`).
+    """
     return ConfigDict(
         {
             "system": "",  # the file in t2i_jax/recipes
@@ -33,13 +42,15 @@ def base() -> ConfigDict:
             "fsdp": 1,  # devices that share one copy of the parameters (jit only)
             "recipe": {},  # switches of the recipe
             "loss": {},  # weights by player and term; 0 = the term is not computed
-            "optim": {},  # by player, see `adam`
+            "optim": {},  # by player, see `optimizer`
             "order": "alternating",  # alternating (G sees the updated D) | simultaneous
             "d_steps": 1,  # D updates per G update, each on a batch of its own
             "ema": {
                 "half_life": "",  # this one or
                 "decay": 0.0,  # this one, per step; neither: the plain weights
                 "restart_every": 0,  # steps after which G goes on from its average; 0 = never
+                "ramp": 0.0,  # half-life at most this share of the images seen (StyleGAN); 0 = off
+                "statistics": "averaged",  # averaged (as the weights are) | live (the latest)
             },
             "data": {
                 "name": "toy_birds",
@@ -53,7 +64,7 @@ def base() -> ConfigDict:
                 "name": "",  # the file in t2i_jax/encoders; "" = none
                 "source": "",  # a run directory, a .t7 or .safetensors file, or "random"
                 "train": "frozen",  # frozen | joint
-                "cache": True,  # frozen only: encode every caption once, before training
+                "cache": True,  # encode every caption once beforehand, where that changes nothing
                 "fields": {},  # fields of the encoder; taken from `source` where that is a run
             },
             "tokenizer": {"name": "char"},
@@ -65,24 +76,31 @@ def base() -> ConfigDict:
                 "checkpoint_every": "1000 steps",
                 "keep": 2,
                 "samples": 32,
+                "raw_grids": False,  # grids also show G as it is, beside its average
             },
             "log": {"tensorboard": False, "wandb": ""},
         }
     )
 
 
-def adam(lr: float, b1: float = 0.5, b2: float = 0.999, **fields: Any) -> dict:
-    """An optimizer section with Adam and the schedule grammar's fields at rest."""
-    section = {
-        "name": "adam",
-        "lr": lr,
-        "b1": b1,
-        "b2": b2,
-        "eps": 1e-8,
+def optimizer(name: str, lr: float, **fields: Any) -> dict:
+    """A section of ``optim``: an optimizer with its own `fields`, and at rest all that the train
+    step can do to the gradients and the rate of any optimizer.
+    """
+    at_rest = {
         "schedule": "constant",
-        "clip_norm": 0.0,
+        "lr_floor": 0.0,  # the rate never falls below
+        "clip_norm": 0.0,  # global norm of the player's gradients; 0 = not clipped
+        "clip": {},  # the same for parts of the player: {pattern of parameter paths: norm}
+        "groups": {},  # factors of the rate: {pattern of parameter paths: factor}
+        "reset_every": "",  # a duration after which the moments start anew; "" = never
     }
-    return {**section, **fields}
+    return {"name": name, "lr": lr, **at_rest, **fields}
+
+
+def adam(lr: float, b1: float = 0.5, b2: float = 0.999, **fields: Any) -> dict:
+    """An `optimizer` section with Adam."""
+    return {**optimizer("adam", lr, b1=b1, b2=b2, eps=1e-8), **fields}
 
 
 def load(spec: str) -> ConfigDict:
@@ -125,22 +143,38 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def override(config: ConfigDict, assignments: Sequence[str] | dict[str, Any]) -> ConfigDict:
+def override(
+    config: ConfigDict, assignments: Sequence[str] | Mapping[str, Any], also: Iterable[str] = ()
+) -> ConfigDict:
     """Sets fields in place, from ``["optim.g.lr=1e-4", ...]`` or ``{"optim.g.lr": 1e-4}``; returns
     `config`.
 
-    Raises ValueError for an unknown field (with a suggestion), a malformed assignment or a value of
-    another type.
+    ``frozen`` and the sections ``groups`` and ``clip`` of optimizers take new entries; `also` names
+    other fields that may be added. Raises ValueError for an unknown field (with a suggestion), a
+    malformed assignment or a value of another type.
     """
-    if isinstance(assignments, dict):
-        pairs = list(assignments.items())
-    else:
-        pairs = [_split_assignment(a) for a in assignments]
-    for name, value in pairs:
-        node, *_ = _walk(config, name)
-        leaf = name.rpartition(".")[2]
-        node[leaf] = _fit(name, value, node[leaf])
+    also = frozenset(also)
+    for name, value in parse_overrides(assignments).items():
+        parent, _, leaf = name.rpartition(".")
+        free = _free(parent)
+        if free is None and name not in also:
+            _walk(config, name)  # which must be there
+        node = _walk(config, parent) if parent else config
+        node[leaf] = _fit(name, value, node[leaf] if leaf in node else free)
     return config
+
+
+def _free(section: str) -> Any:
+    """A value such as new entries of that section have; None where it takes none."""
+    kinds = (kind for pattern, kind in _FREE.items() if fnmatch.fnmatchcase(section, pattern))
+    return next(kinds, None)
+
+
+def parse_overrides(assignments: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted name, the last of each name; ValueError for what is no assignment."""
+    if isinstance(assignments, Mapping):
+        return dict(assignments)
+    return dict(_split_assignment(a) for a in assignments)
 
 
 def _split_assignment(text: str) -> tuple[str, str]:
@@ -152,37 +186,41 @@ def _split_assignment(text: str) -> tuple[str, str]:
     return name.removeprefix("--").removeprefix("config."), value
 
 
-def _walk(config: ConfigDict, name: str) -> tuple[ConfigDict, str]:
+def _walk(config: ConfigDict, name: str) -> Any:
+    """The field or section of a dotted name."""
     node, path = config, name.split(".")
     for depth, part in enumerate(path):
         if not isinstance(node, ConfigDict) or part not in node:
             parent = ".".join(path[:depth])
             known = list(node) if isinstance(node, ConfigDict) else []
             where = f"section {parent!r}" if parent else "the config"
-            full = _leaf_names(config)
-            near = [n for n in full if n.endswith(f".{path[-1]}")]
+            near = [n for n in flatten(config) if n.endswith(f".{path[-1]}")]
             hint = suggest(part, known) if known else ""
             if near and not difflib.get_close_matches(part, known, n=1):
                 hint = f"; did you mean {near[0]!r}?"
             raise ValueError(f"unknown config field {name!r}: {where} has no {part!r}{hint}")
-        if depth < len(path) - 1:
-            node = node[part]
-    return node, path[-1]
+        node = node[part]
+    return node
 
 
-def _leaf_names(config: ConfigDict, prefix: str = "") -> list[str]:
-    names = []
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted name; a section without fields is a value itself."""
+    flat = {}
     for key, value in config.items():
-        full = f"{prefix}{key}"
-        names += _leaf_names(value, f"{full}.") if isinstance(value, ConfigDict) else [full]
-    return names
+        if isinstance(value, ConfigDict | dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _fit(name: str, value: Any, current: Any) -> Any:
     """The value in the type of the field it replaces."""
     if isinstance(current, ConfigDict):
-        fields = sorted(current)
-        raise ValueError(f"{name!r} is a section with the fields {fields}; set one of them")
+        raise ValueError(
+            f"{name!r} is a section with the fields {sorted(current)}; set one of them"
+            + (f", or add one: {name}.NAME=..." if _free(name) is not None else "")
+        )
     if isinstance(value, str) and not isinstance(current, str):
         try:
             value = ast.literal_eval(_CONSTANTS.get(value.lower(), value))

@@ -35,6 +35,10 @@ def test_overrides_take_the_type_of_the_field(config):
         ("data.batch=many", "'data.batch' takes a int"),
         ("data.batch=1.5", "'data.batch' takes a int"),
         ("optim=1", "is a section with the fields"),
+        ("frozen=runs/x", "or add one: frozen.NAME="),
+        ("optim.g.groups.image/*=slow", "takes a float"),
+        ("optim.q.groups.image/*=1", "section 'optim' has no 'q'"),
+        ("frozen.damsm.source=runs/x", "section 'frozen' has no 'damsm'"),
         ("seed", "write field=value"),
     ],
 )
@@ -43,6 +47,27 @@ def test_mistakes_name_the_field_and_a_remedy(config, assignment, message):
     with pytest.raises(ValueError, match=message):
         configs.override(config, [assignment])
     assert config.to_json() == before
+
+
+def test_open_sections_take_new_entries(config):
+    configs.override(
+        config,
+        ["frozen.damsm=runs/damsm", "optim.g.groups.image/*=0", "optim.g.clip.encoder=0.25"],
+    )
+    assert config.frozen.damsm == "runs/damsm"
+    assert config.optim.g.groups.to_dict() == {"image/*": 0.0}
+    assert isinstance(config.optim.g.groups["image/*"], float)
+    configs.override(config, ["optim.g.clip.encoder=1", "frozen.damsm=7"])
+    assert config.optim.g.clip.encoder == 1.0 and config.frozen.damsm == "7"
+    again = configs.from_json(configs.to_json(config))
+    assert again.to_dict() == config.to_dict()
+
+
+def test_fields_that_may_be_added(config):
+    configs.override(config, ["tokenizer.path=vocab.txt"], also=["tokenizer.path"])
+    assert config.tokenizer.path == "vocab.txt"
+    with pytest.raises(ValueError, match="no 'paths'"):
+        configs.override(config, ["tokenizer.paths=vocab.txt"], also=["tokenizer.path"])
 
 
 def test_json_round_trip_keeps_tuples(config):

@@ -1,0 +1,77 @@
+"""Parts that the config files of several systems share. Each sets fields of a config in place."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from t2i_jax.config import adam
+
+
+def one_of(arg: str, known: tuple[str, ...], more: str = "") -> str:
+    """`arg`, or ValueError with the arguments that the config file knows (and `more` to say)."""
+    if arg not in known:
+        raise ValueError(f"no {arg!r}; known: {', '.join(known)}{more}")
+    return arg
+
+
+def char_cnn_rnn_text(config: ConfigDict) -> None:
+    """Sentence vectors of a char-CNN-RNN that another run has trained."""
+    config.encoder.update({"name": "char_cnn_rnn", "source": "runs/char_cnn_rnn"})
+
+
+def long_gan_training(config: ConfigDict) -> None:
+    """The 600 epochs of the first GANs' papers."""
+    config.train.update(
+        {
+            "duration": "600 epochs",
+            "log_every": "1 epochs",
+            "sample_every": "20 epochs",
+            "checkpoint_every": "10 epochs",
+        }
+    )
+
+
+def toy_birds_data(config: ConfigDict, **fields: Any) -> None:
+    """The embedded birds as they are: neither cropped nor mirrored, for one direction is learnt in
+    half the time. `fields` are those of ``config.data``.
+    """
+    whole = {"name": "toy_birds", "load_ratio": 1.0, "resize": "square", "crop": "none"}
+    config.data.update({**whole, "flip": False, **fields})
+
+
+def toy_gan_training(config: ConfigDict, **train: str) -> None:
+    """Minutes on two CPU cores. `train` are fields of ``config.train``."""
+    # A slower D: at equal rates it wins before G has found the shape of a bird in some runs.
+    config.optim = {"g": adam(5e-4), "d": adam(2e-4)}
+    config.ema.update({"decay": 0.0, "half_life": "100 steps"})
+    config.train.update(
+        {
+            "duration": "3000 steps",
+            "log_every": "50 steps",
+            "sample_every": "250 steps",
+            "checkpoint_every": "500 steps",
+            **train,
+        }
+    )
+
+
+def debug_training(config: ConfigDict, size: int) -> None:
+    """Two steps on a few embedded birds."""
+    config.data.update({"name": "toy_birds", "size": size, "batch": 8, "threads": 1, "workers": 0})
+    config.ema.update({"decay": 0.0, "half_life": "2 steps"})
+    config.train.update(
+        {"duration": "2 steps", "log_every": "1 steps", "checkpoint_every": "1 steps"}
+    )
+
+
+def debug_text(config: ConfigDict) -> None:
+    """A tiny untrained char-CNN-RNN in place of a trained one."""
+    fields = {"conv_widths": (4, 6), "width": 8, "embedding": 12}
+    config.encoder.update({"name": "char_cnn_rnn", "source": "random", "fields": fields})
+
+
+def debug_gan_training(config: ConfigDict, size: int) -> None:
+    """Two steps on a few embedded birds, with pictures and an untrained text encoder."""
+    debug_training(config, size)
+    debug_text(config)
+    config.train.update({"sample_every": "2 steps", "samples": 4})
