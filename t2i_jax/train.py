@@ -2,8 +2,11 @@
 
     python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --workdir=runs/birds \\
         --optim.g.lr=1e-4 --train.duration="300 epochs"
+    python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --print_config
 
-Every field of the config is an option of its own name. The same command resumes a stopped run.
+Every field of the config is an option of its own dotted name, as --optim.g.lr above; --print_config
+lists them all, with their values and where these come from, and trains nothing. The same command
+resumes a stopped run.
 """
 
 import argparse
@@ -11,16 +14,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from t2i_jax import config as configs
-
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments with `config` loaded and overridden; unknown options are config overrides."""
+    """Arguments, and the config in `resolved`; unknown options override its fields."""
     parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.train", description=__doc__.split("\n")[0], allow_abbrev=False
+        prog="python -m t2i_jax.train",
+        usage="%(prog)s --config=FILE.py[:arg] --workdir=RUN [--field=value ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", required=True, help="FILE.py or FILE.py:arg")
-    parser.add_argument("--workdir", required=True, help="run directory; an old one is resumed")
+    parser.add_argument("--workdir", help="run directory; an old one is resumed")
+    parser.add_argument(
+        "--print_config", action="store_true", help="list the fields of the config instead"
+    )
     parser.add_argument(
         "--multihost",
         action="store_true",
@@ -35,8 +43,16 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default = os.environ.get(variable)
         parser.add_argument(flag, type=kind, default=default, help=f"{text} (${variable})")
     args, rest = parser.parse_known_args(argv)
+    if not (args.workdir or args.print_config):
+        parser.error("--workdir=RUN is missing (or --print_config, to see the config)")
+    from t2i_jax.training import fields  # jax, which --help does without
+
     try:
-        args.config = configs.override(configs.load(args.config), rest)
+        args.resolved = fields.resolve(args.config, rest)
+        if args.print_config:
+            args.resolved = fields.with_runs(args.resolved)
+        else:
+            args.resolved.check()
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     return args
@@ -61,12 +77,17 @@ def connect(coordinator: str | None, num_processes: int | None, process_id: int 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
+    if args.print_config:
+        from t2i_jax.training import fields
+
+        print(fields.listing(args.resolved))
+        return
     from t2i_jax.training import loop
 
     try:
         if args.multihost:
             connect(args.coordinator, args.num_processes, args.process_id)
-        loop.train(args.config, args.workdir)
+        loop.train(args.resolved.config, args.workdir)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise

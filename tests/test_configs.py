@@ -1,10 +1,12 @@
-"""Every ``configs/*.py:debug`` trains, on one device and on four, under jit and under pmap.
+"""Every argument of ``configs/*.py`` describes networks, and every ``:debug`` trains: on one device
+and on four, under jit and under pmap.
 
 A later system is covered by adding its config.
 """
 
 import functools
 import pathlib
+import re
 
 import jax
 import numpy as np
@@ -13,12 +15,54 @@ import pytest
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, loop, runs
+from t2i_jax.training import build, fields, loop, modules, runs
 from t2i_jax.training import parallel as parallel_module
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WITH_DEBUG = sorted(p for p in (ROOT / "configs").glob("*.py") if '"debug"' in p.read_text())
-LAYOUTS = {"one": ("jit", 1), "jit4": ("jit", 4), "pmap4": ("pmap", 4)}
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+LAYOUTS = {"jit4": ("jit", 4), "pmap4": ("pmap", 4)}
+
+
+def arguments(path: pathlib.Path) -> list[str]:
+    """The arguments that a config file names where it gets a wrong one."""
+    with pytest.raises(ValueError, match="known: ") as error:
+        configs.load(f"{path}:?")
+    known, _, more = str(error.value).partition("known: ")[2].partition(", also with ")
+    found = known.split(", ")
+    return found + [f"{arg}{suffix}" for suffix in re.findall(r"'(\w+)'", more) for arg in found]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_argument_describes_networks_and_data(path):
+    """And defaults that are written out are those that hold where they are not."""
+    known = arguments(path)
+    assert "debug" in known and len(known) > 3
+    for arg in known:
+        plain, whole = configs.load(f"{path}:{arg}"), fields.resolve(f"{path}:{arg}").config
+        assert build.data_options(plain) == build.data_options(whole)
+        assert recipe(plain) == recipe(whole)
+        encoders = [c.encoder.name and text_encoder(c) for c in (plain, whole)]
+        assert encoders[0] == encoders[1]
+
+
+def recipe(config):
+    """The recipe; networks of other runs that no section describes are left out."""
+    others = {name: None for name in config.frozen if name not in config}
+    return modules.make_recipe(config, others)
+
+
+def text_encoder(config):
+    cls = modules.encoder_class(config.encoder.name)
+    return modules.construct(cls, config.encoder.fields, "encoder.fields", config.dtype)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_a_copy_of_the_file_works_elsewhere(path, tmp_path):
+    """Stage II, which takes over Stage I's config, beside a copy of that."""
+    for file in {path, path.with_name(path.name.replace("_stage2", ""))}:
+        (tmp_path / file.name).write_text(file.read_text())
+    copied = configs.load(f"{tmp_path / path.name}:cub")
+    assert copied.to_dict() == configs.load(f"{path}:cub").to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -29,77 +73,78 @@ def data_dir(tmp_path_factory):
     return folder
 
 
-def load(path: pathlib.Path, data_dir) -> configs.ConfigDict:
-    config = configs.load(f"{path}:debug")
-    return configs.override(config, {"data.data_dir": str(data_dir)})
+@pytest.fixture(scope="module")
+def trained(data_dir, tmp_path_factory):
+    """Trains a config on so many devices: (run directory, metrics of the last step). Each once."""
+
+    @functools.cache
+    def train(path: pathlib.Path, kind: str = "jit", count: int = 1):
+        workdir = tmp_path_factory.mktemp(f"{path.stem}_{kind}{count}")
+        changes = {"data.data_dir": str(data_dir), "parallel": kind}
+        config = fields.resolve(f"{path}:debug", changes).config
+        with pytest.MonkeyPatch.context() as patch:
+            use_devices(patch, jax.devices()[:count])
+            traces = count_traces(patch)
+            metrics = loop.train(config, workdir)
+        assert len(traces) == 1, f"traced {len(traces)} times"
+        assert metrics, "no metrics"
+        return workdir, metrics
+
+    return train
 
 
-class Traced:
-    """Counts how often a step is traced."""
-
-    def __init__(self, monkeypatch):
-        self.count = 0
-        make_step = loop.make_step
-
-        def counting(*args, **kwargs):
-            step = make_step(*args, **kwargs)
-
-            @functools.wraps(step)
-            def traced(*inner):
-                self.count += 1
-                return step(*inner)
-
-            return traced
-
-        monkeypatch.setattr(loop, "make_step", counting)
-
-
-@pytest.mark.parametrize("path", WITH_DEBUG, ids=lambda p: p.stem)
-def test_same_losses_on_every_layout(path, data_dir, tmp_path, monkeypatch):
-    traced = Traced(monkeypatch)
-    devices = jax.devices()
-    assert len(devices) >= 4
-    results = {}
-    for layout, (kind, count) in LAYOUTS.items():
-        traced.count = 0
-        use_devices(monkeypatch, devices[:count])
-        config = configs.override(load(path, data_dir), {"parallel": kind})
-        results[layout] = loop.train(config, tmp_path / layout)
-        assert traced.count == 1, f"{layout}: traced {traced.count} times"
-    assert results["one"], "no metrics"
-    for layout in ("jit4", "pmap4"):
-        assert results[layout].keys() == results["one"].keys()
-        for name, value in results["one"].items():
-            np.testing.assert_allclose(
-                results[layout][name], value, rtol=2e-4, atol=2e-6, err_msg=f"{layout} {name}"
-            )
-    check_checkpoint(tmp_path / "one")
-    check_samples(tmp_path / "one")
-
-
-def use_devices(monkeypatch, devices) -> None:
+def use_devices(patch, devices) -> None:
     """Makes the parallel modules see these devices only."""
-    monkeypatch.setattr(parallel_module.jax, "devices", lambda *a: devices)
-    monkeypatch.setattr(parallel_module.jax, "local_devices", lambda *a: devices)
-    monkeypatch.setattr(parallel_module.jax, "device_count", lambda *a: len(devices))
+    patch.setattr(parallel_module.jax, "devices", lambda *a: devices)
+    patch.setattr(parallel_module.jax, "local_devices", lambda *a: devices)
+    patch.setattr(parallel_module.jax, "device_count", lambda *a: len(devices))
 
 
-def check_checkpoint(workdir: pathlib.Path) -> None:
-    """The averaged networks come back from the run, whole and finite."""
+def count_traces(patch) -> list[None]:
+    """A list that grows with each trace of a step."""
+    traces: list[None] = []
+    make_step = loop.make_step
+
+    def counting(*args, **kwargs):
+        step = make_step(*args, **kwargs)
+
+        @functools.wraps(step)
+        def traced(*inner):
+            traces.append(None)
+            return step(*inner)
+
+        return traced
+
+    patch.setattr(loop, "make_step", counting)
+    return traces
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_a_run_can_be_read_and_sampled(path, trained):
+    """The averaged networks come back whole and finite; a generator's run draws images of the right
+    shape and range.
+    """
+    workdir, _ = trained(path)
     config, ema = runs.load_ema(workdir)
     assert config.to_dict() == runs.read_config(workdir).to_dict()
     leaves = jax.tree.leaves(ema)
     assert leaves and all(np.isfinite(np.asarray(x)).all() for x in leaves)
-
-
-def check_samples(workdir: pathlib.Path) -> None:
-    """A generator's run draws images of the right shape and range."""
+    if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
+        return
     from t2i_jax import Sampler
 
-    config = runs.read_config(workdir)
-    if not issubclass(build.recipe_module(config.system).Recipe, GanRecipe):
-        return
     images = Sampler.from_workdir(workdir).sample(["a small red bird"], seed=0)
     size = config.data.size
     assert images.shape == (1, size, size, 3) and images.dtype == np.uint8
     assert images.std() > 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_same_losses_on_four_devices_as_on_one(path, layout, trained):
+    assert len(jax.devices()) >= 4
+    _, one = trained(path)
+    _, four = trained(path, *LAYOUTS[layout])
+    assert four.keys() == one.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(four[name], value, rtol=2e-4, atol=2e-6, err_msg=name)

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from t2i_jax import config as configs
-from t2i_jax.training import build
+from t2i_jax.training import fields, modules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
@@ -28,11 +28,10 @@ def test_entries_build_their_recipes(path):
         entry.pop("name")
         spec = entry.pop("config", base_config(path))
         name, _, arg = spec.partition(":")
-        config = configs.override(configs.load(f"{ROOT / name}:{arg or 'cub'}"), entry)
-        build.make_recipe(config)
-        trainings.append((build.loss_weights(config), config.to_json()))
-    texts = [text for _, text in trainings]
-    assert len(set(texts)) == len(texts), "two entries are the same training"
+        config = fields.resolve(f"{ROOT / name}:{arg or 'cub'}", entry).config
+        modules.make_recipe(config)
+        trainings.append(config.to_json())
+    assert len(set(trainings)) == len(trainings), "two entries are the same training"
 
 
 def test_the_four_models_of_gan_int_cls():
@@ -40,8 +39,8 @@ def test_the_four_models_of_gan_int_cls():
     terms = {}
     for entry in configs.load_sweep(str(ROOT / "configs/ablations/gan_int_cls_losses.py")):
         name = entry.pop("name")
-        config = configs.override(configs.load(str(ROOT / "configs/gan_int_cls.py")), entry)
-        terms[name] = build.loss_weights(config)
+        config = fields.resolve(str(ROOT / "configs/gan_int_cls.py"), entry).config
+        terms[name] = modules.loss_weights(config)
     gan = {"d.real": 1.0, "d.fake": 1.0, "g.fake": 1.0}
     matching = {"d.real": 1.0, "d.wrong": 0.5, "d.fake": 0.5, "g.fake": 1.0}
     assert terms == {
@@ -60,8 +59,8 @@ def test_the_components_of_stack_gan_v1():
     for entry in configs.load_sweep(str(ROOT / "configs/ablations/stack_gan_v1_components.py")):
         name = entry.pop("name")
         file = entry.pop("config", "configs/stack_gan_v1.py")
-        config = configs.override(configs.load(f"{ROOT / file}:cub"), entry)
-        build.make_recipe(config)
+        config = fields.resolve(f"{ROOT / file}:cub", entry).config
+        modules.make_recipe(config)
         generator, size, first = config.generator, config.data.size, None
         assert generator.image_size == config.discriminator.image_size == size
         augment, text = generator.augment, generator.get("text", True)

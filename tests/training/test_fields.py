@@ -1,0 +1,182 @@
+"""Every field of a config is there, can be overridden, and says where its value comes from."""
+
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from t2i_jax import config as configs
+from t2i_jax import train
+from t2i_jax.data.options import DataOptions
+from t2i_jax.training import fields
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+GAN = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
+STAGE2 = f"{ROOT / 'configs' / 'stack_gan_v1_stage2.py'}:debug"
+
+OWN_RECIPE = """
+import dataclasses
+import flax.linen as nn
+from t2i_jax.recipes.base import GanRecipe
+
+class Net(nn.Module):
+    width: int
+    layers: tuple[int, ...] = (1, 2)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(GanRecipe):
+    generator: Net
+    margin: float = 0.2
+"""
+OWN_CONFIG = """
+from t2i_jax.config import base
+
+def get_config():
+    config = base()
+    config.system = "my_lab.my_gan"
+    config.generator = {"layers": (3,)}
+    return config
+"""
+
+
+def test_all_options_of_the_data_are_fields():
+    config = fields.resolve(GAN).config
+    expected = {f.name: f.default for f in dataclasses.fields(DataOptions)}
+    assert set(config.data) == set(expected)
+    for name in ("truncate", "prefetch", "reduced", "seed"):  # of which the file says nothing
+        assert config.data[name] == expected[name]
+
+
+def test_overrides_reach_fields_that_the_file_does_not_name():
+    config = fields.resolve(
+        GAN, ["--data.truncate=sentences", "--data.load_ratio=1", "--tokenizer.mode=cut_at_zero"]
+    ).config
+    assert config.data.truncate == "sentences" and config.data.load_ratio == 1.0
+    assert config.tokenizer.to_dict() == {"name": "char", "length": 201, "mode": "cut_at_zero"}
+
+
+def test_the_data_take_the_seed_of_the_training_unless_they_have_their_own():
+    assert fields.resolve(GAN, ["seed=7"]).config.data.seed == 7
+    assert fields.resolve(GAN, ["data.seed=3", "seed=7"]).config.data.seed == 3
+
+
+def test_another_tokenizer_brings_its_own_fields():
+    changes = ["tokenizer.length=12", "tokenizer.name=word", "tokenizer.captions_pickle=x.pickle"]
+    section = fields.resolve(GAN, changes).config.tokenizer
+    assert "mode" not in section and section.length == 12
+    assert section.captions_pickle == "x.pickle" and section.captions == 10
+
+
+def test_another_encoder_brings_its_own_fields(tmp_path, monkeypatch):
+    (tmp_path / "my_encoders").mkdir()
+    (tmp_path / "my_encoders" / "words.py").write_text(
+        "import flax.linen as nn\nclass TextEncoder(nn.Module):\n    depth: int = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    changes = ["encoder.fields.depth=4", "encoder.name=my_encoders.words"]
+    assert fields.resolve(GAN, changes).config.encoder.fields.to_dict() == {"depth": 4}
+
+
+def test_fields_without_a_default_must_be_given():
+    changes = ["tokenizer.name=wordpiece"]
+    resolved = fields.resolve(GAN, changes)
+    assert "tokenizer.path" not in configs.flatten(resolved.config)
+    assert "# tokenizer.path is not set" in fields.listing(resolved)
+    with pytest.raises(ValueError, match="tokenizer.path is not set, but WordPieceTokenizer"):
+        resolved.check()
+    resolved = fields.resolve(GAN, [*changes, "tokenizer.path=vocab.txt"])
+    assert resolved.config.tokenizer.path == "vocab.txt"
+    resolved.check()
+
+
+def test_a_system_of_ones_own_is_completed(tmp_path, monkeypatch):
+    (tmp_path / "my_lab").mkdir()
+    (tmp_path / "my_lab" / "my_gan.py").write_text(OWN_RECIPE)
+    (tmp_path / "config.py").write_text(OWN_CONFIG)
+    monkeypatch.syspath_prepend(tmp_path)
+    resolved = fields.resolve(str(tmp_path / "config.py"), ["generator.width=5", "recipe.margin=1"])
+    assert resolved.config.generator.to_dict() == {"layers": (3,), "width": 5}
+    assert resolved.config.recipe.to_dict() == {"margin": 1.0}
+    assert set(fields.resolve(str(tmp_path / "config.py")).missing) == {"generator.width"}
+
+
+def test_completing_adds_and_changes_nothing():
+    before = configs.flatten(configs.load(GAN))
+    after = configs.flatten(fields.complete(configs.load(GAN)))
+    assert {name: after[name] for name in before} == before and len(after) > len(before)
+    again = configs.flatten(fields.complete(fields.complete(configs.load(GAN))))
+    assert again == after
+
+
+def test_origins():
+    resolved = fields.resolve(GAN, ["optim.g.lr=1e-3", "frozen.other=runs/x"])
+    expected = {
+        "optim.g.lr": "command line",
+        "frozen.other": "command line",
+        "optim.d.lr": "config file",
+        "data.size": "config file",
+        "data.split": "base default",
+        "ema.ramp": "base default",
+        "data.truncate": "default of DataOptions",
+        "tokenizer.mode": "default of CharTokenizer",
+        "generator.large": "config file",
+        "encoder.fields.dropout": "default of encoders.char_cnn_rnn.TextEncoder",
+    }
+    assert {name: resolved.origins[name] for name in expected} == expected
+    assert resolved.origins.keys() == configs.flatten(resolved.config).keys()
+
+
+@pytest.fixture
+def encoder_run(tmp_path):
+    """A run of a text encoder as far as its fields go."""
+    config = configs.load(f"{ROOT / 'configs' / 'char_cnn_rnn.py'}:debug")
+    workdir = tmp_path / "encoder"
+    workdir.mkdir()
+    (workdir / "config.json").write_text(configs.to_json(config))
+    state = {"name": "char", "length": 99, "mode": "lower"}
+    (workdir / "tokenizer.json").write_text(json.dumps(state))
+    return workdir
+
+
+def test_values_of_runs(encoder_run, tmp_path):
+    changes = [f"encoder.source={encoder_run}", "frozen.stage1=nowhere"]
+    resolved = fields.with_runs(fields.resolve(STAGE2, changes))
+    assert resolved.config.encoder.fields.embedding == 12  # of configs/char_cnn_rnn.py:debug
+    assert resolved.origins["encoder.fields.embedding"] == f"run {encoder_run}"
+    assert resolved.config.tokenizer.length == 99
+    assert resolved.origins["tokenizer.length"] == f"run {encoder_run}"
+    assert resolved.origins["stage1.channels"] == "nowhere will decide"
+    stage1 = configs.load(f"{ROOT / 'configs' / 'stack_gan_v1.py'}:debug")
+    stage1.generator.channels = 6
+    (tmp_path / "config.json").write_text(configs.to_json(stage1))
+    resolved = fields.with_runs(fields.resolve(STAGE2, [f"frozen.stage1={tmp_path}"]))
+    assert resolved.config.stage1.channels == 6
+    assert resolved.origins["stage1.channels"] == f"run {tmp_path}"
+    assert resolved.origins.keys() == configs.flatten(resolved.config).keys()
+
+
+def test_the_command_line_lists_every_field(capsys):
+    train.main([f"--config={GAN}", "--print_config", "--data.batch=3"])
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split(" = ")[0]: line for line in lines}
+    resolved = fields.resolve(GAN, ["data.batch=3"])
+    assert shown.keys() == configs.flatten(resolved.config).keys()
+    assert shown["data.batch"].split() == ["data.batch", "=", "3", "#", "command", "line"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--print_config", "--data.truncat=head"], "did you mean 'truncate'"),
+        (["--print_config", "--tokenizer.name=chars"], "tokenizer.name='chars'; did you mean"),
+        (["--print_config", "--system=nowhere.my_gan"], "no module 'nowhere.my_gan'"),
+        (["--workdir=x", "--tokenizer.name=wordpiece"], "tokenizer.path is not set"),
+        ([], "--workdir=RUN is missing"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as status:
+        train.main([f"--config={GAN}", *arguments])
+    assert status.value.code == 2
+    assert message in capsys.readouterr().err
