@@ -2,7 +2,7 @@
 
 ``tests/parity/<system>.py`` has ``CASES``: names to functions that take the arrays of
 ``<golden-dir>/<system>.npz`` and assert. A new system is a new file there. Run with
-``pytest tests/test_parity.py --golden-dir=FOLDER``.
+``pytest tests/test_parity.py --golden-dir=FOLDER``; the folder must hold every system's file.
 """
 
 import importlib
@@ -34,7 +34,11 @@ def load_golden(golden_dir):
         if system not in loaded:
             path = golden_dir / f"{system}.npz"
             if not path.is_file():
-                pytest.skip(f"no {path}")
+                pytest.fail(
+                    f"{path} is missing: restore it from the repository, or name a folder that "
+                    "has it with --golden-dir",
+                    pytrace=False,
+                )
             with np.load(path) as arrays:
                 loaded[system] = dict(arrays)
         return loaded[system]

@@ -85,9 +85,13 @@ class Case:
 
     def check_norms(self, grads, net):
         names = self.arrays[f"param_names/{net}"]
-        norms = np.array([np.linalg.norm(grads[n].ravel()) if n in grads else 0.0 for n in names])
-        # Inputs of a LeakyReLU near 0 change their sign in single precision.
-        self.close(norms, f"gradnorm/{net}", 3e-3)
+        norms = self.arrays[f"gradnorm/{net}"]
+        # Inputs of a LeakyReLU near 0 change their sign in single precision, which a small gradient
+        # of Stage II feels: its errors are measured by the largest norm of the whole gradient.
+        floor = 1e-4 * np.max(norms)
+        for name, expected in zip(names, norms, strict=True):
+            found = np.linalg.norm(grads[name].ravel()) if name in grads else 0.0
+            close(found, expected, f"{net}'s gradient norm of {name}", 3e-3, floor)
 
     def check_running(self, state, net):
         expected = section(self.arrays, f"{net}_after/")
