@@ -1,4 +1,5 @@
-"""The stages of StackGAN-v2's generator: feature maps that double their side and halve their width.
+"""The stages from which StackGAN-v2's generator and those of its successors are built: each doubles
+the side of a feature map and halves its width.
 
 Zhang et al., "StackGAN++" (arXiv 1710.10916), with the layers of the authors' release. Activations
 are gated linear units, so a convolution in front of one makes twice the channels that leave it.
