@@ -7,20 +7,16 @@ A run directory is all it needs: neither the data nor the runs that it was train
 depends on its caption, the seed and its place in the call, not on the batch it is drawn in.
 """
 
-import importlib
 import os
-import pathlib
 import warnings
 from collections.abc import Sequence
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from t2i_jax.data import tokenizers
 from t2i_jax.drawing import drawer, styles
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, frozen_nets, runs
+from t2i_jax.training import build, modules, runs
 from t2i_jax.types import Text
 
 Images = np.ndarray | tuple[np.ndarray, ...]
@@ -35,7 +31,7 @@ class Sampler:
 
     Made by `from_workdir`.
 
-    system: the run's networks; ``frozen["encoder"]`` holds a frozen text encoder's variables.
+    system: the run's networks; ``frozen["encoder"]`` is the text encoder where it was not trained.
     networks: the averaged networks, as `t2i_jax.training.runs.load_ema` gives them.
     """
 
@@ -44,7 +40,7 @@ class Sampler:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
         self.config = system.config
         self._system, self._networks = system, networks
-        self._encoder_vars = jax.device_put(system.frozen.get("encoder"))
+        self._encoder_vars = jax.device_put(system.variables.get("encoder"))
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size)
         self._style_encoders: dict[str, styles.StyleEncoder] = {}
 
@@ -60,15 +56,13 @@ class Sampler:
         where the run trained no generator, or is damaged.
         """
         config = runs.read_config(workdir)
-        if not issubclass(build.recipe_module(config.system).Recipe, GanRecipe):
-            hint = "the run of a GAN is needed"
-            if config.system == "style_encoder":
-                hint += ", with this one as its style encoder"
+        if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
             raise ValueError(
-                f"{workdir} is a run of {config.system!r}, which draws no images: {hint}"
+                f"{workdir} is a run of {config.system!r}, which draws no images: the run of a GAN "
+                "is needed"
             )
         config, networks = runs.load_ema(workdir, step)
-        return cls(_system(config, pathlib.Path(workdir)), networks, batch_size)
+        return cls(build.restore(config, workdir), networks, batch_size)
 
     def sample(
         self,
@@ -76,7 +70,9 @@ class Sampler:
         seed: int = 0,
         num: int = 1,
         scale: int | str | None = None,
-    ) -> Images:
+        truncation: float | None = None,
+        extras: Sequence[str] = (),
+    ) -> Images | tuple[Images, dict[str, np.ndarray]]:
         """Images of captions, uint8 [N, H, W, 3] with N = len(captions) * num: first all of the
         first caption.
 
@@ -85,9 +81,14 @@ class Sampler:
         seed: of the noise; image i has the i-th noise of a seed.
         scale: for generators with several resolutions. The highest by default; a width in pixels;
             or ``"all"``, then a tuple from low to high.
+        truncation: noise is `truncation` times a standard normal cut at +-2, for samples that vary
+            less (0.88 in DF-GAN's release); by default it is drawn as in training.
+        extras: names of what the system has beside its images, such as ``"attention"``. The result
+            is then a pair: the images, and arrays [N, ...] by name.
 
         Warns (`CaptionWarning`) of unknown characters or words and of captions that are cut.
-        Raises ValueError for a caption of which nothing is known, and for an unknown scale.
+        Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
+        or seed.
         """
         if num < 1:
             raise ValueError(f"num={num}: must be at least 1")
@@ -96,7 +97,12 @@ class Sampler:
         if text is not None:
             text = jax.tree.map(lambda x: np.repeat(x, num, axis=0), text)
             count = len(text.sentence)
-        return self._images(text, self._noise(seed, range(count)), scale)
+        noise = self._noise(seed, range(count), truncation)
+        if not extras:
+            return self._images(text, noise, scale)
+        place = self._place(text, noise, scale)
+        images, found = self._drawer.examined(self._networks, text, noise, extras)
+        return (images if place is None else images[place]), found
 
     def interpolate(
         self,
@@ -203,39 +209,30 @@ class Sampler:
             raise ValueError("this run was trained without text: leave the captions out")
         return None
 
-    def _noise(self, seed: int, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        return self._drawer.noise(drawer.image_keys(seed, indices))
+    def _noise(
+        self, seed: int, indices: Sequence[int], truncation: float | None = None
+    ) -> dict[str, np.ndarray]:
+        return self._drawer.noise(drawer.image_keys(seed, indices), truncation)
 
     def _images(self, text: Text | None, noise, scale: int | str | None) -> Images:
-        chosen = -1
-        if scale not in (None, "all"):
-            widths = self._drawer.scales(self._networks, text, noise)
-            places = {str(width): i for i, width in enumerate(widths)}  # of equals, the last
-            if str(scale) not in places:
-                raise ValueError(
-                    f"scale={scale!r}: this generator draws {', '.join(places)} px; choose one of "
-                    "these or 'all'"
-                )
-            chosen = places[str(scale)]
+        place = self._place(text, noise, scale)
         images = self._drawer.images(self._networks, text, noise)
-        return images if scale == "all" else images[chosen]
+        return images if place is None else images[place]
 
-
-def _system(config: ConfigDict, workdir: pathlib.Path) -> build.System:
-    """What a run is sampled with, read from the run alone. Networks of other runs, which only its
-    losses use, are left out.
-    """
-    encoder, tokenizer, frozen = None, None, {}
-    if config.encoder.name:
-        module = importlib.import_module(f"t2i_jax.encoders.{config.encoder.name}")
-        fields = config.encoder.fields
-        encoder = build.construct(module.TextEncoder, fields, "encoder.fields", config.dtype)
-        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
-        if config.encoder.train == "frozen":
-            frozen["encoder"] = frozen_nets.load(workdir, "encoder")
-    unused = [name for name in config.frozen if name not in config]  # in training alone
-    recipe = build.make_recipe(config, dict.fromkeys(unused))
-    return build.System(config, recipe, encoder, tokenizer, frozen)
+    def _place(self, text: Text | None, noise, scale: int | str | None) -> int | None:
+        """Which of the resolutions is asked for; None for all of them."""
+        if scale == "all":
+            return None
+        if scale is None:
+            return -1
+        widths = self._drawer.scales(self._networks, text, noise)
+        places = {str(width): i for i, width in enumerate(widths)}  # of equals, the last
+        if str(scale) not in places:
+            raise ValueError(
+                f"scale={scale!r}: this generator draws {', '.join(places)} px; choose one of "
+                "these or 'all'"
+            )
+        return places[str(scale)]
 
 
 def _weights(steps: int) -> np.ndarray:

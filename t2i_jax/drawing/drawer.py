@@ -4,6 +4,7 @@ share.
 Every image has a key of its own, so that it does not depend on the batch it is drawn in.
 """
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,9 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from t2i_jax import keys
+from t2i_jax.config import suggest
 from t2i_jax.data.tokenizers import Tokenizer
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training.step import encode
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training.inputs import encode
 from t2i_jax.types import MASK, SENTENCE, TOKENS, Text
 
 _MARKS = re.compile(r"\[[A-Z]+\]|\ufffd")  # what decoding writes for tokens that are no text
@@ -28,8 +32,10 @@ def to_uint8(images: jax.Array) -> jax.Array:
 
 
 def image_keys(seed: int, indices: Sequence[int]) -> jax.Array:
-    """One key an image, from the seed and the image's index alone: [N]."""
-    key = jax.random.key(seed)
+    """One key an image, from the seed and the image's index alone: [N]. ValueError for a seed that
+    `t2i_jax.keys` refuses.
+    """
+    key = keys.from_seed(seed)
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.asarray(indices, jnp.uint32))
 
 
@@ -50,7 +56,7 @@ def in_batches(function: Callable[[Any], Any], tree: Any, size: int) -> Any:
 
 
 class Drawer:
-    """Compiled once per batch size; shorter batches are padded.
+    """Draws from a generator. Compiled once per batch size; shorter batches are padded.
 
     networks: ``{"params": {"g": ..., ["encoder": ...]}, "stats": {"g": ...}}`` as the average keeps
     them; a generator without statistics may be missing there. encoder_vars: those of a frozen
@@ -65,13 +71,20 @@ class Drawer:
                 encoder_vars = {"params": networks["params"]["encoder"]}
             return encode(encoder, encoder_vars, inputs)
 
-        def draw(networks, text, noise):
-            g_vars = {"params": networks["params"]["g"], **networks["stats"].get("g", {})}
-            return tuple(to_uint8(x) for x in recipe.sample(g_vars, text, noise))
+        def draw(networks, text, noise, examined: bool):
+            variables = {
+                name: {"params": networks["params"][name], **networks["stats"].get(name, {})}
+                for name in ("g", *recipe.kept)
+                if name in networks["params"]
+            }
+            seen = Seen({}, text)
+            out, _ = recipe.generate(variables["g"], seen, noise, train=False)
+            images = tuple(to_uint8(x) for x in out["images"])
+            return images, recipe.examine(variables, seen, out) if examined else {}
 
         self._text = jax.jit(text_of)
-        self._noise = jax.jit(recipe.sample_noise)
-        self._draw = jax.jit(draw)
+        self._noise = jax.jit(recipe.sample_noise, static_argnames="truncation")
+        self._draw = jax.jit(draw, static_argnames="examined")
 
     def text(self, networks, encoder_vars, inputs: dict[str, np.ndarray]) -> Text:
         """Encoded captions of a batch with tokens and mask, or sentence vectors: N rows each."""
@@ -79,17 +92,44 @@ class Drawer:
             lambda part: self._text(networks, encoder_vars, part), inputs, self.batch_size
         )
 
-    def noise(self, keys: jax.Array) -> dict[str, jax.Array]:
-        """The noise of [N] keys."""
-        return in_batches(self._noise, keys, self.batch_size)
+    def noise(self, keys: jax.Array, truncation: float | None = None) -> dict[str, jax.Array]:
+        """The noise of [N] keys; see `GanRecipe.sample_noise`."""
+        return in_batches(
+            lambda part: self._noise(part, truncation=truncation), keys, self.batch_size
+        )
 
     def images(self, networks, text: Text | None, noise) -> tuple[np.ndarray, ...]:
         """uint8 images, a tuple over scales of [N, H, W, 3]."""
-        return in_batches(lambda part: self._draw(networks, *part), (text, noise), self.batch_size)
+        return self._drawn(networks, text, noise, examined=False)[0]
+
+    def examined(
+        self, networks, text: Text | None, noise, names: Sequence[str]
+    ) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+        """The images, and what `GanRecipe.examine` finds beside them under these names.
+
+        Raises ValueError for a name that the system does not have.
+        """
+        draw = functools.partial(self._draw, examined=True)
+        _, known = jax.eval_shape(draw, networks, text, noise)
+        for name in names:
+            if name not in known:
+                hint = suggest(name, known) if known else "; this system has none"
+                raise ValueError(f"extras: no {name!r}{hint}")
+        images, found = self._drawn(networks, text, noise, examined=True)
+        return images, {name: found[name] for name in names}
+
+    def _drawn(self, networks, text, noise, examined: bool):
+        return in_batches(
+            lambda part: self._draw(networks, *part, examined=examined),
+            (text, noise),
+            self.batch_size,
+        )
 
     def scales(self, networks, text: Text | None, noise) -> tuple[int, ...]:
         """Widths in pixels of what `images` would return, low to high; draws nothing."""
-        return tuple(x.shape[2] for x in jax.eval_shape(self._draw, networks, text, noise))
+        draw = functools.partial(self._draw, examined=False)
+        images, _ = jax.eval_shape(draw, networks, text, noise)
+        return tuple(x.shape[2] for x in images)
 
 
 def text_inputs(tokenizer: Tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:

@@ -30,7 +30,7 @@ class SampleGrids:
         self._captions = [next(iter(r["captions"]), "") for r in records]
         self._drawer = drawer.Drawer(system.recipe, system.encoder, len(records))
         self._noise = self._drawer.noise(drawer.image_keys(_SEED, range(len(records))))
-        self._encoder = system.frozen.get("encoder")
+        self._encoder = system.variables.get("encoder")
         if options.text == "embeddings":
             vectors = np.stack([r["embeddings"][0] for r in records])
             self._inputs = drawer.sentence_inputs(vectors)

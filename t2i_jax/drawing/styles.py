@@ -1,4 +1,4 @@
-"""The style encoder at work: from photos to the noise that would draw their like.
+"""Style transfer: a trained style encoder turns photos into the noise that would draw their like.
 
 Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016, section 4.4. Trained by
 `t2i_jax.recipes.style_encoder`.
@@ -16,8 +16,9 @@ from PIL import Image
 from t2i_jax import axis
 from t2i_jax.data.options import DataOptions
 from t2i_jax.drawing import drawer
-from t2i_jax.training import build, runs
-from t2i_jax.training.step import to_float
+from t2i_jax.models import style_encoder as models
+from t2i_jax.training import build, networks
+from t2i_jax.training.inputs import to_float
 
 
 class StyleEncoder:
@@ -28,13 +29,8 @@ class StyleEncoder:
     """
 
     def __init__(self, workdir: str, system: build.System, batch_size: int):
-        config = runs.read_config(workdir)
-        if config.system != "style_encoder":
-            raise ValueError(
-                f"style_encoder={workdir!r} is a run of {config.system!r}; train one with "
-                "python -m t2i_jax.train --config=configs/style_encoder.py"
-            )
-        net = build.make_recipe(config, dict.fromkeys(config.frozen)).net
+        network = networks.resolve("style_encoder", workdir, "net", models.StyleEncoder)
+        net = network.module
         drawn = (system.config.data.size, dict(system.recipe.noise_shapes))
         read = (net.image_size, {"z": (net.noise_dim,)})
         if read != drawn:
@@ -43,8 +39,7 @@ class StyleEncoder:
                 f"{read[1]}, but this run draws images of {drawn[0]} px from noise {drawn[1]}: "
                 "train a style encoder with --frozen.generator=THIS_RUN"
             )
-        _, ema = runs.load_ema(workdir)
-        self._variables = {"params": ema["params"]["net"], **ema["stats"].get("net", {})}
+        self._variables = network.variables
         self._style = jax.jit(lambda v, images: net.apply(v, to_float(images), train=False))
         self._batch_size = batch_size
         variance = axis.NOISE_VARIANCE[system.recipe.noise_distribution]

@@ -152,3 +152,6 @@ def _check_shapes(encoder: TextEncoder, arrays: Mapping[str, np.ndarray]) -> Non
         expected = weight if kind == "weight" else weight[:1]
         if array.shape != expected:
             raise ValueError(f"{name} has shape {array.shape}; the other arrays ask for {expected}")
+
+
+PARTS = {"text": load_torch7}  # what a file holds -> its reader, see `t2i_jax.training.networks`

@@ -6,8 +6,9 @@ whole compiled step must not cost more than their sum. All of it works on shapes
 """
 
 import dataclasses
+import functools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -15,11 +16,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from t2i_jax import types
+from t2i_jax import keys, types
 from t2i_jax.profiling.step_time import Workload
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training.state import networks_of, update_ema
-from t2i_jax.training.step import encode, init_state, make_step, prepare
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training.inputs import with_float_images
+from t2i_jax.training.state import networks_of
+from t2i_jax.training.step import init_state, make_step
 
 # What the gradient of a network costs, in forward passes, the forward pass included. With respect
 # to parameters and inputs, every product of the forward pass has two of its size in the backward
@@ -31,10 +34,12 @@ _TRAINED, _SEEN_THROUGH, _FORWARD = 3, 2, 1
 class Part:
     """One piece of the algorithm.
 
-    function: ``(x, *rest) -> (scalar, anything)``, or any function where `passes` is 1.
+    function: ``(x, *rest) -> (scalar, anything)``, or any function where `passes` is 1 or `pulled`
+      is given.
     times: how often a step has it.
     passes: the step differentiates it with respect to x (3: x are parameters, 2: x are what the
       parameters of others made) or does not (1).
+    pulled: what the step makes of the function, where that is more than its gradient.
     """
 
     name: str
@@ -42,12 +47,14 @@ class Part:
     args: tuple
     times: int = 1
     passes: int = _FORWARD
+    pulled: Callable | None = None
 
     @property
     def used(self) -> Callable:
         """What the step makes of the function."""
-        differentiated = self.passes != _FORWARD
-        return jax.grad(self.function, has_aux=True) if differentiated else self.function
+        if self.pulled is not None or self.passes == _FORWARD:
+            return self.pulled or self.function
+        return jax.grad(self.function, has_aux=True, allow_int=True)
 
 
 def step_flops(work: Workload) -> dict[str, Any]:
@@ -60,11 +67,11 @@ def step_flops(work: Workload) -> dict[str, Any]:
     parts are. All for the global batch on one device. XLA counts additions and multiplications of
     the optimized program, at image borders only those with pixels, in loops those of one round.
     """
-    recipe, options, frozen = work.system.recipe, work.options, _shapes(work.system.frozen)
+    recipe, options, frozen = work.system.recipe, work.options, _shapes(work.system.variables)
     state = jax.eval_shape(
         lambda f, b: init_state(recipe, options, b, f), frozen, _shapes(work.batch)
     )
-    frozen = {name: x for name, x in frozen.items() if name != "encoder_start"}
+    frozen = work.system.in_step(frozen)
     stacked = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((options.d_steps, *x.shape), x.dtype), _shapes(work.batch)
     )
@@ -140,98 +147,88 @@ def _flops(function: Callable, *args) -> float:
 
 
 def _parts(work: Workload, state, frozen):
-    options, key = work.options, jax.random.key(0)
-    batch = jax.eval_shape(lambda b: dict(prepare(b)), _shapes(work.batch))
-    encoder = frozen.get("encoder")
-    if options.joint:
-        encoder = {"params": state.params["encoder"]}
-
-    def read(variables, batch, wrong: bool):
-        return encode(options.encoder, variables, batch, wrong)
-
-    wrong = jax.eval_shape(lambda v, b: read(v, b, True), encoder, batch)
-    if types.WRONG_TOKENS in batch and wrong is not None:
-        function = lambda v, b: read(v, b, True)  # noqa: E731
-        yield Part("text of mismatched captions", function, (encoder, batch), options.d_steps)
-    text = jax.eval_shape(lambda v, b: read(v, b, False), encoder, batch)
-    if types.TOKENS in batch and text is not None and not options.joint:
-        function = lambda v, b: read(v, b, False)  # noqa: E731
-        yield Part("text", function, (encoder, batch), options.d_steps)
+    step, options = make_step(work.system.recipe, work.options), work.options
+    batch = jax.eval_shape(with_float_images, _shapes(work.batch))
+    texts = {}
+    for name, key, wrong in (
+        ("text", types.TOKENS, False),
+        ("text of mismatched captions", types.WRONG_TOKENS, True),
+    ):
+        read = functools.partial(step.read, wrong=wrong)
+        texts[wrong] = jax.eval_shape(read, state.params, batch, frozen)
+        apart = wrong or not options.joint  # else encoding is a part of G's pass
+        if key in batch and texts[wrong] is not None and apart:
+            yield Part(name, read, (state.params, batch, frozen), options.d_steps)
+    seen = Seen(batch, texts[False], texts[True], frozen)
+    key = jax.eval_shape(lambda: keys.from_seed(0))
     if isinstance(work.system.recipe, GanRecipe):
-        batch = batch if wrong is None else {**batch, types.WRONG_TEXT: wrong}
-        yield from _gan_parts(work, state, frozen, batch, text, key)
+        yield from _gan_parts(work, step, state, seen, key)
     else:
-        yield _net_part(work, state, frozen, batch, text, key)
-    yield Part("optimizers and average", _updates(work, state), (state, state.params))
+        args = state.params["net"], state.stats["net"], seen, key
+        yield Part("net", step.loss, args, passes=_TRAINED)
+    yield Part("optimizers and average", _updates(work, step), (state, state.params))
 
 
-def _total(options, player: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-    weights = options.weights
-    return sum((weights[f"{player}.{k}"] * v for k, v in terms.items()), jnp.zeros(()))
-
-
-def _gan_parts(work: Workload, state, frozen, batch, text, key):
+def _gan_parts(work: Workload, step, state, seen: Seen, key):
     recipe, options = work.system.recipe, work.options
-    rows = work.data.batch
 
     def draw(key):
-        return recipe.noise(key, rows)
+        return recipe.noise(key, work.data.batch)
 
-    def generate(params, stats, batch, text, noise):
+    def generate(params, stats, seen, noise):
         if options.joint:
-            text = encode(options.encoder, {"params": params["encoder"]}, batch)
+            return step.generate(params, stats, seen.batch, seen.frozen, noise)
         variables = {"params": params["g"], **stats}
-        out, stats = recipe.generate(variables, batch, text, noise, train=True)
-        return (out, (text.sentence, text.words) if options.joint else ()), stats
+        out, moved = recipe.generate(variables, seen, noise, train=True)
+        return (out, None), moved
 
     def pulled(params, cotangent, *rest):
-        made, stats = generate(params, *rest)
+        made, moved = generate(params, *rest)
         products = jax.tree.map(lambda x, c: jnp.vdot(x, c), made, cotangent)
-        return sum(jax.tree.leaves(products)), (made, stats)
+        return sum(jax.tree.leaves(products)), (made, moved)
 
     params = {name: state.params[name] for name in networks_of("g", state.params)}
     noise = jax.eval_shape(draw, key)
     yield Part("noise", draw, (key,), options.d_steps)
-    rest = state.stats["g"], batch, text, noise
+    rest = state.stats["g"], seen, noise
     made, _ = jax.eval_shape(generate, params, *rest)
-    out = made[0]
     if options.d_steps > 1:
         yield Part("G, for D alone", generate, (params, *rest), options.d_steps - 1)
     yield Part("G", pulled, (params, made, *rest), passes=_TRAINED)
 
-    for terms_of in recipe.d_updates:
-
-        def d_loss(params, stats, batch, text, out, key, terms_of=terms_of):
-            terms, stats = terms_of({"params": params, **stats}, batch, text, out, key)
-            return _total(options, "d", terms), (terms, stats)
-
-        args = state.params["d"], state.stats["d"], batch, text, out, key
-        yield Part(f"D: {terms_of.__name__}", d_loss, args, options.d_steps, _TRAINED)
-
-    def g_loss(seen, params, stats, frozen, batch, text, key):
-        out, sentence, words = seen
-        text = text and text._replace(sentence=sentence, words=words)
-        variables = {"params": params, **stats}
-        terms, stats = recipe.g_terms(variables, frozen, batch, text, out, key)
-        return _total(options, "g", terms), (terms, stats)
-
-    seen = out, *((text.sentence, text.words) if text else (None, None))
-    args = seen, state.params["d"], state.stats["d"], frozen, batch, text, key
-    yield Part("G's terms, through D and frozen networks", g_loss, args, passes=_SEEN_THROUGH)
+    made, d = (made[0], seen.text), (state.params["d"], state.stats["d"])
+    shared = options.order == "simultaneous"
+    for i, terms_of in enumerate(recipe.d_updates):
+        d_loss = functools.partial(step.d_loss, terms_of=terms_of)
+        args = *d, seen, made[0], key
+        if not jax.eval_shape(d_loss, *args)[1].losses:
+            continue
+        times = options.d_steps - (shared and i == 0)
+        if times:
+            yield Part(f"D: {terms_of.__name__}", d_loss, args, times, _TRAINED)
+    if shared:
+        args = d[0], made, d[1], seen, key, key
+        name = "D's first terms and G's, of one D"
+        yield Part(name, step.both_losses, args, 1, _TRAINED, _both_pulled(step))
+    else:
+        name, args = "G's terms, through D and frozen networks", (made, *d, seen, key)
+        yield Part(name, step.g_loss, args, passes=_SEEN_THROUGH)
 
 
-def _net_part(work: Workload, state, frozen, batch, text, key) -> Part:
-    recipe, options = work.system.recipe, work.options
+def _both_pulled(step) -> Callable:
+    """Gradients of D's total by its parameters and of G's by what G made."""
 
-    def loss(params, stats, frozen, batch, text, key):
-        terms, metrics, stats = recipe.terms({"params": params, **stats}, frozen, batch, text, key)
-        return _total(options, "net", terms), (terms, metrics, stats)
+    def pulled(d_params, made, *rest):
+        totals, pull, terms = jax.vjp(
+            lambda *x: step.both_losses(*x, *rest), d_params, made, has_aux=True
+        )
+        one, zero = jnp.ones(()), jnp.zeros(())
+        return pull((one, zero))[0], pull((zero, one))[1], totals, terms
 
-    args = state.params["net"], state.stats["net"], frozen, batch, text, key
-    return Part("net", loss, args, passes=_TRAINED)
+    return pulled
 
 
-def _updates(work: Workload, state) -> Callable:
+def _updates(work: Workload, step) -> Callable:
     """All of a step's optimizer updates, from gradients as large as the parameters."""
     recipe, options = work.system.recipe, work.options
     counts = dict.fromkeys(recipe.players, 1)
@@ -242,14 +239,12 @@ def _updates(work: Workload, state) -> Callable:
         params, rest = state.params, []
         for player, count in counts.items():
             opt = state.opt[player]
+            own = {name: grads[name] for name in networks_of(player, params)}
             for _ in range(count):
-                old = {name: params[name] for name in networks_of(player, params)}
-                own = {name: grads[name] for name in old}
-                direction, opt = options.directions[player].update(own, opt, old)
-                lr = options.schedules[player](state.step)
-                params = {**params, **jax.tree.map(lambda p, u, lr=lr: p - lr * u, old, direction)}
+                new, opt = step.update(player, params, opt, own, state.step)
+                params = {**params, **new}
                 rest.append(optax.tree.norm(own))
             rest.append(opt)
-        return params, rest, update_ema(state.ema, params, state.stats, options.ema_decay)
+        return params, rest, options.ema.update(state.ema, params, state.stats, state.step)
 
     return update

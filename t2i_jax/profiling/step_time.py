@@ -6,6 +6,7 @@ images show, so a batch of noise stands in where the data set is not prepared.
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Iterator
@@ -20,13 +21,16 @@ from ml_collections import ConfigDict
 from t2i_jax import types
 from t2i_jax.data import catalog, throughput
 from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
+from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
 from t2i_jax.training import build
+from t2i_jax.training.inputs import encode
 from t2i_jax.training.parallel import Compiled, make_parallel
-from t2i_jax.training.step import StepOptions, encode, init_state, make_step
+from t2i_jax.training.step import StepOptions, init_state, make_step
 
 _RECORDS = 10_000  # that schedules in epochs count on where there is no data set
 _EMBEDDING = 1024  # of stored text vectors, where there is no data set: that of the published ones
+_WORDS = 5_450  # of a vocabulary, where there is no data set: that of the published birds
 _WARM_UP = 3  # steps before the clock starts
 
 
@@ -61,22 +65,30 @@ def make_workload(config: ConfigDict) -> Workload:
         if not pathlib.Path(encoder.source).exists():
             notes.append(f"no {encoder.source}: an untrained text encoder of the same kind")
             encoder.source = "random"
-    system = build.build(config)
     data = build.data_options(config)
     try:
         source = catalog.open_split(data.name, data.data_dir, data.split)
     except catalog.NotPrepared:
         source = None
         notes.append(f"{data.title} is not prepared in {data.data_dir}: batches are noise")
+    captions = _no_captions if source is None else functools.partial(captions_of, source)
+    system = build.build(config, captions=captions)
+    build.check_text(system, data)
+    if source is None:
         batch = noise_batch(data, system.tokenizer)
     else:
-        pipeline = make_pipeline(data, system.tokenizer, source=source)
-        batch = pipeline.example_batch()
-    if "encoder" in system.frozen and encoder.cache and data.text == "tokens":
+        batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
+    system.complete(batch)
+    if build.caches_sentences(system, data):
         batch = _with_cached_sentences(batch, system)
     records = _RECORDS if source is None else len(source)
     options = build.step_options(system, data.batch, records)
     return Workload(system, data, options, batch, source, tuple(notes))
+
+
+def _no_captions() -> list[list[str]]:
+    """A vocabulary of the usual size where there are no captions to make one from."""
+    return [[f"word{i}" for i in range(_WORDS)]]
 
 
 def noise_batch(data: DataOptions, tokenizer) -> dict[str, np.ndarray]:
@@ -119,7 +131,7 @@ def _with_cached_sentences(batch, system: build.System) -> dict[str, np.ndarray]
                 lambda variables, batch, wrong=wrong: encode(
                     system.encoder, variables, batch, wrong
                 ),
-                system.frozen["encoder"],
+                system.frozen["encoder"].variables,
                 batch,
             )
             batch[sentence] = rng.normal(size=text.sentence.shape).astype(np.float32)
@@ -191,10 +203,10 @@ def measure_step(work: Workload, steps: int = 20, data_seconds: float = 3.0) -> 
     before = _most_held()
     parallel = make_parallel(config.parallel, config.fsdp)
     state = jax.device_get(
-        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.frozen)
+        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.variables)
     )
     sizes = {name: _size(tree) for name, tree in state.params.items()}
-    frozen = {k: v for k, v in system.frozen.items() if k != "encoder_start"}
+    frozen = system.in_step(system.variables)
     frozen_size = _size(frozen)
     state, frozen = parallel.put_state(state), parallel.put_state(frozen)
     stacked = {k: np.stack([v] * config.d_steps) for k, v in work.batch.items()}

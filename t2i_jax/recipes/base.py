@@ -1,68 +1,78 @@
 """The contract between a paper's equations and the machinery that trains them.
 
-A recipe is a frozen dataclass: modules, switches, and pure functions of arrays. It knows its loss
-terms by name and nothing of optimizers, devices, data or files. The step weights the terms by the
-config (``loss.g.kl``): a weight of 0 means the term is not computed, and the set of weighted terms
-must be the set of returned terms.
+A recipe is a frozen dataclass that holds the networks of one system and writes down its loss terms
+as pure functions of arrays. It knows nothing of optimizers, devices, data files or checkpoints: the
+train step calls the recipe's functions, weighs the terms by the config (``loss.g.kl``) and updates
+the networks. A term whose weight is 0 is not computed, and the step refuses a recipe that returns
+other terms than the weighted ones.
 
-Variables are linen variable dicts, ``{"params": ..., "batch_stats": ...}``; a "state" below is such
-a dict without ``"params"`` (what a train-mode forward pass changes). Images are float32 NHWC in
+What the functions take and return stands in `t2i_jax.recipes.terms`. Images are float32 NHWC in
 [-1, 1].
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
 
 from t2i_jax import axis
-from t2i_jax.types import Text
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables
 
-Batch = Mapping[str, Any]
-Terms = dict[str, jax.Array]
-Variables = Mapping[str, Any]
-
-
-def apply_train(module: nn.Module, variables: Variables, *args, **kwargs) -> tuple[Any, dict]:
-    """A train-mode forward pass: (output, state with the new running statistics)."""
-    return module.apply(variables, *args, train=True, mutable=["batch_stats", "spectral"], **kwargs)
-
-
-def with_state(variables: Variables, state: Variables) -> dict:
-    """The variables with their statistics replaced by `state`."""
-    return {**variables, **state}
+Reads = Literal["nothing", "sentence", "words", "tokens"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every recipe has. ``players`` name what is optimized; ``active`` the terms that are
-    computed.
+    """What every recipe has.
 
-    active: names ``"<player>.<term>"`` whose configured weight is not 0.
+    Of the class, or of the instance where the config decides:
+
+    players: the names of what is optimized, each by an optimizer of its own.
+    networks: parts of a finished run that other runs may take, as the name of the recipe's field
+        (a module) -> where its variables lie: ``{"text": ("net", "text")}``.
+    frozen_parts: the recipe's fields that hold networks of other runs, as field -> the part of a
+        run that it takes unless the config names one (``frozen.image=RUN:part``).
+    starting_points: those of them that are only needed to initialize (see `init`).
+    reads: what of the text the terms read. "nothing"; "sentence" vectors; "words": sentence
+        vectors, word vectors and the mask; "tokens": the recipe encodes the token ids itself.
+
+    Fields:
+
+    active: names ``"<player>.<term>"`` of the terms whose configured weight is not 0.
     axis_name: set by the step in a per-device program; None in a global-view program.
     """
 
     players: ClassVar[tuple[str, ...]] = ()
+    networks: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    frozen_parts: ClassVar[Mapping[str, str]] = {}
+    starting_points: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[Reads] = "sentence"
 
     active: frozenset[str] = frozenset()
     axis_name: str | None = None
 
     def on(self, term: str) -> bool:
-        """Whether a term such as ``"g.kl"`` is to be computed."""
+        """Whether the config gives the term ``"<player>.<term>"``, such as ``"g.kl"``, a weight."""
         return term in self.active
 
-    def start(
-        self, variables: dict[str, Variables], frozen: Mapping[str, Variables]
-    ) -> dict[str, Variables]:
-        """What a training starts from: the variables of `init`, where a recipe says so with parts
-        taken from the networks of other runs.
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
+        """Fresh variables of every player. `seen` is one example; its images and texts are read for
+        their shapes, its frozen networks may be copied from.
         """
-        return variables
+        raise NotImplementedError
+
+    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
+        """Random variables of the frozen network `name`, for tests and benchmarks
+        (``frozen.<name>=random``). Raises ValueError where the recipe knows none of that name.
+        """
+        raise ValueError(f"{type(self).__module__} makes no random network {name!r}")
 
     def bind(self, axis_name: str | None) -> "Recipe":
-        """The same recipe inside a program with that axis name: itself and its modules."""
+        """The recipe for a program that runs once on every device: its batch norms and its draws
+        then reach over the devices of that axis. None gives the recipe of a global-view program.
+        """
         modules = {
             f.name: getattr(self, f.name).clone(axis_name=axis_name)
             for f in dataclasses.fields(self)
@@ -74,85 +84,141 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GanRecipe(Recipe):
-    """Two players, ``g`` and ``d``. Subclasses give the equations of one system.
+    """Two players, the generator ``g`` and the discriminator ``d``. Subclasses give the equations
+    of one system. A system with several discriminators has one Discriminator module that owns all
+    of them.
 
-    A system with several discriminators has one Discriminator module that owns all scales.
+    kept: players beside G whose variables a run keeps for sampling: ``("d",)`` where samples show
+        what D looks at.
     """
 
     players: ClassVar[tuple[str, ...]] = ("g", "d")
-    noise_shapes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
-    noise_distribution: ClassVar[str] = "normal"  # of all of them, see `t2i_jax.axis.noise`
+    networks: ClassVar[Mapping[str, tuple[str, ...]]] = {"generator": ("g",)}
+    kept: ClassVar[tuple[str, ...]] = ()
+    noise_distribution: ClassVar[str] = "normal"  # of all of G's noise, see `t2i_jax.axis.noise`
 
     generator: nn.Module
     discriminator: nn.Module
 
-    def init(self, key: jax.Array, batch: Batch, text: Text) -> dict[str, Variables]:
-        """Variables of both players, ``{"g": ..., "d": ...}``."""
-        raise NotImplementedError
+    @property
+    def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The noise of one image, shapes by name."""
+        return self.generator.noise_shapes
 
     def noise(self, key: jax.Array, rows: int) -> dict[str, jax.Array]:
-        """All the noise that one `generate` uses, `rows` local rows of each: drawn for the global
-        batch.
+        """The noise of one `generate`: `rows` local rows of every array of `noise_shapes`, drawn
+        for the global batch, so that it does not depend on the number of devices.
         """
-        raise NotImplementedError
+        return {
+            name: axis.noise(
+                self.noise_distribution,
+                jax.random.fold_in(key, i),
+                (rows, *shape),
+                self.axis_name,
+            )
+            for i, (name, shape) in enumerate(sorted(self.noise_shapes.items()))
+        }
 
-    def generate(
-        self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
-    ) -> tuple[dict, dict]:
-        """G's one forward pass of a step.
-
-        Returns ``(out, new_g_state)``; ``out["images"]`` is a tuple of [B, H, W, 3] from low to
-        high resolution.
-        """
-        raise NotImplementedError
-
-    def d_terms(
-        self, d_vars: Variables, batch: Batch, text: Text, out: dict, key
-    ) -> tuple[Terms, dict]:
-        """D's loss terms and D's new state. `out` and `text` are constants here."""
-        raise NotImplementedError
-
-    def g_terms(
-        self,
-        d_vars: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text,
-        out: dict,
-        key,
-    ) -> tuple[Terms, dict]:
-        """G's loss terms as functions of `out` (and of `text`, where the encoder is trained
-        jointly).
-
-        Returns D's state too: several papers' batch norms also move during G's update.
-        """
-        raise NotImplementedError
-
-    @property
-    def d_updates(self) -> tuple[Callable[..., tuple[Terms, dict]], ...]:
-        """Functions with the signature of `d_terms`; each is one update of D in a step."""
-        return (self.d_terms,)
-
-    def sample_noise(self, keys: jax.Array) -> dict[str, jax.Array]:
+    def sample_noise(
+        self, keys: jax.Array, truncation: float | None = None
+    ) -> dict[str, jax.Array]:
         """Noise for sampling from one key an image, [N] -> {name: [N, ...]}: no image depends on
         its neighbours.
+
+        truncation: draws `truncation` times a standard normal cut at +-2 instead (DF-GAN's release;
+            0.88 there). Raises ValueError for noise that is not normal.
         """
+        if truncation is not None and self.noise_distribution != "normal":
+            raise ValueError(
+                f"truncation={truncation} is for normal noise; this generator's is "
+                f"{self.noise_distribution}"
+            )
+
+        def draw(key, shape):
+            if truncation is None:
+                return axis.noise(self.noise_distribution, key, shape, axis_name=None)
+            return truncation * jax.random.truncated_normal(key, -2.0, 2.0, shape)
 
         def one(key):
             return {
-                name: axis.noise(
-                    self.noise_distribution, jax.random.fold_in(key, i), shape, axis_name=None
-                )
+                name: draw(jax.random.fold_in(key, i), shape)
                 for i, (name, shape) in enumerate(sorted(self.noise_shapes.items()))
             }
 
         return jax.vmap(one)(keys)
 
-    def sample(
-        self, g_vars: Variables, text: Text, noise: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, ...]:
-        """Images in evaluation mode, a tuple from low to high resolution."""
+    def generate(
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
+    ) -> tuple[dict[str, Any], dict]:
+        """G's forward pass: ``(out, new state of G)``.
+
+        ``out["images"]`` is a tuple of [B, H, W, 3] from low to high resolution. What else a system
+        has stands beside it by name (attention maps, conditions) and reaches the terms, and in
+        evaluation mode (``train=False``, an empty batch) the sampler's `extras`.
+        """
         raise NotImplementedError
+
+    def examine(
+        self, networks: Mapping[str, Variables], seen: Seen, out: Mapping[str, Any]
+    ) -> dict[str, jax.Array]:
+        """What can be drawn beside a sample, [N, ...] by name: by default all of G's outputs that
+        hold a row for every image.
+
+        networks: the variables of G, and of the players in `kept`.
+        """
+        rows = out["images"][-1].shape[0]
+        arrays = {k: v for k, v in out.items() if k != "images" and hasattr(v, "shape")}
+        return {k: v for k, v in arrays.items() if v.shape[:1] == (rows,)}
+
+    def critic(self, d_vars: Variables, key: jax.Array | None = None, train: bool = True) -> Net:
+        """D in use. All of a system's terms ask D through `look` and `judge` of such a `Net`."""
+        return Net(self.discriminator, d_vars, key, train)
+
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
+        """D's features of images, a tuple from low to high resolution."""
+        raise NotImplementedError
+
+    def judge(self, d: Net, features: Any, condition: Any, real: bool = True) -> Judgement:
+        """D's answers about images of which it has the features.
+
+        condition: what it sees of their texts; None asks only the heads that see no text.
+        real: whether to ask those heads, where D has them.
+        """
+        raise NotImplementedError
+
+    def condition_of(self, seen: Seen, out: Mapping[str, Any]) -> Any:
+        """What D sees of each row's text: by default its sentence vector, None without text."""
+        return None if seen.text is None else seen.text.sentence
+
+    def discriminate(self, d: Net, images: tuple[jax.Array, ...], condition: Any) -> Judgement:
+        """D's answers about images and conditions, from pixels to logits.
+
+        This is the one door to D: `look` followed by `judge`. Penalties differentiate it, and what
+        changes the images that D sees changes them in `look`.
+        """
+        return self.judge(d, self.look(d, images), condition)
+
+    def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
+        """D's terms. `out` and `seen.text` are constants here."""
+        raise NotImplementedError
+
+    def g_terms(
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes: Any = None
+    ) -> Terms:
+        """G's terms as functions of `out` (and of `seen.text`, where its encoder is trained with
+        G). The state is D's: in several papers its running statistics also move in G's update.
+
+        fakes: what `d_terms` found in these fakes, where the same D judges for both players; else
+            None, and the terms ask D themselves.
+        """
+        raise NotImplementedError
+
+    @property
+    def d_updates(self) -> tuple[Callable[..., Terms], ...]:
+        """Functions like `d_terms`; each is one update of D in a step. One that returns no losses
+        updates nothing.
+        """
+        return (self.d_terms,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,36 +229,6 @@ class EncoderRecipe(Recipe):
 
     players: ClassVar[tuple[str, ...]] = ("net",)
 
-    def init(self, key: jax.Array, batch: Batch, text: Text | None) -> dict[str, Variables]:
-        """Variables, ``{"net": ...}``."""
+    def terms(self, variables: Variables, seen: Seen, key: jax.Array) -> Terms:
+        """The terms and the network's new state."""
         raise NotImplementedError
-
-    def terms(
-        self,
-        variables: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text | None,
-        key,
-    ) -> tuple[Terms, dict, dict]:
-        """``(terms, metrics, new state)``; metrics are logged and never optimized."""
-        raise NotImplementedError
-
-
-def check_terms(player: str, terms: Terms, active: frozenset[str]) -> None:
-    """Raises ValueError, while tracing, where the returned terms are not the weighted ones."""
-    returned = {f"{player}.{name}" for name in terms}
-    wanted = {name for name in active if name.startswith(f"{player}.")}
-    if returned != wanted:
-        missing, extra = sorted(wanted - returned), sorted(returned - wanted)
-        raise ValueError(
-            f"loss terms of player {player!r} do not fit the config: "
-            + (f"weighted but never computed: {missing}; " if missing else "")
-            + (f"computed without a weight: {extra}; " if extra else "")
-            + f"the config weighs {sorted(wanted)}"
-        )
-
-
-def local_rows(batch: Batch) -> int:
-    """Rows of a batch on this device (or of the global batch, in a global-view program)."""
-    return next(iter(batch.values())).shape[0]

@@ -16,7 +16,6 @@ features being used where the batch holds them.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Literal
 
 import jax
@@ -26,8 +25,9 @@ from t2i_jax import axis
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.encoders.small_image_net import SmallImageNet
 from t2i_jax.losses.matching import matching_accuracy, structured_joint_embedding
-from t2i_jax.recipes.base import Batch, EncoderRecipe, Terms, Variables, apply_train
-from t2i_jax.types import IMAGES, LABEL, MASK, TOKENS, Text
+from t2i_jax.recipes.base import EncoderRecipe
+from t2i_jax.recipes.terms import Batch, Seen, Terms, Variables, apply_train
+from t2i_jax.types import IMAGES, LABEL, MASK, TOKENS
 
 FEATURES = "features"  # batch key: [B, E] float32 precomputed image features
 
@@ -47,6 +47,9 @@ class Recipe(EncoderRecipe):
     `FEATURES`.
     """
 
+    networks = {"text": ("net", "text"), "image": ("net", "image")}
+    reads = "tokens"
+
     text: TextEncoder
     image: SmallImageNet = SmallImageNet()
     pairs: Literal["image", "captions"] = "image"
@@ -62,10 +65,11 @@ class Recipe(EncoderRecipe):
                 f"{self.text.embedding}, the image network's {self.image.embedding}"
             )
 
-    def init(self, key: jax.Array, batch: Batch, text: Text | None = None) -> dict[str, Variables]:
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """``{"net": {"params": {"text": ..., "image": ...}, "batch_stats": {"image": ...}}}``;
-        ``image`` only where the image network is used. `text` is not used.
+        ``image`` only where the image network is used.
         """
+        batch = seen.batch
         text_key, image_key = jax.random.split(key)
         tokens, mask = self._captions(batch)
         params = {"text": self.text.init(text_key, tokens[:, 0], mask[:, 0])["params"]}
@@ -76,18 +80,12 @@ class Recipe(EncoderRecipe):
             state = {"batch_stats": {"image": variables["batch_stats"]}}
         return {"net": {"params": params, **state}}
 
-    def terms(
-        self,
-        variables: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text | None,
-        key: jax.Array,
-    ) -> tuple[Terms, dict, dict]:
+    def terms(self, variables: Variables, seen: Seen, key: jax.Array) -> Terms:
         """Loss terms; accuracies within the global batch in percent; new batch statistics.
 
-        `key` draws dropout masks; `frozen` and `text` are not used: the recipe encodes itself.
+        `key` draws dropout masks.
         """
+        batch = seen.batch
         tokens, mask = self._captions(batch)
         b, k, length = tokens.shape
         sentences = self.text.apply(
@@ -126,7 +124,7 @@ class Recipe(EncoderRecipe):
             metrics[f"accuracy_{name}"] = matching_accuracy(
                 queries, candidates, own, negatives=negatives
             )
-        return terms, metrics, state
+        return Terms(terms, metrics, state)
 
     def _captions(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
         """The captions to encode and their mask, each [B, 1 or 2, T]."""

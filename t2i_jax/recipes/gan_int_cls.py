@@ -31,15 +31,8 @@ import jax.numpy as jnp
 from t2i_jax import axis, types
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
-from t2i_jax.recipes.base import (
-    Batch,
-    GanRecipe,
-    Terms,
-    Variables,
-    apply_train,
-    with_state,
-)
-from t2i_jax.types import Text
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
 
 _CHOICES = {
     "form": ("paper", "released"),
@@ -89,11 +82,11 @@ class Recipe(GanRecipe):
         """What the generator is trained with and sampled from."""
         return self.generator.noise
 
-    def init(self, key: jax.Array, batch: Batch, text: Text) -> dict[str, Variables]:
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players; reads shapes only."""
         g_key, d_key = jax.random.split(key)
-        images = jnp.zeros((1, *batch[types.IMAGES].shape[1:]))
-        sentence = jnp.zeros((1, text.sentence.shape[-1]))
+        images = jnp.zeros((1, *seen.batch[types.IMAGES].shape[1:]))
+        sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         noise = jnp.zeros((1, self.generator.noise_dim))
         return {
             "g": self.generator.init(g_key, noise, sentence, train=False),
@@ -127,43 +120,39 @@ class Recipe(GanRecipe):
         return noise
 
     def generate(
-        self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
         """Images of G, and its new state.
 
-        ``out`` holds ``images`` (a tuple of one [B, H, W, 3]); with interpolation also
+        ``out`` holds ``images`` (a tuple of one [B, H, W, 3]); in training with interpolation also
         ``interp_images`` [B / 2, H, W, 3] and their ``interp_sentence`` [B / 2, E]; in the released
         form ``d_images``, the fakes that D is trained on.
         """
-        state, out = {}, {}
-
-        def run(variables, z, sentence):
-            nonlocal state
-            variables = with_state(variables, state)
-            if not train:
-                return self.generator.apply(variables, z, sentence, train=False)
-            images, state = apply_train(self.generator, variables, z, sentence)
-            return images
-
+        sentence, out = seen.text.sentence, {}
+        g = Net(self.generator, g_vars, train=train)
+        if not train:
+            return {"images": (g(noise["z"], sentence),)}, {}
         if self.form == "released":
             # No gradient reaches this pass: it only feeds D and moves the running statistics.
-            constant, z_d = jax.lax.stop_gradient((g_vars, noise["z_d"]))
-            out["d_images"] = run(constant, z_d, jax.lax.stop_gradient(text.sentence))
+            constants = jax.lax.stop_gradient((g_vars, noise["z_d"], sentence))
+            first = Net(self.generator, constants[0])
+            out["d_images"] = first(*constants[1:])
+            g.state = first.state
         if not self.on("g.interp"):
-            out["images"] = (run(g_vars, noise["z"], text.sentence),)
-            return out, state
+            out["images"] = (g(noise["z"], sentence),)
+            return out, g.state
 
-        between = self.interpolate(text.sentence, noise.get("alpha"))
+        between = self.interpolate(sentence, noise.get("alpha"))
         out["interp_sentence"] = between
         if self.form == "released":
             z = jnp.concatenate([noise["z"], noise["z_interp"]])
-            images = run(g_vars, z, jnp.concatenate([text.sentence, between]))
-            rows = text.sentence.shape[0]
+            images = g(z, jnp.concatenate([sentence, between]))
+            rows = sentence.shape[0]
             out["images"], out["interp_images"] = (images[:rows],), images[rows:]
         else:
-            out["images"] = (run(g_vars, noise["z"], text.sentence),)
-            out["interp_images"] = run(g_vars, noise["z_interp"], between)
-        return out, state
+            out["images"] = (g(noise["z"], sentence),)
+            out["interp_images"] = g(noise["z_interp"], between)
+        return out, g.state
 
     def interpolate(self, sentence: jax.Array, alpha: jax.Array | None = None) -> jax.Array:
         """Sentences between rows i and i + B/2 of the global batch: [B, E] -> [B / 2, E].
@@ -177,75 +166,62 @@ class Recipe(GanRecipe):
             return middle
         return middle + alpha[:, None] * axis.local(second - first, self.axis_name)
 
-    def d_terms(
-        self, d_vars: Variables, batch: Batch, text: Text, out: dict, key
-    ) -> tuple[Terms, dict]:
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
+        """The image half of D."""
+        return d(images[-1], method="features")
+
+    def judge(
+        self, d: Net, features: jax.Array, condition: jax.Array, real: bool = True
+    ) -> Judgement:
+        """The half of D that compares features with sentences."""
+        return Judgement(fits=(d(features, condition, method="head"),))
+
+    def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
         """D's terms in the release's order (real, wrong, fake), which its running statistics
         follow.
         """
-        terms, state = {}, {}
-        d = self.discriminator
-
-        def run(method, *args):
-            nonlocal state
-            result, state = apply_train(d, with_state(d_vars, state), *args, method=method)
-            return result
-
+        d, losses, judged = self.critic(d_vars, key), {}, {}
+        condition = self.condition_of(seen, out)
         wrong_text = self.mismatch == "text" and self.on("d.wrong")
         if self.on("d.real") or wrong_text:
-            features = run("features", batch[types.IMAGES])
+            features = self.look(d, (seen.of(types.IMAGES),))
         if self.on("d.real"):
-            terms["real"] = bce(run("head", features, text.sentence), 1.0)
+            judged["real"] = self.judge(d, features, condition)
         if wrong_text:
-            logits = run("head", features, batch[types.WRONG_TEXT].sentence)
-            terms["wrong"] = bce(logits, 0.0)
+            judged["wrong"] = self.judge(d, features, seen.wrong_sentence)
         elif self.on("d.wrong"):
-            terms["wrong"] = bce(run("__call__", batch[types.WRONG_IMAGES], text.sentence), 0.0)
+            images = (seen.of(types.WRONG_IMAGES),)
+            judged["wrong"] = self.discriminate(d, images, condition)
         if self.on("d.fake"):
-            fakes = out["d_images"] if self.form == "released" else out["images"][-1]
-            terms["fake"] = bce(run("__call__", fakes, text.sentence), 0.0)
-        return terms, state
+            fakes = (out["d_images"],) if self.form == "released" else out["images"]
+            judged["fake"] = self.discriminate(d, fakes, condition)
+        for kind, judgement in judged.items():
+            losses[kind] = jnp.mean(bce(judgement.fits[0], 1.0 if kind == "real" else 0.0))
+        shared = judged.get("fake") if self.form == "paper" else None
+        return Terms(losses, accuracies(judged), d.state, shared)
 
     def g_terms(
-        self,
-        d_vars: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text,
-        out: dict,
-        key,
-    ) -> tuple[Terms, dict]:
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
+    ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
-        images, between = out["images"][-1], out.get("interp_sentence")
-        if self.form == "released" and between is not None:
-            return self._released_g_terms(d_vars, text.sentence, out)
-        terms, state = {}, {}
+        d, losses = self.critic(d_vars, key), {}
+        if self.form == "released" and "interp_images" in out:
+            return Terms(self._released_losses(d, seen, out), state=d.state)
         if self.on("g.fake"):
-            logits, state = apply_train(self.discriminator, d_vars, images, text.sentence)
-            terms["fake"] = bce(logits, 1.0)
-        if between is not None:
-            variables = with_state(d_vars, state)
-            logits, state = apply_train(
-                self.discriminator, variables, out["interp_images"], between
-            )
-            terms["interp"] = bce(logits, 1.0)
-        return terms, state
+            fakes = fakes or self.discriminate(d, out["images"], self.condition_of(seen, out))
+            losses["fake"] = jnp.mean(bce(fakes.fits[0], 1.0))
+        if "interp_images" in out:
+            between = self.discriminate(d, (out["interp_images"],), out["interp_sentence"])
+            losses["interp"] = jnp.mean(bce(between.fits[0], 1.0))
+        return Terms(losses, state=d.state)
 
-    def _released_g_terms(
-        self, d_vars: Variables, sentence: jax.Array, out: dict
-    ) -> tuple[Terms, dict]:
+    def _released_losses(self, d: Net, seen: Seen, out: dict) -> dict[str, jax.Array]:
         """One pass over all rows; both terms are divided by the number of all rows."""
         images = jnp.concatenate([out["images"][-1], out["interp_images"]])
-        sentences = jnp.concatenate([sentence, out["interp_sentence"]])
-        logits, state = apply_train(self.discriminator, d_vars, images, sentences)
-        real = (jnp.arange(logits.shape[0]) < sentence.shape[0]).astype(jnp.float32)
-        terms = {"interp": bce(logits, 1.0, weights=1.0 - real)}
+        sentences = jnp.concatenate([seen.text.sentence, out["interp_sentence"]])
+        values = bce(self.discriminate(d, (images,), sentences).fits[0], 1.0)
+        rows = seen.text.sentence.shape[0]
+        losses = {"interp": jnp.sum(values[rows:]) / values.size}
         if self.on("g.fake"):
-            terms["fake"] = bce(logits, 1.0, weights=real)
-        return terms, state
-
-    def sample(
-        self, g_vars: Variables, text: Text, noise: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, ...]:
-        """A tuple of one [N, H, W, 3], from ``noise["z"]`` [N, noise_dim]."""
-        return (self.generator.apply(g_vars, noise["z"], text.sentence, train=False),)
+            losses["fake"] = jnp.sum(values[:rows]) / values.size
+        return losses

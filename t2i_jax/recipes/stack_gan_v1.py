@@ -29,15 +29,15 @@ from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v1 import Discriminator, Generator
-from t2i_jax.recipes.base import (
-    Batch,
-    GanRecipe,
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.terms import (
+    Judgement,
+    Net,
+    Seen,
     Terms,
     Variables,
-    apply_train,
-    with_state,
+    accuracies,
 )
-from t2i_jax.types import Text
 
 _MISMATCHES = ("text", "image", "shift")
 
@@ -76,130 +76,107 @@ class Recipe(GanRecipe):
         if asked and not d.unconditional:
             raise ValueError(f"the terms {asked} need discriminator.unconditional=True")
 
-    @property
-    def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Noise of one sampled image."""
-        return self.generator.noise_shapes
-
-    def init(self, key: jax.Array, batch: Batch, text: Text | None) -> dict[str, Variables]:
-        """Variables of both players; ValueError without text."""
-        if text is None:
-            raise ValueError("StackGAN-v1 needs captions: set encoder.name and data.captions")
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
+        """Variables of both players."""
         g_key, d_key = jax.random.split(key)
         noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
-        sentence = jnp.zeros((1, text.sentence.shape[-1]))
+        sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         size = self.discriminator.image_size
         width = sentence.shape[-1] if self.discriminator.text_dim else self.generator.condition_dim
         images, condition = jnp.zeros((1, size, size, 3)), jnp.zeros((1, width))
         return {
-            "g": self._init_generator(g_key, noise, sentence),
+            "g": self._init_generator(g_key, noise, sentence, seen),
             "d": self.discriminator.init(d_key, images, condition, train=False),
         }
 
-    def _init_generator(self, key, noise, sentence) -> Variables:
+    def _init_generator(self, key, noise, sentence, seen: Seen) -> Variables:
         return self.generator.init(key, noise, sentence, train=False)
 
-    def noise(self, key: jax.Array, rows: int) -> dict[str, jax.Array]:
-        """Rows of every array of `noise_shapes`."""
-        return {
-            name: axis.normal(jax.random.fold_in(key, i), (rows, *shape), self.axis_name)
-            for i, (name, shape) in enumerate(sorted(self.noise_shapes.items()))
-        }
-
     def generate(
-        self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
-        """``out`` holds ``images`` and ``mu``, ``logvar`` [B, condition_dim]."""
-        if train:
-            made, state = apply_train(self.generator, g_vars, noise, text.sentence)
-        else:
-            made, state = self.generator.apply(g_vars, noise, text.sentence, train=False), {}
-        return {"images": made.images, "mu": made.mu, "logvar": made.logvar}, state
+        """``out`` holds ``images`` and ``mu``, ``logvar`` [B, condition_dim]. Conditions are drawn
+        in evaluation mode too.
+        """
+        g = Net(self.generator, g_vars, train=train)
+        made = g(noise, seen.text.sentence)
+        return {"images": made.images, "mu": made.mu, "logvar": made.logvar}, g.state
 
-    def _condition(self, text: Text, out: dict) -> jax.Array:
-        """What D sees of each row's text."""
-        return text.sentence if self.discriminator.text_dim else lax.stop_gradient(out["mu"])
+    def condition_of(self, seen: Seen, out: Mapping) -> jax.Array:
+        """What D sees of each row's text: its sentence, or G's mu as a constant."""
+        text_dim = self.discriminator.text_dim
+        return seen.text.sentence if text_dim else lax.stop_gradient(out["mu"])
 
-    def d_terms(
-        self, d_vars: Variables, batch: Batch, text: Text, out: dict, key
-    ) -> tuple[Terms, dict]:
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
+        """The trunk of D over the image, reduced to D's size where it is larger."""
+        (image,) = pyramid(images[-1], (self.discriminator.image_size,))
+        return d(image, method="features")
+
+    def judge(
+        self, d: Net, features: jax.Array, condition: jax.Array | None, real: bool = True
+    ) -> Judgement:
+        """The heads of D."""
+        fits = () if condition is None else (d(features, condition, method="fits"),)
+        real = real and self.discriminator.unconditional
+        return Judgement(fits, (d(features, method="real"),) if real else ())
+
+    def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
         """D's terms, in the release's order of passes, which its running statistics follow: the
         trunk over real, then fake images; the heads over real, wrong, fake.
         """
-        terms, state = {}, {}
-
-        def run(method, *args):
-            nonlocal state
-            variables = with_state(d_vars, state)
-            result, state = apply_train(self.discriminator, variables, *args, method=method)
-            return result
-
-        size = (self.discriminator.image_size,)
-        condition = self._condition(text, out)
+        d, condition, judged = self.critic(d_vars, key), self.condition_of(seen, out), {}
         ask = {
             t: self.on(f"d.{t}") for t in ("real", "wrong", "fake", "uncond_real", "uncond_fake")
         }
         real = fake = None
         if ask["real"] or ask["uncond_real"] or (ask["wrong"] and self.mismatch != "image"):
-            real = run("features", *pyramid(batch[types.IMAGES], size))
+            real = self.look(d, (seen.of(types.IMAGES),))
         if ask["fake"] or ask["uncond_fake"]:
-            fake = run("features", out["images"][-1])
-        if ask["real"]:
-            terms["real"] = bce(run("fits", real, condition), 1.0)
-        if ask["wrong"] and self.mismatch == "shift":
-            logits, state = self._shifted(with_state(d_vars, state), real, condition)
-            terms["wrong"] = bce(logits, 0.0)
-        elif ask["wrong"] and self.mismatch == "text":
-            terms["wrong"] = bce(run("fits", real, batch[types.WRONG_TEXT].sentence), 0.0)
-        elif ask["wrong"]:
-            wrong = run("features", *pyramid(batch[types.WRONG_IMAGES], size))
-            terms["wrong"] = bce(run("fits", wrong, condition), 0.0)
-        if ask["fake"]:
-            terms["fake"] = bce(run("fits", fake, condition), 0.0)
-        if ask["uncond_real"]:
-            terms["uncond_real"] = bce(run("real", real), 1.0)
-        if ask["uncond_fake"]:
-            terms["uncond_fake"] = bce(run("real", fake), 0.0)
-        return terms, state
+            fake = self.look(d, out["images"])
+        if ask["real"] or ask["uncond_real"]:
+            seen_text = condition if ask["real"] else None
+            judged["real"] = self.judge(d, real, seen_text, ask["uncond_real"])
+        if ask["wrong"]:
+            judged["wrong"] = self._wrong(d, seen, real, condition)
+        if ask["fake"] or ask["uncond_fake"]:
+            seen_text = condition if ask["fake"] else None
+            judged["fake"] = self.judge(d, fake, seen_text, ask["uncond_fake"])
+        losses = {}
+        for kind, judgement in judged.items():
+            label = 1.0 if kind == "real" else 0.0
+            if judgement.fits:
+                losses[kind] = jnp.mean(bce(judgement.fits[0], label))
+            if judgement.real:
+                losses[f"uncond_{kind}"] = jnp.mean(bce(judgement.real[0], label))
+        return Terms(losses, accuracies(judged), d.state, judged.get("fake"))
 
-    def _shifted(self, d_vars: Variables, features: jax.Array, condition: jax.Array):
-        """Logits of the pairs of the global batch, one less than rows, and D's new state.
-
-        Every device judges all of them: they do not divide evenly, and one head is cheap.
-        """
-        features = axis.gather(features, self.axis_name)[:-1]
+    def _wrong(self, d: Net, seen: Seen, real: jax.Array, condition: jax.Array) -> Judgement:
+        """Of the pairs that do not fit; `real` are the features of the real images."""
+        if self.mismatch == "image":
+            features = self.look(d, (seen.of(types.WRONG_IMAGES),))
+            return self.judge(d, features, condition, real=False)
+        if self.mismatch == "text":
+            return self.judge(d, real, seen.wrong_sentence, real=False)
+        # The pairs of the global batch are one less than its rows, so they do not divide over the
+        # devices. Every device judges all of them: one head is cheap.
+        features = axis.gather(real, self.axis_name)[:-1]
         condition = axis.gather(condition, self.axis_name)[1:]
-        head = self.discriminator.clone(axis_name=None)
-        return apply_train(head, d_vars, features, condition, method="fits")
+        return self.judge(d.on_all_rows(), features, condition, real=False)
 
     def g_terms(
-        self,
-        d_vars: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text,
-        out: dict,
-        key,
-    ) -> tuple[Terms, dict]:
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
+    ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
-        terms, state = {}, {}
-        if self.on("g.fake") or self.on("g.uncond_fake"):
-            d = self.discriminator
-            features, state = apply_train(d, d_vars, out["images"][-1], method="features")
-            if self.on("g.fake"):
-                variables, condition = with_state(d_vars, state), self._condition(text, out)
-                logits, state = apply_train(d, variables, features, condition, method="fits")
-                terms["fake"] = bce(logits, 1.0)
-            if self.on("g.uncond_fake"):
-                variables = with_state(d_vars, state)
-                logits, state = apply_train(d, variables, features, method="real")
-                terms["uncond_fake"] = bce(logits, 1.0)
+        d, losses = self.critic(d_vars, key), {}
+        ask_fits, ask_real = self.on("g.fake"), self.on("g.uncond_fake")
+        if ask_fits or ask_real:
+            condition = self.condition_of(seen, out) if ask_fits else None
+            if fakes is None or not fakes.answers(ask_fits, ask_real):
+                fakes = self.judge(d, self.look(d, out["images"]), condition, ask_real)
+            if ask_fits:
+                losses["fake"] = jnp.mean(bce(fakes.fits[0], 1.0))
+            if ask_real:
+                losses["uncond_fake"] = jnp.mean(bce(fakes.real[0], 1.0))
         if self.on("g.kl"):
-            terms["kl"] = gaussian_kl(out["mu"], out["logvar"])
-        return terms, state
-
-    def sample(
-        self, g_vars: Variables, text: Text, noise: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, ...]:
-        """A tuple of one [N, H, W, 3]; conditions are sampled here too."""
-        return self.generator.apply(g_vars, noise, text.sentence, train=False).images
+            losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
+        return Terms(losses, state=d.state)

@@ -16,8 +16,7 @@ from jax import lax
 from t2i_jax.models import stack_gan_v1 as models
 from t2i_jax.models.stack_gan_v1 import Discriminator, Stage2Generator
 from t2i_jax.recipes import stack_gan_v1
-from t2i_jax.recipes.base import Batch, Variables, apply_train, with_state
-from t2i_jax.types import Text
+from t2i_jax.recipes.terms import Net, Seen, Variables, with_state
 
 _STAGE1 = "stage1"
 _STATISTICS = ("fixed", "moving")
@@ -33,6 +32,9 @@ class Recipe(stack_gan_v1.Recipe):
         (paper: Stage I is fixed). "moving": those of each batch, and the running averages go on
         moving (PyTorch release, where only the weights are frozen).
     """
+
+    frozen_parts = {"stage1": "generator"}
+    starting_points = ("stage1",)
 
     generator: Stage2Generator
     discriminator: Discriminator
@@ -66,54 +68,34 @@ class Recipe(stack_gan_v1.Recipe):
         shapes = {"z": low["z"], "eps1": low["eps"]}
         return {**shapes, "eps2": high["eps"]} if high else shapes
 
-    def _init_generator(self, key, noise, sentence) -> Variables:
-        low_noise, high_noise = _split(noise)
-        low = jnp.zeros((1, *(self.stage1.image_size,) * 2, 3))
-        stage1 = self.stage1.init(jax.random.fold_in(key, 1), low_noise, sentence, train=False)
-        own = self.generator.init(key, low, high_noise, sentence, train=False)
-        return {**own, _STAGE1: stage1}
+    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
+        """An untrained Stage I."""
+        noise = {k: jnp.zeros((1, *shape)) for k, shape in self.stage1.noise_shapes.items()}
+        sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
+        return self.stage1.init(key, noise, sentence, train=False)
 
-    def start(
-        self, variables: dict[str, Variables], frozen: Mapping[str, Variables]
-    ) -> dict[str, Variables]:
-        """The initial variables with the trained Stage I in place of a random one."""
-        if _STAGE1 not in frozen:
-            return variables
-        return {**variables, "g": {**variables["g"], _STAGE1: frozen[_STAGE1]}}
+    def _init_generator(self, key, noise, sentence, seen: Seen) -> Variables:
+        low = jnp.zeros((1, *(self.stage1.image_size,) * 2, 3))
+        own = self.generator.init(key, low, _split(noise)[1], sentence, train=False)
+        # Copies: the state that a training goes on from is donated to its step.
+        return {**own, _STAGE1: jax.tree.map(jnp.copy, dict(seen.frozen[_STAGE1]))}
 
     def generate(
-        self, g_vars: Variables, batch: Batch, text: Text, noise, train: bool
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
         """``out`` holds ``images`` (small, large) and ``mu``, ``logvar`` of Stage II (None without
         text).
         """
-        own, stage1 = _own(g_vars), g_vars[_STAGE1]
+        sentence, stage1 = seen.text.sentence, g_vars[_STAGE1]
         low_noise, high_noise = _split(noise)
-        new_state = {}
-        if train and self.statistics == "moving":
-            low, state = apply_train(self.stage1, stage1, low_noise, text.sentence)
-            new_state[_STAGE1] = with_state(stage1, state)
-        else:
-            low = self.stage1.apply(stage1, low_noise, text.sentence, train=False)
-        small = lax.stop_gradient(low.images[-1])
-        args = (small, high_noise, text.sentence)
-        if train:
-            made, state = apply_train(self.generator, own, *args)
-            new_state |= state
-        else:
-            made = self.generator.apply(own, *args, train=False)
-        images = (small, *made.images)
-        return {"images": images, "mu": made.mu, "logvar": made.logvar}, new_state
-
-    def sample(
-        self, g_vars: Variables, text: Text, noise: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, ...]:
-        """Images of both stages, ([N, h, h, 3], [N, H, H, 3])."""
-        return self.generate(g_vars, {}, text, noise, train=False)[0]["images"]
-
-
-def _own(g_vars: Variables) -> Variables:
-    return {name: tree for name, tree in g_vars.items() if name != _STAGE1}
+        low = Net(self.stage1, stage1, train=train and self.statistics == "moving")
+        small = lax.stop_gradient(low(low_noise, sentence).images[-1])
+        own = {name: tree for name, tree in g_vars.items() if name != _STAGE1}
+        high = Net(self.generator, own, train=train)
+        made = high(small, high_noise, sentence)
+        moved = {_STAGE1: with_state(stage1, low.state)} if low.state else {}
+        out = {"images": (small, *made.images), "mu": made.mu, "logvar": made.logvar}
+        return out, {**moved, **high.state}
 
 
 def _split(noise: Mapping[str, jax.Array]):

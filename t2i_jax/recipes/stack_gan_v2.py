@@ -27,20 +27,13 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from t2i_jax import axis, types
+from t2i_jax import types
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import color_consistency, gaussian_kl
 from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
-from t2i_jax.recipes.base import (
-    Batch,
-    GanRecipe,
-    Terms,
-    Variables,
-    apply_train,
-    with_state,
-)
-from t2i_jax.types import Text
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
 
 _CHOICES = {"condition": ("sampled", "mean"), "color": ("paper", "released")}
 _TEXT_TERMS = ("d.real", "d.wrong", "d.fake", "d.uncond_wrong", "g.fake", "g.kl")
@@ -87,20 +80,15 @@ class Recipe(GanRecipe):
         return self.generator.condition_dim > 0
 
     @property
-    def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Noise of one sampled image."""
-        return self.generator.noise_shapes
+    def reads(self) -> str:
+        """Sentences, where the model is conditional."""
+        return "sentence" if self.conditional else "nothing"
 
-    def init(self, key: jax.Array, batch: Batch, text: Text | None) -> dict[str, Variables]:
-        """Variables of both players; ValueError where a conditional model gets no text."""
-        if self.conditional and text is None:
-            raise ValueError(
-                "generator.condition_dim > 0 needs captions: set encoder.name and data.captions, "
-                "or generator.condition_dim=0 for an unconditional model"
-            )
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
+        """Variables of both players."""
         g_key, d_key = jax.random.split(key)
         noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
-        sentence = jnp.zeros((1, text.sentence.shape[-1])) if self.conditional else None
+        sentence = jnp.zeros((1, seen.text.sentence.shape[-1])) if self.conditional else None
         sizes = self.discriminator.image_sizes
         images = [jnp.zeros((1, size, size, 3)) for size in sizes]
         width = self.generator.condition_dim
@@ -110,45 +98,42 @@ class Recipe(GanRecipe):
             "d": self.discriminator.init(d_key, images, conditions, train=False),
         }
 
-    def noise(self, key: jax.Array, rows: int) -> dict[str, jax.Array]:
-        """Rows of every array of `noise_shapes`."""
-        return {
-            name: axis.normal(jax.random.fold_in(key, i), (rows, *shape), self.axis_name)
-            for i, (name, shape) in enumerate(sorted(self.noise_shapes.items()))
-        }
-
     def generate(
-        self, g_vars: Variables, batch: Batch, text: Text | None, noise, train: bool
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
         """``out`` holds ``images``; with text also ``conditions``, those of D for each image, and
-        ``mu`` and ``logvar`` [B, condition_dim].
+        ``mu`` and ``logvar`` [B, condition_dim]. Conditions are drawn in evaluation mode too.
         """
-        sentence = text.sentence if self.conditional else None
-        if train:
-            made, state = apply_train(self.generator, g_vars, noise, sentence)
-        else:
-            made, state = self.generator.apply(g_vars, noise, sentence, train=False), {}
+        g = Net(self.generator, g_vars, train=train)
+        made = g(noise, seen.text.sentence if self.conditional else None)
         out = {"images": made.images}
         if self.conditional:
             means = (made.mu,) * len(made.images)
             conditions = means if self.condition == "mean" else made.conditions
             out |= {"conditions": conditions, "mu": made.mu, "logvar": made.logvar}
-        return out, state
+        return out, g.state
 
-    def _judge(self, d_vars, state, images, out, fits: bool, real: bool):
-        """Logits of all scales: (image fits condition, image is real), and D's new state."""
-        conditions = out["conditions"] if fits else None
-        return apply_train(
-            self.discriminator, with_state(d_vars, state), images, conditions, uncond=real
-        )
+    def condition_of(self, seen: Seen, out: Mapping) -> tuple[jax.Array, ...] | None:
+        """The condition of each scale, or None for an unconditional model."""
+        return out.get("conditions")
 
-    def d_terms(
-        self, d_vars: Variables, batch: Batch, text: Text | None, out: dict, key
-    ) -> tuple[Terms, dict]:
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        """The trunks of D, one a scale. One image is reduced to all of the scales."""
+        images = images[0] if len(images) == 1 else images
+        return d(pyramid(images, self.discriminator.image_sizes), method="features")
+
+    def judge(
+        self, d: Net, features: tuple[jax.Array, ...], condition, real: bool = True
+    ) -> Judgement:
+        """The heads of D on every scale."""
+        fits, answers = d(features, condition, uncond=real, method="judge")
+        return Judgement(fits, answers)
+
+    def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
         """D's terms in the release's order (real, wrong, fake), which its running statistics
         follow. The batch's images are of the highest resolution, or pyramids.
         """
-        terms, state = {}, {}
+        d, losses, judged = self.critic(d_vars, key), {}, {}
         for kind, fits_label, real_label in (
             ("real", 1.0, 1.0),
             ("wrong", 0.0, 1.0),
@@ -160,42 +145,37 @@ class Recipe(GanRecipe):
             if kind == "fake":
                 images = out["images"]
             else:
-                images = batch[types.IMAGES if kind == "real" else types.WRONG_IMAGES]
-                images = pyramid(images, self.discriminator.image_sizes)
-            (fits, real), state = self._judge(d_vars, state, images, out, ask_fits, ask_real)
+                images = seen.of(types.IMAGES if kind == "real" else types.WRONG_IMAGES)
+                images = images if isinstance(images, tuple | list) else (images,)
+            condition = self.condition_of(seen, out) if ask_fits else None
+            judged[kind] = self.judge(d, self.look(d, images), condition, ask_real)
             if ask_fits:
-                terms[kind] = sum(bce(x, fits_label) for x in fits)
+                losses[kind] = _summed(judged[kind].fits, fits_label)
             if ask_real:
-                terms[f"uncond_{kind}"] = sum(bce(x, real_label) for x in real)
-        return terms, state
+                losses[f"uncond_{kind}"] = _summed(judged[kind].real, real_label)
+        return Terms(losses, accuracies(judged), d.state, judged.get("fake"))
 
     def g_terms(
-        self,
-        d_vars: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text | None,
-        out: dict,
-        key,
-    ) -> tuple[Terms, dict]:
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
+    ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
-        terms, state = {}, {}
+        d, losses = self.critic(d_vars, key), {}
         ask_fits, ask_real = self.on("g.fake"), self.on("g.uncond_fake")
         if ask_fits or ask_real:
-            (fits, real), state = self._judge(d_vars, {}, out["images"], out, ask_fits, ask_real)
+            if fakes is None or not fakes.answers(ask_fits, ask_real):
+                condition = self.condition_of(seen, out) if ask_fits else None
+                fakes = self.judge(d, self.look(d, out["images"]), condition, ask_real)
             if ask_fits:
-                terms["fake"] = sum(bce(x, 1.0) for x in fits)
+                losses["fake"] = _summed(fakes.fits, 1.0)
             if ask_real:
-                terms["uncond_fake"] = sum(bce(x, 1.0) for x in real)
+                losses["uncond_fake"] = _summed(fakes.real, 1.0)
         if self.on("g.kl"):
-            terms["kl"] = gaussian_kl(out["mu"], out["logvar"])
+            losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
         if self.on("g.color"):
-            terms["color"] = color_consistency(out["images"], self.color)
-        return terms, state
+            losses["color"] = color_consistency(out["images"], self.color)
+        return Terms(losses, state=d.state)
 
-    def sample(
-        self, g_vars: Variables, text: Text | None, noise: Mapping[str, jax.Array]
-    ) -> tuple[jax.Array, ...]:
-        """Images of every scale, from low to high resolution; always with sampled conditions."""
-        sentence = text.sentence if self.conditional else None
-        return self.generator.apply(g_vars, noise, sentence, train=False).images
+
+def _summed(logits: tuple[jax.Array, ...], label: float) -> jax.Array:
+    """Cross-entropy, the mean over the batch, summed over the scales."""
+    return sum(jnp.mean(bce(x, label)) for x in logits)

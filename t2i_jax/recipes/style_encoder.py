@@ -9,7 +9,6 @@ The style of a photo x is then carried over to a text t by G(S(x), t).
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -17,8 +16,8 @@ import jax.numpy as jnp
 
 from t2i_jax import axis
 from t2i_jax.models.style_encoder import StyleEncoder
-from t2i_jax.recipes.base import Batch, EncoderRecipe, Terms, Variables, apply_train
-from t2i_jax.types import Text
+from t2i_jax.recipes.base import EncoderRecipe
+from t2i_jax.recipes.terms import Seen, Terms, Variables, apply_train
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,35 +25,37 @@ class Recipe(EncoderRecipe):
     """Equation of the style encoder.
 
     net: maps images to noise (`t2i_jax.models.style_encoder.StyleEncoder`).
-    generator: the trained generator (`t2i_jax.models.gan_int_cls.Generator`). Its variables come as
-        ``frozen["generator"]``; it runs in evaluation mode.
+    generator: the trained generator (`t2i_jax.models.gan_int_cls.Generator`), which runs in
+        evaluation mode.
     """
+
+    networks = {"net": ("net",)}
+    frozen_parts = {"generator": "generator"}
 
     net: StyleEncoder
     generator: nn.Module
 
-    def init(self, key: jax.Array, batch: Batch, text: Text | None) -> dict[str, Variables]:
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of S, which only ever sees the generator's images."""
         size = self.generator.image_size
         return {"net": self.net.init(key, jnp.zeros((1, size, size, 3)), train=False)}
 
-    def terms(
-        self,
-        variables: Variables,
-        frozen: Mapping[str, Variables],
-        batch: Batch,
-        text: Text | None,
-        key,
-    ) -> tuple[Terms, dict, dict]:
+    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
+        """An untrained generator."""
+        noise = jnp.zeros((1, self.generator.noise_dim))
+        sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
+        return self.generator.init(key, noise, sentence, train=False)
+
+    def terms(self, variables: Variables, seen: Seen, key: jax.Array) -> Terms:
         """``style``: squared error summed over the noise's coordinates, mean over the batch.
 
         The metric ``mse_per_coordinate`` is the noise's variance, 1 (uniform: 1/3), for an S that
         knows nothing of it.
         """
-        width = self.generator.noise_dim
-        shape = (text.sentence.shape[0], width)
+        width, sentence = self.generator.noise_dim, seen.text.sentence
+        shape = (sentence.shape[0], width)
         z = axis.noise(self.generator.noise, key, shape, self.axis_name)
-        images = self.generator.apply(frozen["generator"], z, text.sentence, train=False)
+        images = self.generator.apply(seen.frozen["generator"], z, sentence, train=False)
         predicted, state = apply_train(self.net, variables, jax.lax.stop_gradient(images))
         loss = jnp.mean(jnp.sum(jnp.square(z - predicted), axis=-1))
-        return {"style": loss}, {"mse_per_coordinate": loss / width}, state
+        return Terms({"style": loss}, {"mse_per_coordinate": loss / width}, state)

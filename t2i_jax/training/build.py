@@ -1,211 +1,322 @@
-"""From a config to the objects it describes: recipe, encoder, tokenizer, frozen networks.
+"""From a config to the objects it describes: recipe, encoder, tokenizer, frozen networks, options.
 
-The only place where a ConfigDict meets typed dataclasses.
+This is where a ConfigDict meets typed dataclasses: nothing below sees one.
 """
 
 import dataclasses
-import importlib
 import pathlib
-import typing
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from t2i_jax.config import suggest
+from t2i_jax import keys
+from t2i_jax.config import Duration, suggest
 from t2i_jax.data import tokenizers
-from t2i_jax.data.pipeline import DataOptions
+from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes.base import Recipe
-from t2i_jax.training import frozen_nets, runs
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training import networks, runs
+from t2i_jax.training.inputs import encode, with_float_images
+from t2i_jax.training.modules import (
+    DTYPES,
+    MODULE,
+    check_fields,
+    class_name,
+    construct,
+    encoder_class,
+    fields_of,
+    loss_weights,
+    make_recipe,
+    module_hints,
+    recipe_module,
+)
+from t2i_jax.training.networks import Network
 from t2i_jax.training.optimizers import make_direction, make_schedule
-from t2i_jax.training.step import StepOptions
+from t2i_jax.training.state import Ema
+from t2i_jax.training.step import ORDERS, StepOptions
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+Captions = Callable[[], Iterable[list[str]]]  # of every image of the training split
 
 
 @dataclasses.dataclass
 class System:
     """Everything that a config describes, built.
 
-    frozen: variables of the networks that are not trained, by name; ``"encoder"`` among them, or
-        ``"encoder_start"`` where a joint training starts from trained weights.
+    frozen: networks that are not trained, by name: those of ``config.frozen``, and the text
+        encoder as ``"encoder"``, or as ``"encoder_start"`` where a training with it begins.
+    untrained: names in ``config.frozen`` whose weights are random; `complete` draws them.
+    notes: what the user should know, in words.
     """
 
     config: ConfigDict
     recipe: Recipe
     encoder: nn.Module | None
     tokenizer: tokenizers.Tokenizer | None
-    frozen: dict[str, Any]
+    frozen: dict[str, Network]
+    untrained: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def joint(self) -> bool:
         """Whether the text encoder is trained with the generator."""
         return self.encoder is not None and self.config.encoder.train == "joint"
 
+    def complete(self, batch: Mapping[str, Any]) -> None:
+        """Draws the weights of untrained frozen networks; `batch` is an example of the data."""
+        variables, batch = self.variables, with_float_images(batch)
+        for name in self.untrained:
+            key = jax.random.fold_in(keys.from_seed(self.config.seed), zlib.crc32(name.encode()))
 
-def build(config: ConfigDict) -> System:
-    """Builds what the config describes; resolves ``encoder.fields`` of a sourced encoder, and the
-    sections of frozen networks that have one, in place.
+            def draw(key, variables, batch, name=name):
+                text = encode(self.encoder, variables.get(networks.TEXT_ENCODER), batch)
+                return self.recipe.init_frozen(name, key, Seen(batch, text, None, variables))
+
+            drawn = jax.device_get(jax.jit(draw)(key, variables, batch))
+            self.frozen[name] = Network(getattr(self.recipe, name), drawn)
+        self.untrained = ()
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Variables of the frozen networks by name."""
+        return {name: network.variables for name, network in self.frozen.items()}
+
+    def in_step(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `variables` that a step uses: not what a training only started from."""
+        starts = ("encoder_start", *self.recipe.starting_points)
+        return {name: x for name, x in variables.items() if name not in starts}
+
+
+def build(
+    config: ConfigDict, workdir: pathlib.Path | None = None, captions: Captions | None = None
+) -> System:
+    """Builds what the config describes. Sections of networks that come from elsewhere, and the
+    vocabulary's size, are resolved in place.
+
+    workdir: of a run that is resumed: networks and tokenizer that it has kept are taken from it.
+    captions: gives the training split's captions, for a vocabulary that is made from them.
 
     Raises ValueError for unknown systems, fields and values, FileNotFoundError for missing sources.
     """
     if config.dtype not in DTYPES:
         raise ValueError(f"dtype={config.dtype!r}{suggest(config.dtype, DTYPES)}")
-    frozen: dict[str, Any] = {}
-    modules: dict[str, nn.Module] = {}
+    cls, notes = recipe_module(config.system).Recipe, []
+    frozen: dict[str, Network] = {}
+    untrained = []
     for name, source in config.frozen.items():
-        if source == "random" and name in config:  # untrained, as its section describes it
+        part, kind = networks.frozen_kind(cls, name)
+        network = _take(f"frozen.{name}", name, source, part, kind, workdir, notes)
+        if network is None:
+            untrained.append(name)
             continue
-        modules[name], frozen[name] = frozen_network(name, source)
+        module = _in_dtype(network.module, config.dtype)
+        frozen[name] = dataclasses.replace(network, module=module)
         if name in config:  # a network that samples need too: its section describes it later
-            config[name] = frozen_nets.fields_of(modules[name])
-            modules[name] = construct(type(modules[name]), config[name], name, config.dtype)
-    encoder, tokenizer = None, None
+            config[name] = {MODULE: class_name(module), **fields_of(module)}
+    encoder, tokenizer = _text(config, workdir, captions, frozen, notes)
+    _size_vocabulary(config, cls, tokenizer)
+    recipe = make_recipe(config, {k: v.module for k, v in frozen.items() if k in config.frozen})
+    return System(config, recipe, encoder, tokenizer, frozen, tuple(untrained), tuple(notes))
+
+
+def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
+    """What a run is sampled with, read from the run alone: of its frozen networks only the text
+    encoder has its weights.
+    """
+    encoder, tokenizer, frozen = None, None, {}
     if config.encoder.name:
-        encoder, tokenizer, variables = text_encoder(config)
-        if variables is not None:
-            frozen["encoder_start" if config.encoder.train == "joint" else "encoder"] = variables
-    elif config.tokenizer.name:
-        tokenizer = make_tokenizer(config)
-    return System(config, make_recipe(config, modules), encoder, tokenizer, frozen)
+        encoder = networks.joint_encoder(config)
+        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
+        if config.encoder.train == "frozen":
+            variables = networks.load_variables(workdir, networks.TEXT_ENCODER)
+            frozen[networks.TEXT_ENCODER] = Network(encoder, variables, tokenizer)
+    recipe = make_recipe(config, networks.kept_modules(workdir, config))
+    return System(config, recipe, encoder, tokenizer, frozen)
 
 
-def recipe_module(system: str):
-    """The module ``t2i_jax.recipes.<system>``; ValueError with a suggestion where there is none."""
-    return _named_module("recipes", system, "system")
-
-
-def _named_module(room: str, name: str, field: str):
-    folder = pathlib.Path(__file__).resolve().parent.parent / room
-    known = [p.stem for p in folder.glob("*.py") if p.stem not in ("__init__", "base")]
-    if name not in known:
-        raise ValueError(f"{field}={name!r} is no file of t2i_jax/{room}{suggest(name, known)}")
-    return importlib.import_module(f"t2i_jax.{room}.{name}")
-
-
-def make_recipe(config: ConfigDict, modules: Mapping[str, nn.Module] | None = None) -> Recipe:
-    """The recipe with its modules. A field that is a module takes the config section of its name;
-    `modules` gives those that come from elsewhere. All others are switches in ``config.recipe``.
-    """
-    modules = dict(modules or {})
-    cls = recipe_module(config.system).Recipe
-    hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        hint = hints.get(field.name)
-        is_module = isinstance(hint, type) and issubclass(hint, nn.Module)
-        if not is_module or field.name in modules:
-            continue
-        if field.name not in config:
-            if field.default is not dataclasses.MISSING:
-                continue
-            raise ValueError(
-                f"system {config.system!r} needs the network {field.name!r}: give the config a "
-                f"section {field.name!r}, or name a run in frozen.{field.name}"
-            )
-        modules[field.name] = construct(hint, config[field.name], field.name, config.dtype)
-    active = frozenset(loss_weights(config))
-    fields = {**config.recipe.to_dict(), "active": active, **modules}
-    _check_fields(cls, fields, "recipe")
-    return cls(**fields)
-
-
-def construct(
-    cls: type, section: Mapping[str, Any], name: str, dtype: str = "float32"
-) -> nn.Module:
-    """A module from a config section of its fields, in the compute dtype."""
-    fields = {k: _plain(v) for k, v in dict(section).items()}
-    _check_fields(cls, fields, name)
-    if "dtype" in {f.name for f in dataclasses.fields(cls)}:
-        fields["dtype"] = DTYPES[dtype]
-    return cls(**fields)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, ConfigDict):
-        return value.to_dict()
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _check_fields(cls: type, fields: Mapping[str, Any], section: str) -> None:
-    known = {f.name for f in dataclasses.fields(cls)}
-    if issubclass(cls, nn.Module):
-        known -= {"parent", "name", "axis_name"}
-    for name in fields:
-        if name not in known:
-            kind = f"{cls.__module__}.{cls.__name__}"
-            raise ValueError(f"{kind} has no field {section}.{name}{suggest(name, known)}")
-
-
-def loss_weights(config: ConfigDict) -> dict[str, float]:
-    """The weights that are not 0, by ``"<player>.<term>"``."""
-    return {
-        f"{player}.{term}": float(weight)
-        for player, terms in config.loss.items()
-        for term, weight in terms.items()
-        if weight
-    }
-
-
-def frozen_network(name: str, source: str) -> tuple[nn.Module, Any]:
-    """A network of another run, as that run would sample from it: (module, variables).
-
-    Raises FileNotFoundError where `source` is no run, ValueError where it has no such network.
-    """
-    config, ema = runs.load_ema(source)
-    recipe = make_recipe(config)
-    role = {"stage1": "generator"}.get(name, name)
-    player = {"generator": "g", "discriminator": "d"}.get(role, "net")
-    module = getattr(recipe, role, None)
-    if module is None or player not in ema["params"]:
-        raise ValueError(
-            f"frozen.{name}={source!r}: that run trained {config.system!r} and has no {name!r}"
+def _take(
+    field: str,
+    name: str,
+    source: str,
+    part: str,
+    kind: type[nn.Module],
+    workdir: pathlib.Path | None,
+    notes: list[str],
+) -> Network | None:
+    """The network that the run in `workdir` has kept, else the source's; None for a random one."""
+    kept = None
+    if workdir is not None and networks.path_of(workdir, name).exists():
+        kept = networks.load(workdir, name)
+    if source == networks.RANDOM or (kept is not None and not networks.exists(source)):
+        return kept
+    network = networks.resolve(field, source, part, kind)
+    if kept is None:
+        return network
+    if networks.digest(kept) != networks.digest(network):
+        notes.append(
+            f"{field}={source!r} has changed since this run began; going on with the network that "
+            f"the run has kept in {networks.path_of(workdir, name)}"
         )
-    return module, {"params": ema["params"][player], **ema["stats"].get(player, {})}
+    return kept
 
 
-def text_encoder(config: ConfigDict):
-    """(module, tokenizer, variables or None) of ``config.encoder``."""
+def _in_dtype(module: nn.Module, dtype: str) -> nn.Module:
+    return module.clone(dtype=DTYPES[dtype]) if hasattr(module, "dtype") else module
+
+
+def _text(
+    config: ConfigDict,
+    workdir: pathlib.Path | None,
+    captions: Captions | None,
+    frozen: dict[str, Network],
+    notes: list[str],
+) -> tuple[nn.Module | None, tokenizers.Tokenizer | None]:
+    """The text encoder and the tokenizer; the encoder's weights, if any, are put into `frozen`."""
     section = config.encoder
+    if not section.name:
+        return None, _tokenizer(config, workdir, None, captions)
     if section.train not in ("frozen", "joint"):
         raise ValueError(f"encoder.train={section.train!r}; known: 'frozen', 'joint'")
-    cls = _named_module("encoders", section.name, "encoder.name").TextEncoder
-    source, variables, tokenizer = section.source, None, None
-    if runs.is_run(source):
-        run_config, ema = runs.load_ema(source)
-        if "text" not in run_config:
-            raise ValueError(f"encoder.source={source!r} is a run of {run_config.system!r}")
-        section.fields = run_config.text
-        variables = {"params": ema["params"]["net"]["text"]}
-        tokenizer = tokenizers.from_json(runs.read_tokenizer(source))
-    elif source not in ("", "random"):
-        fields, variables = frozen_nets.load_encoder(section.name, source)
-        section.fields = ConfigDict(fields)
-    elif source == "" and section.train == "frozen":
+    if not section.source and section.train == "frozen":
         raise ValueError(
             "encoder.source is empty: a frozen encoder needs the directory of an encoder's run, "
             "a weights file, or 'random' for an untrained one"
         )
+    cls = encoder_class(section.name)
+    name = networks.TEXT_ENCODER if section.train == "frozen" else "encoder_start"
+    source = section.source or networks.RANDOM
+    network = _take("encoder.source", name, source, "text", cls, workdir, notes)
+    tokenizer = _tokenizer(config, workdir, network, captions)
+    if network is not None:
+        section.fields = fields_of(network.module)
+        _check_vocabulary("encoder.source", network.module, tokenizer)
+    elif "vocab_size" in {f.name for f in dataclasses.fields(cls)}:
+        section.fields.vocab_size = tokenizer.vocab_size
     module = construct(cls, section.fields, "encoder.fields", config.dtype)
-    tokenizer = tokenizer or make_tokenizer(config)
-    if source == "random" and section.train == "frozen":
-        variables = frozen_nets.random_encoder(module, tokenizer.length, config.seed)
-    return module, tokenizer, variables
+    if network is None and section.train == "frozen":
+        tokens = jnp.zeros((1, tokenizer.length), jnp.int32)
+        init = jax.jit(module.init)
+        drawn = init(keys.from_seed(config.seed), tokens, jnp.ones_like(tokens, bool))
+        network = Network(module, jax.device_get(drawn))
+    if network is not None:
+        frozen[name] = dataclasses.replace(network, module=module)
+    return module, tokenizer
 
 
-def make_tokenizer(config: ConfigDict) -> tokenizers.Tokenizer:
-    """The tokenizer of ``config.tokenizer``."""
+def _tokenizer(
+    config: ConfigDict,
+    workdir: pathlib.Path | None,
+    network: Network | None,
+    captions: Captions | None,
+) -> tokenizers.Tokenizer | None:
+    """The run's own, else the one that comes with the encoder, else a new one; a new vocabulary of
+    words is that of the training split's captions.
+    """
+    if not config.tokenizer.name:
+        return None
+    if workdir is not None and runs.has_tokenizer(workdir):
+        return tokenizers.from_json(runs.read_tokenizer(workdir))
+    if network is not None and network.tokenizer is not None:
+        return network.tokenizer
     fields = config.tokenizer.to_dict()
-    return tokenizers.from_config(fields.pop("name"), **fields)
+    name = fields.pop("name")
+    if name == "word" and not fields.get("words") and not fields.get("captions_pickle"):
+        if captions is None:
+            raise ValueError(
+                "tokenizer.name='word' takes its vocabulary from the prepared captions: prepare "
+                "the data set first, or give tokenizer.captions_pickle"
+            )
+        fields["images"] = captions()
+    return tokenizers.from_config(name, **fields)
+
+
+def _size_vocabulary(
+    config: ConfigDict, cls: type[Recipe], tokenizer: tokenizers.Tokenizer | None
+) -> None:
+    """Gives networks that are trained from scratch on tokens the vocabulary's size."""
+    for name, hint in module_hints(cls).items():
+        fields = {f.name for f in dataclasses.fields(hint)}
+        if name in config and tokenizer is not None and "vocab_size" in fields:
+            config[name].vocab_size = tokenizer.vocab_size
+
+
+def _check_vocabulary(field: str, module: nn.Module, tokenizer: tokenizers.Tokenizer) -> None:
+    size = getattr(module, "vocab_size", tokenizer.vocab_size)
+    if size != tokenizer.vocab_size:
+        raise ValueError(
+            f"{field}: the encoder has {size:,} words, but the tokenizer's vocabulary "
+            f"{tokenizer.vocab_size:,}: give the vocabulary that the encoder was trained with "
+            "(tokenizer.captions_pickle=captions.pickle, for one of AttnGAN's)"
+        )
 
 
 def data_options(config: ConfigDict) -> DataOptions:
     """``config.data`` as typed options."""
-    fields = {k: _plain(v) for k, v in config.data.items()}
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in config.data.items()}
     fields.setdefault("seed", config.seed)
-    _check_fields(DataOptions, fields, "data")
+    check_fields(DataOptions, fields, "data")
     return DataOptions(**fields)
+
+
+def check_text(system: System, data: DataOptions) -> None:
+    """Raises ValueError, with the field to set, where the recipe reads what it cannot be given."""
+    reads, name = system.recipe.reads, system.config.system
+    if reads == "nothing":
+        return
+    if not data.captions:
+        raise ValueError(f"{name!r} reads captions, but data.captions=0: set it to 1 or more")
+    if reads == "tokens":
+        if data.text != "tokens" or system.tokenizer is None:
+            raise ValueError(
+                f"{name!r} encodes captions itself: set data.text=tokens and a tokenizer.name"
+            )
+        return
+    if data.text == "embeddings":
+        if reads == "words":
+            raise ValueError(
+                f"{name!r} reads word vectors, which stored embeddings lack: set data.text=tokens "
+                "and an encoder.name with words, such as damsm"
+            )
+        return
+    if system.encoder is None:
+        raise ValueError(f"{name!r} reads captions: set encoder.name and encoder.source")
+    if reads == "words":
+        if data.captions > 1:
+            raise ValueError(
+                f"{name!r} reads word vectors, which cannot be averaged over data.captions="
+                f"{data.captions} captions: set data.captions=1"
+            )
+        if not _gives_words(system):
+            raise ValueError(
+                f"{name!r} reads word vectors, but encoder.name={system.config.encoder.name!r} "
+                "gives sentence vectors only: set one with words, such as damsm"
+            )
+
+
+def _gives_words(system: System) -> bool:
+    tokens = jax.ShapeDtypeStruct((1, system.tokenizer.length), jnp.int32)
+    mask = jax.ShapeDtypeStruct(tokens.shape, bool)
+    key = jax.eval_shape(lambda: keys.from_seed(0))
+    text, _ = jax.eval_shape(system.encoder.init_with_output, key, tokens, mask)
+    return text.words is not None
+
+
+def caches_sentences(system: System, data: DataOptions) -> bool:
+    """Whether every caption can be encoded once, before training: the recipe reads nothing but
+    sentences of a frozen encoder, and a caption is cut the same way whenever it is drawn.
+    """
+    return (
+        system.recipe.reads == "sentence"
+        and networks.TEXT_ENCODER in system.frozen
+        and bool(system.config.encoder.cache)
+        and data.text == "tokens"
+        and data.truncate == "head"
+        and data.captions > 0
+    )
 
 
 def step_options(system: System, batch: int, records: int) -> StepOptions:
@@ -217,39 +328,40 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
             f"optim has the sections {sorted(wanted)}, but {config.system!r} trains the players "
             f"{sorted(recipe.players)}"
         )
-    if config.order not in ("alternating", "simultaneous"):
-        raise ValueError(f"order={config.order!r}; known: 'alternating', 'simultaneous'")
+    if config.order not in ORDERS:
+        raise ValueError(f"order={config.order!r}; known: {ORDERS}")
+    if config.ema.restart_every and "g" not in recipe.players:
+        raise ValueError(
+            f"ema.restart_every={config.ema.restart_every} is for generators, but "
+            f"{config.system!r} trains none"
+        )
     images = batch * config.d_steps
-    decay, restart = ema_decay(config, images, records), config.ema.restart_every
-    if restart < 0:
-        raise ValueError(f"ema.restart_every={restart}: must be a number of steps, 0 for never")
-    if restart and not decay:
-        raise ValueError(
-            f"ema.restart_every={restart} needs an average to go on from: set ema.decay or "
-            "ema.half_life"
-        )
-    if restart and "g" not in recipe.players:
-        raise ValueError(
-            f"ema.restart_every={restart} is for generators, but {config.system!r} trains none"
-        )
+    updates = dict.fromkeys(recipe.players, 1)
+    if "d" in updates:
+        updates["d"] = config.d_steps * len(recipe.d_updates)
     return StepOptions(
         weights=loss_weights(config),
-        directions={p: make_direction(config.optim[p]) for p in recipe.players},
+        directions={
+            p: make_direction(config.optim[p], images, records, n) for p, n in updates.items()
+        },
         schedules={p: make_schedule(config.optim[p], images, records) for p in recipe.players},
         encoder=system.encoder,
         joint=system.joint,
         order=config.order,
         d_steps=config.d_steps,
-        ema_decay=decay,
-        ema_restart=restart,
+        ema=Ema(
+            decay=ema_decay(config, images, records),
+            ramp=config.ema.get("ramp", 0.0),
+            statistics=config.ema.get("statistics", "averaged"),
+            restart_every=config.ema.restart_every,
+            kept=getattr(recipe, "kept", ()),
+        ),
         seed=config.seed,
     )
 
 
 def ema_decay(config: ConfigDict, images_per_step: int, records: int) -> float:
     """Per-step decay of the average; 0 without one. ValueError where both forms are given."""
-    from t2i_jax.config import Duration
-
     half_life, decay = config.ema.half_life, config.ema.decay
     if half_life and decay:
         raise ValueError("give ema.half_life or ema.decay, not both")

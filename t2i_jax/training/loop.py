@@ -1,6 +1,7 @@
 """The training loop: data in; steps, logs, pictures and checkpoints out. Knows no GAN by name."""
 
 import contextlib
+import functools
 import math
 import pathlib
 import signal
@@ -18,9 +19,10 @@ from t2i_jax import pictures
 from t2i_jax.config import Duration
 from t2i_jax.data import catalog
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
+from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, frozen_nets, runs, sentence_cache
+from t2i_jax.training import build, networks, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
@@ -53,11 +55,14 @@ class Training:
     def __init__(self, config: ConfigDict, workdir: pathlib.Path):
         self.config, self.workdir = config, workdir
         self.chief = jax.process_index() == 0
-        self.system = build.build(config)
-        if runs.is_run(workdir):
-            runs.check_same(workdir, config)
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
+        old = runs.is_run(workdir)
+        captions = functools.partial(captions_of, self.source)
+        self.system = build.build(config, workdir if old else None, captions)
+        build.check_text(self.system, self.data)
+        if old:
+            runs.check_same(workdir, config)
         self.images_per_step = self.data.batch * config.d_steps
         self.total = self._duration("duration")
         self.log_every = max(self._duration("log_every"), 1)
@@ -69,7 +74,8 @@ class Training:
         log = workdir / "log.txt" if self.chief else None
         self.progress = Progress(self.total, self.images_per_step, log)
         self.checkpoints = Checkpoints(runs.checkpoints_dir(workdir), keep=config.train.keep)
-        self._resume_encoder()
+        for note in self.system.notes:
+            self._say(note)
         self.pipeline = self._make_pipeline()
         self.writer: MetricsWriter | None = None
         self.last: dict[str, float] = {}
@@ -79,33 +85,20 @@ class Training:
         duration = Duration.parse(self.config.train[field])
         return duration.steps(self.images_per_step, len(self.source))
 
-    def _resume_encoder(self) -> None:
-        """A resumed run keeps the frozen encoder that it began with, whatever its source is now."""
-        frozen = self.system.frozen
-        if "encoder" in frozen:
-            kept, changed = frozen_nets.resume(self.workdir, "encoder", frozen["encoder"])
-            frozen["encoder"] = kept
-            if changed:
-                self._say(
-                    f"encoder.source={self.config.encoder.source!r} has other weights than this "
-                    "run began with; going on with those in "
-                    f"{frozen_nets.path_of(self.workdir, 'encoder')}"
-                )
-
     def _make_pipeline(self) -> Pipeline:
-        system, section = self.system, self.config.encoder
-        sentences = None
-        if "encoder" in system.frozen and section.cache and self.data.text == "tokens":
+        system, sentences = self.system, None
+        if build.caches_sentences(system, self.data):
             # Every process keeps its own: nothing says that they share a disk.
+            variables = system.frozen["encoder"].variables
             name = sentence_cache.fingerprint(
-                system.encoder, system.frozen["encoder"], system.tokenizer, self.data
+                system.encoder, variables, system.tokenizer, self.data
             )
             sentences = sentence_cache.sentences(
                 self.workdir / "cache" / f"process{jax.process_index()}",
                 name,
                 self.source,
                 system.encoder,
-                system.frozen["encoder"],
+                variables,
                 system.tokenizer,
                 self._say,
             )
@@ -126,7 +119,8 @@ class Training:
         """Trains to the end; see `train`."""
         config, parallel = self.config, self.parallel
         example = self.pipeline.example_batch()
-        frozen = self.system.frozen
+        self.system.complete(example)
+        frozen = self.system.variables
         state = jax.device_get(
             jax.jit(lambda f: init_state(self.system.recipe, self.options, example, f))(frozen)
         )
@@ -136,7 +130,7 @@ class Training:
         if start >= self.total:
             self._say(f"nothing to do: {start:,} of {self.total:,} steps are done")
             return self.last
-        frozen = parallel.put_state({k: v for k, v in frozen.items() if k != "encoder_start"})
+        frozen = parallel.put_state(self.system.in_step(frozen))
         grids = None
         self.draws = bool(self.sample_every) and isinstance(self.system.recipe, GanRecipe)
         if self.chief and self.draws:
@@ -169,8 +163,9 @@ class Training:
         runs.write_config(self.workdir, self.config)
         if self.system.tokenizer is not None:
             runs.write_tokenizer(self.workdir, self.system.tokenizer)
-        if "encoder" in self.system.frozen:
-            frozen_nets.save(self.workdir, "encoder", self.system.frozen["encoder"])
+        for name, network in self.system.frozen.items():
+            if not networks.path_of(self.workdir, name).exists():
+                networks.save(self.workdir, name, network)
         sizes = {k: sum(x.size for x in jax.tree.leaves(v)) for k, v in state.params.items()}
         self._say(
             f"{self.config.system} on {self.data.name}/{self.data.split}: "
@@ -256,14 +251,18 @@ class Training:
         )
 
     def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
-        networks = self.parallel.whole(state.ema)  # on all processes: they hold parts of it
+        raw = {"params": state.params, "stats": state.stats}
+        drawn = {"samples": state.ema, **({"raw": raw} if self.config.train.raw_grids else {})}
+        # On all processes: each holds parts of it.
+        drawn = {name: self.parallel.whole(tree) for name, tree in drawn.items()}
         if grids is None:
             return
-        folder = self.workdir / "samples"
-        folder.mkdir(exist_ok=True)
-        picture = grids.picture(networks)
-        picture.save(folder / f"step_{done:08d}.png")
-        self.writer.picture(done, "samples", np.asarray(picture))
+        for name, tree in drawn.items():
+            folder = self.workdir / name
+            folder.mkdir(exist_ok=True)
+            picture = grids.picture(tree)
+            picture.save(folder / f"step_{done:08d}.png")
+            self.writer.picture(done, name, np.asarray(picture))
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
         stored = self.parallel.to_global(state)

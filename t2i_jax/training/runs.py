@@ -3,7 +3,8 @@
 config.json       the resolved config
 tokenizer.json    the tokenizer with its vocabulary
 metrics.jsonl     one line an interval;  log.txt: what the terminal showed;  curves.png
-samples/          grids of fixed captions and noise during training
+samples/          grids of fixed captions and noise during training, by the averaged networks;
+raw/              the same by the networks as they are, where train.raw_grids asks for them
 checkpoints/      Orbax, one directory a step
 frozen/           networks that the run used and did not train, so that it can be sampled alone
 """
@@ -55,10 +56,15 @@ def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer)
     _write(pathlib.Path(workdir) / "tokenizer.json", json.dumps(tokenizer.to_json()))
 
 
+def has_tokenizer(workdir: str | os.PathLike) -> bool:
+    """Whether the run has a tokenizer, and so text."""
+    return (pathlib.Path(workdir) / "tokenizer.json").is_file()
+
+
 def read_tokenizer(workdir: str | os.PathLike) -> dict:
     """The tokenizer's JSON state; FileNotFoundError where the run has none."""
     path = pathlib.Path(workdir) / "tokenizer.json"
-    if not path.is_file():
+    if not has_tokenizer(workdir):
         raise FileNotFoundError(f"{path} is missing: this run has no text")
     return json.loads(path.read_text(encoding="utf-8"))
 

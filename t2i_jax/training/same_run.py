@@ -18,11 +18,16 @@ MAY_CHANGE = (
     "data.threads",
     "data.workers",
     "data.prefetch",
-    "encoder.source",  # runs are moved; other weights are refused (`frozen_nets.save`)
+    # Runs are moved. A run goes on with the networks that it has kept, and says so where the
+    # source has other weights by now (`build.build`).
+    "encoder.source",
+    "frozen",
     "encoder.cache",
     "optim.*.lr",
+    "optim.*.lr_floor",
     "optim.*.schedule",
     "optim.*.clip_norm",
+    "optim.*.clip",
 )
 
 

@@ -1,35 +1,37 @@
-"""One step of training, written once for every recipe, every device layout and both numbers of
-players.
+"""One step of training, written once for every recipe and every layout of devices.
 
-A step's G generates once, under `jax.vjp`; D is updated on constants; the gradient of G's terms
-with respect to the images is pulled back through the same forward pass. This equals "generate,
-update D, push the same fakes through the updated D" exactly, and saves a forward pass of G.
+In a step of a GAN, G generates once, under `jax.vjp`; D is updated on these images as constants;
+then the gradient of G's terms with respect to the images is pulled back through the same forward
+pass of G. This is the same as "generate, update D, push the same images through the updated D", and
+it saves a forward pass of G.
+
+The pieces of a step (`Step.generate`, `Step.d_loss`, `Step.g_loss`, ...) are pure functions of
+their own, which `t2i_jax.profiling.passes` costs one by one.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
-from t2i_jax import axis, types
-from t2i_jax.recipes.base import EncoderRecipe, GanRecipe, check_terms, local_rows
+from t2i_jax import axis, keys, types
+from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
+from t2i_jax.recipes.terms import Seen, Terms, check_terms, local_rows
+from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.optimizers import Schedule
-from t2i_jax.training.state import (
-    TrainState,
-    init_ema,
-    networks_of,
-    restart_from_ema,
-    update_ema,
-)
+from t2i_jax.training.state import Ema, TrainState, networks_of
 from t2i_jax.types import Text
 
 Metrics = dict[str, jax.Array]
+Params = Mapping[str, Any]
+Made = tuple[dict[str, Any], Text | None]  # G's output and the text that it was made from
+
+ORDERS = ("alternating", "simultaneous")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,9 @@ class StepOptions:
     weights: by ``"<player>.<term>"``; zeros are left out. directions, schedules: by player.
     encoder: the text encoder, or None where batches bring sentence vectors or no text.
     joint: the encoder is trained with G; else its variables are ``frozen["encoder"]``.
-    ema_restart: steps after which G goes on from its average, see `restart_from_ema`; 0: never.
+    order: "alternating" updates D first and lets the new D judge for G; "simultaneous" lets the old
+        D judge for both.
+    d_steps: updates of D in a step, each on a batch of its own.
     """
 
     weights: Mapping[str, float]
@@ -49,79 +53,38 @@ class StepOptions:
     joint: bool = False
     order: str = "alternating"
     d_steps: int = 1
-    ema_decay: float = 0.0
-    ema_restart: int = 0
+    ema: Ema = Ema()
     seed: int = 0
 
 
-def to_float(images: jax.Array) -> jax.Array:
-    """uint8 0..255 -> float32 in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1.0
-
-
-def encode(module: nn.Module | None, variables, batch: Mapping[str, Any], wrong: bool = False):
-    """The batch's captions as a Text; K captions a row are averaged. None where it has none."""
-    tokens_key = types.WRONG_TOKENS if wrong else types.TOKENS
-    sentence_key = types.WRONG_SENTENCE if wrong else types.SENTENCE
-    if sentence_key in batch:
-        return Text(batch[sentence_key])
-    if module is None or tokens_key not in batch:
-        return None
-    tokens = batch[tokens_key]
-    mask = batch[types.WRONG_MASK if wrong else types.MASK]
-    rows, captions, length = tokens.shape
-    text = module.apply(variables, tokens.reshape(-1, length), mask.reshape(-1, length))
-    if captions == 1:
-        return text
-    return Text(jnp.mean(text.sentence.reshape(rows, captions, -1), axis=1))
-
-
-def prepare(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The host batch with its images normalised; a key that it lacks is a clear error."""
-    images = {k: to_float(v) for k, v in batch.items() if k in (types.IMAGES, types.WRONG_IMAGES)}
-    return _StepBatch({**batch, **images})
-
-
-class _StepBatch(dict):
-    """A batch whose missing keys are told as what the data section lacks."""
-
-    def __missing__(self, key: str):
-        remedy = _REMEDIES.get(key, f"the pipeline gives {sorted(self)}")
-        raise ValueError(f"the recipe needs batch[{key!r}], which the data do not give: {remedy}")
-
-
-_REMEDIES = {
-    types.WRONG_IMAGES: "set data.mismatch=image",
-    types.WRONG_TEXT: "set data.mismatch=caption, and an encoder or stored embeddings",
-    types.TOKENS: "set data.captions and a tokenizer",
-}
-
-
 def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -> TrainState:
-    """A fresh state. `batch` is one example batch without the leading axis of sub-batches."""
-    key = jax.random.key(options.seed)
-    batch = prepare(batch)
+    """A fresh state. `batch` is one example batch without the leading axis of sub-batches;
+    ``frozen["encoder_start"]`` what a jointly trained encoder starts from, if anything.
+    """
+    key = keys.from_seed(options.seed)
+    batch = with_float_images(batch)
     params: dict[str, Any] = {}
-    encoder_vars = frozen.get("encoder")
+    encoder = None
     if options.joint:
         tokens, mask = batch[types.TOKENS][:, 0], batch[types.MASK][:, 0]
-        encoder_vars = options.encoder.init(jax.random.fold_in(key, 1), tokens, mask)
+        encoder = options.encoder.init(jax.random.fold_in(key, 1), tokens, mask)
         if "encoder_start" in frozen:
-            encoder_vars = jax.tree.map(jnp.copy, frozen["encoder_start"])
-    text = encode(options.encoder, encoder_vars, batch)
-    variables = recipe.start(recipe.init(jax.random.fold_in(key, 0), batch, text), frozen)
+            encoder = jax.tree.map(jnp.copy, frozen["encoder_start"])
+    variables = encoder if options.joint else frozen.get("encoder")
+    seen = Seen(batch, encode(options.encoder, variables, batch), None, frozen)
+    variables = recipe.init(jax.random.fold_in(key, 0), seen)
     stats = {}
     for player in recipe.players:
         player_vars = dict(variables[player])
         params[player] = player_vars.pop("params")
         stats[player] = player_vars
     if options.joint:
-        params["encoder"] = encoder_vars["params"]
+        params["encoder"] = encoder["params"]
     opt = {
         player: options.directions[player].init({n: params[n] for n in networks_of(player, params)})
         for player in recipe.players
     }
-    ema = init_ema(params, stats)
+    ema = options.ema.init(params, stats)
     return TrainState(jnp.zeros([], jnp.int32), params, stats, opt, ema)
 
 
@@ -132,163 +95,245 @@ def make_step(recipe, options: StepOptions, axis_name: str | None = None):
     ``"<player>/<term>"``. Raises ValueError while tracing where the recipe's terms are not the
     config's.
     """
-    recipe = recipe.bind(axis_name)
-    one = _gan_step if isinstance(recipe, GanRecipe) else _encoder_step
-    if not isinstance(recipe, GanRecipe | EncoderRecipe):
-        raise TypeError(f"{type(recipe).__name__} is neither a GanRecipe nor an EncoderRecipe")
-
-    def step(state: TrainState, batch, frozen) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.key(options.seed), state.step + 1)
-        subs = [prepare(jax.tree.map(lambda x, i=i: x[i], batch)) for i in range(options.d_steps)]
-        state, metrics = one(_Context(recipe, options, axis_name), state, subs, frozen, key)
-        ema = update_ema(state.ema, state.params, state.stats, options.ema_decay)
-        metrics = axis.mean({k: v.astype(jnp.float32) for k, v in metrics.items()}, axis_name)
-        state = state.replace(step=state.step + 1, ema=ema)
-        if options.ema_restart:
-            state = restart_from_ema(state, options.ema_restart)
-        return state, metrics
-
-    return step
+    kinds = {GanRecipe: GanStep, EncoderRecipe: EncoderStep}
+    for kind, step in kinds.items():
+        if isinstance(recipe, kind):
+            return step(recipe.bind(axis_name), options, axis_name)
+    raise TypeError(f"{type(recipe).__name__} is neither a GanRecipe nor an EncoderRecipe")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Context:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """What the steps of GANs and of encoders share. Call it; see `make_step`."""
+
+    __name__ = "step"  # of the compiled program
+
     recipe: Any
     options: StepOptions
-    axis_name: str | None
+    axis_name: str | None = None
 
-    def total(self, player: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """The weighted sum, in float32. A term without a weight is `check`'s to report."""
+    def __call__(self, state: TrainState, batch, frozen) -> tuple[TrainState, Metrics]:
+        options = self.options
+        key = jax.random.fold_in(keys.from_seed(options.seed), state.step + 1)
+        subs = [
+            with_float_images(jax.tree.map(lambda x, i=i: x[i], batch))
+            for i in range(options.d_steps)
+        ]
+        state, metrics = self.run(state, subs, frozen, key)
+        ema = options.ema.update(state.ema, state.params, state.stats, state.step)
+        metrics = {k: v.astype(jnp.float32) for k, v in metrics.items()}
+        state = options.ema.restart(state.replace(step=state.step + 1, ema=ema))
+        return state, axis.mean(metrics, self.axis_name)
+
+    def run(
+        self, state: TrainState, subs: Sequence[dict], frozen, key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        """The updates of all players; `subs` are the sub-batches with float images."""
+        raise NotImplementedError
+
+    def read(self, params: Params, batch, frozen, wrong: bool = False) -> Text | None:
+        """The captions of a batch, or the mismatched ones, encoded. A jointly trained encoder is
+        among the `params`.
+        """
+        joint = self.options.joint
+        variables = {"params": params["encoder"]} if joint else frozen.get("encoder")
+        return encode(self.options.encoder, variables, batch, wrong=wrong)
+
+    def total(self, player: str, losses: Mapping[str, jax.Array]) -> jax.Array:
+        """The weighted sum, in float32. A term without a weight is `check_terms`' to report."""
         weights = self.options.weights
         total = jnp.zeros([], jnp.float32)
-        for name, value in terms.items():
+        for name, value in losses.items():
             total += weights.get(f"{player}.{name}", 0.0) * value.astype(jnp.float32)
         return total
 
-    def check(self, player: str, terms) -> None:
-        check_terms(player, terms, frozenset(self.options.weights))
+    def check(self, player: str, losses: Mapping[str, Any]) -> None:
+        """See `check_terms`."""
+        check_terms(player, losses, frozenset(self.options.weights))
+
+    def update(
+        self, player: str, params: Params, opt: Any, grads: Params, step: jax.Array
+    ) -> tuple[dict, Any]:
+        """One optimizer update of the player's networks in `grads`: (new parameters of these, new
+        state of the optimizer).
+        """
+        old = {name: params[name] for name in grads}
+        direction, opt = self.options.directions[player].update(grads, opt, old)
+        lr = self.options.schedules[player](step)
+        return jax.tree.map(lambda p, u: p - lr * u, old, direction), opt
 
     def apply_gradients(
-        self, player: str, state: TrainState, grads: dict
-    ) -> tuple[TrainState, Any]:
-        """One optimizer update of a player's networks; also returns the gradients' global norm."""
+        self, player: str, state: TrainState, grads: Params
+    ) -> tuple[TrainState, jax.Array]:
+        """The state after an update, and the global norm of the gradients."""
         grads = axis.mean(grads, self.axis_name)
-        old = {name: state.params[name] for name in grads}
-        direction, opt = self.options.directions[player].update(grads, state.opt[player], old)
-        lr = self.options.schedules[player](state.step)
-        new = jax.tree.map(lambda p, u: p - lr * u, old, direction)
-        state = state.replace(params={**state.params, **new}, opt={**state.opt, player: opt})
-        return state, optax.tree.norm(grads)
-
-    def variables(self, state: TrainState, player: str) -> dict:
-        return {"params": state.params[player], **state.stats[player]}
+        new, opt = self.update(player, state.params, state.opt[player], grads, state.step)
+        params, opts = {**state.params, **new}, {**state.opt, player: opt}
+        return state.replace(params=params, opt=opts), optax.tree.norm(grads)
 
 
-def _named(player: str, terms: Mapping[str, jax.Array]) -> Metrics:
-    return {f"{player}/{name}": value for name, value in terms.items()}
+def _variables(state: TrainState, player: str) -> dict:
+    return {"params": state.params[player], **state.stats[player]}
 
 
-def _update_d(ctx: _Context, state: TrainState, batch, text, out, key):
-    """All of D's updates on one sub-batch: (state, metrics)."""
-    seen, metrics = {}, {}
-    for i, terms_of in enumerate(ctx.recipe.d_updates):
-
-        def loss(params, terms_of=terms_of, i=i, state=state):
-            variables = {"params": params["d"], **state.stats["d"]}
-            terms, new_stats = terms_of(variables, batch, text, out, jax.random.fold_in(key, i))
-            return ctx.total("d", terms), (terms, new_stats)
-
-        grads, (terms, new_stats) = jax.grad(loss, has_aux=True)({"d": state.params["d"]})
-        state = state.replace(stats={**state.stats, "d": {**state.stats["d"], **new_stats}})
-        state, norm = ctx.apply_gradients("d", state, grads)
-        seen |= terms
-        metrics |= {"d/grad_norm" if i == 0 else f"d/grad_norm_{i}": norm}
-    ctx.check("d", seen)
-    return state, {**_named("d", seen), "d/total": ctx.total("d", seen), **metrics}
+def _with_stats(state: TrainState, player: str, moved: Mapping[str, Any]) -> TrainState:
+    return state.replace(stats={**state.stats, player: {**state.stats[player], **moved}})
 
 
-def _gan_step(ctx: _Context, state: TrainState, subs, frozen, key):
-    recipe, options = ctx.recipe, ctx.options
+def _named(player: str, values: Mapping[str, jax.Array]) -> Metrics:
+    return {f"{player}/{name}": value for name, value in values.items()}
 
-    def texts(params, batch):
-        variables = {"params": params["encoder"]} if options.joint else frozen.get("encoder")
-        return encode(options.encoder, variables, batch)
 
-    def with_wrong(batch):
-        variables = {"params": state.params["encoder"]} if options.joint else frozen.get("encoder")
-        wrong = encode(options.encoder, variables, batch, wrong=True)
-        return batch if wrong is None else _StepBatch({**batch, types.WRONG_TEXT: wrong})
+class GanStep(Step):
+    """Updates of D on `d_steps` sub-batches, then one of G on the last of them."""
 
-    def forward(params, batch, noise):
-        text = texts(params, batch)
-        variables = {"params": params["g"], **state.stats["g"]}
-        out, g_stats = recipe.generate(variables, batch, text, noise, train=True)
-        return (out, text), g_stats
+    def run(self, state, subs, frozen, key):
+        players = {name: state.params[name] for name in networks_of("g", state.params)}
+        stats = state.stats["g"]
+        # All sub-batches but the last update D alone; G's new statistics are then thrown away.
+        for i, batch in enumerate(subs[:-1]):
+            noise_key, d_key = jax.random.split(jax.random.fold_in(key, i))
+            noise = self.recipe.noise(noise_key, local_rows(batch))
+            made, _ = self.generate(players, stats, batch, frozen, noise)
+            state, _ = self.update_d(state, self.see_made(state, batch, frozen, made), made, d_key)
 
-    g_networks = {name: state.params[name] for name in networks_of("g", state.params)}
-    # All sub-batches but the last update D alone; G's new statistics are then thrown away.
-    for i, sub in enumerate(subs[:-1]):
-        sub = with_wrong(sub)
-        noise_key, d_key = jax.random.split(jax.random.fold_in(key, i))
-        noise = recipe.noise(noise_key, local_rows(sub))
-        (out, text), _ = forward(g_networks, sub, noise)
-        state, _ = _update_d(ctx, state, sub, text, out, d_key)
-
-    batch = with_wrong(subs[-1])
-    noise_key, d_key, g_key = jax.random.split(jax.random.fold_in(key, len(subs) - 1), 3)
-    noise = recipe.noise(noise_key, local_rows(batch))
-    (out, text), pull, g_stats = jax.vjp(
-        lambda params: forward(params, batch, noise), g_networks, has_aux=True
-    )
-    before = state
-    state, metrics = _update_d(
-        ctx, state, batch, lax.stop_gradient(text), lax.stop_gradient(out), d_key
-    )
-    judge = state if options.order == "alternating" else before
-
-    def g_loss(out, sentence, words):
-        seen_text = text and text._replace(sentence=sentence, words=words)
-        terms, d_stats = recipe.g_terms(
-            ctx.variables(judge, "d"), frozen, batch, seen_text, out, g_key
+        batch = subs[-1]
+        noise_key, d_key, g_key = jax.random.split(jax.random.fold_in(key, len(subs) - 1), 3)
+        noise = self.recipe.noise(noise_key, local_rows(batch))
+        made, pull, g_stats = jax.vjp(
+            lambda params: self.generate(params, stats, batch, frozen, noise),
+            players,
+            has_aux=True,
         )
-        return ctx.total("g", terms), (terms, d_stats)
+        seen = self.see_made(state, batch, frozen, made)
+        both = self.alternate if self.options.order == "alternating" else self.simultaneous
+        state, metrics, cotangent = both(state, seen, made, d_key, g_key)
+        (grads,) = pull(cotangent)
+        state, norm = self.apply_gradients("g", _with_stats(state, "g", g_stats), grads)
+        return state, {**metrics, "g/grad_norm": norm}
 
-    sentence, words = (text.sentence, text.words) if text else (None, None)
-    (total, (terms, d_stats)), (ct_out, ct_sentence, ct_words) = jax.value_and_grad(
-        g_loss, argnums=(0, 1, 2), has_aux=True
-    )(out, sentence, words)
-    ctx.check("g", terms)
-    ct_text = text and jax.tree.map(_zero_cotangent, text)._replace(
-        sentence=ct_sentence, words=ct_words
-    )
-    (grads,) = pull((ct_out, ct_text))
-    d_stats = {**state.stats["d"], **(d_stats if options.order == "alternating" else {})}
-    state = state.replace(stats={**state.stats, "g": {**state.stats["g"], **g_stats}, "d": d_stats})
-    state, norm = ctx.apply_gradients("g", state, grads)
-    return state, {**metrics, **_named("g", terms), "g/total": total, "g/grad_norm": norm}
+    def see_made(self, state: TrainState, batch, frozen, made: Made) -> Seen:
+        """What D's terms see, the text of `made` included, all of it constant."""
+        wrong = self.read(state.params, batch, frozen, wrong=True)
+        return Seen(batch, *lax.stop_gradient((made[1], wrong)), frozen)
+
+    def generate(self, params: Params, stats, batch, frozen, noise) -> tuple[Made, dict]:
+        """G's forward pass from the parameters of its networks: ``((out, text), new state)``."""
+        text = self.read(params, batch, frozen)
+        seen = Seen(batch, text, None, frozen)
+        out, moved = self.recipe.generate({"params": params["g"], **stats}, seen, noise, train=True)
+        return (out, text), moved
+
+    def d_loss(
+        self, params, stats, seen: Seen, out, key, terms_of: Callable[..., Terms]
+    ) -> tuple[jax.Array, Terms]:
+        """The weighted sum of one of D's updates, from D's parameters."""
+        terms = terms_of({"params": params, **stats}, seen, out, key)
+        return self.total("d", terms.losses), terms
+
+    def g_loss(
+        self, made: Made, params, stats, seen: Seen, key, fakes: Any = None
+    ) -> tuple[jax.Array, Terms]:
+        """The weighted sum of G's terms, from what G made and the text that it made it from."""
+        out, text = made
+        seen = seen._replace(text=text)
+        terms = self.recipe.g_terms({"params": params, **stats}, seen, out, key, fakes=fakes)
+        return self.total("g", terms.losses), terms
+
+    def both_losses(self, d_params, made: Made, d_stats, seen: Seen, d_key, g_key):
+        """The totals of D's first update and of G, from one pass of the same D over the fakes, and
+        the terms of both.
+        """
+        (out, text), terms_of = made, self.recipe.d_updates[0]
+        d_seen = seen._replace(text=text)
+        d_total, d = self.d_loss(d_params, d_stats, d_seen, out, d_key, terms_of)
+        g_total, g = self.g_loss(made, d_params, d_stats, seen, g_key, d.fakes)
+        return (d_total, g_total), (d, g)
+
+    def update_d(
+        self, state: TrainState, seen: Seen, made: Made, key, first: tuple | None = None
+    ) -> tuple[TrainState, Metrics]:
+        """All of D's updates on one sub-batch. An update without losses is skipped.
+
+        first: the gradient and the terms of the first update, where they are known already.
+        """
+        losses, metrics = {}, {}
+        out = lax.stop_gradient(made[0])
+        for i, terms_of in enumerate(self.recipe.d_updates):
+            if i == 0 and first is not None:
+                grads, terms = first
+            else:
+                grads, terms = jax.grad(self.d_loss, has_aux=True)(
+                    state.params["d"],
+                    state.stats["d"],
+                    seen,
+                    out,
+                    jax.random.fold_in(key, i),
+                    terms_of,
+                )
+            state = _with_stats(state, "d", terms.state)
+            losses |= terms.losses
+            metrics |= terms.metrics
+            if terms.losses:
+                state, norm = self.apply_gradients("d", state, {"d": grads})
+                metrics["grad_norm" if i == 0 else f"grad_norm_{i}"] = norm
+        self.check("d", losses)
+        return state, _named("d", {**losses, "total": self.total("d", losses), **metrics})
+
+    def alternate(self, state: TrainState, seen: Seen, made: Made, d_key, g_key):
+        """D's updates, then G's terms under the new D: ``(state, metrics, cotangent of made)``."""
+        state, metrics = self.update_d(state, seen, made, d_key)
+        d = state.params["d"], state.stats["d"]
+        (total, terms), cotangent = jax.value_and_grad(self.g_loss, has_aux=True, allow_int=True)(
+            made, *d, seen, g_key
+        )
+        state = _with_stats(state, "d", terms.state)
+        return state, {**metrics, **self.g_metrics(total, terms)}, cotangent
+
+    def simultaneous(self, state: TrainState, seen: Seen, made: Made, d_key, g_key):
+        """Both players' terms under the same D, which looks at the fakes once, then D's updates.
+
+        Returns as `alternate`. The first of D's updates shares the pass; what G's terms alone would
+        move in D's statistics is left out, since G's terms are not the later ones here.
+        """
+        first_key = jax.random.fold_in(d_key, 0)
+        (_, g_total), pull, (d, g) = jax.vjp(
+            lambda params, made: self.both_losses(
+                params, made, state.stats["d"], seen, first_key, g_key
+            ),
+            state.params["d"],
+            made,
+            has_aux=True,
+        )
+        one, zero = jnp.ones([], jnp.float32), jnp.zeros([], jnp.float32)
+        d_grads, _ = pull((one, zero))
+        _, cotangent = pull((zero, one))
+        state, metrics = self.update_d(state, seen, made, d_key, first=(d_grads, d))
+        return state, {**metrics, **self.g_metrics(g_total, g)}, cotangent
+
+    def g_metrics(self, total: jax.Array, terms: Terms) -> Metrics:
+        """What is logged of G's terms; refuses terms that are not the weighted ones."""
+        self.check("g", terms.losses)
+        return _named("g", {**terms.losses, "total": total, **terms.metrics})
 
 
-def _zero_cotangent(x: jax.Array):
-    """The cotangent of a value that no term differentiates, such as a mask."""
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        return jnp.zeros_like(x)
-    return np.zeros(x.shape, jax.dtypes.float0)
+class EncoderStep(Step):
+    """One update of one network."""
 
+    def loss(self, params, stats, seen: Seen, key) -> tuple[jax.Array, Terms]:
+        """The weighted sum of the network's terms."""
+        terms = self.recipe.terms({"params": params, **stats}, seen, key)
+        return self.total("net", terms.losses), terms
 
-def _encoder_step(ctx: _Context, state: TrainState, subs, frozen, key):
-    (batch,) = subs
-    text = encode(ctx.options.encoder, frozen.get("encoder"), batch)
-
-    def loss(params):
-        variables = {"params": params["net"], **state.stats["net"]}
-        terms, extra, new_stats = ctx.recipe.terms(variables, frozen, batch, text, key)
-        return ctx.total("net", terms), (terms, extra, new_stats)
-
-    (total, (terms, extra, new_stats)), grads = jax.value_and_grad(loss, has_aux=True)(
-        {"net": state.params["net"]}
-    )
-    ctx.check("net", terms)
-    state = state.replace(stats={"net": {**state.stats["net"], **new_stats}})
-    state, norm = ctx.apply_gradients("net", state, grads)
-    named = {**_named("net", terms), **_named("net", extra)}
-    return state, {**named, "net/total": total, "net/grad_norm": norm}
+    def run(self, state, subs, frozen, key):
+        (batch,) = subs
+        text = self.read(state.params, batch, frozen)
+        seen = Seen(batch, text, self.read(state.params, batch, frozen, wrong=True), frozen)
+        (total, terms), grads = jax.value_and_grad(self.loss, has_aux=True)(
+            state.params["net"], state.stats["net"], seen, key
+        )
+        self.check("net", terms.losses)
+        state = _with_stats(state, "net", terms.state)
+        state, norm = self.apply_gradients("net", state, {"net": grads})
+        named = _named("net", {**terms.losses, **terms.metrics})
+        return state, {**named, "net/total": total, "net/grad_norm": norm}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from t2i_jax.training import progress
+from t2i_jax.training import step_progress
 from t2i_jax.training.step_progress import Progress
 
 
@@ -32,7 +32,7 @@ class Terminal:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(progress.time, "perf_counter", clock)
+    monkeypatch.setattr(step_progress.time, "perf_counter", clock)
     return clock
 
 
@@ -66,7 +66,7 @@ def test_a_resumed_run_counts_its_own_steps(clock, capsys):
 def test_the_live_line(clock, monkeypatch):
     """On a terminal one line is drawn over and over, seldom; a plain line takes its place."""
     terminal = Terminal()
-    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    monkeypatch.setattr(step_progress.sys, "stderr", terminal)
     shown = Progress(total=100, images_per_step=1)
     shown.restart()
     for step in range(1, 11):

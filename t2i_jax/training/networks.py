@@ -1,0 +1,232 @@
+"""Networks that a run uses and does not train, wherever they come from.
+
+A source, as ``encoder.source`` or ``frozen.<name>`` has it, is one of
+
+    random      an untrained network, for tests and benchmarks
+    RUN         the directory of a finished run, of which the field's usual part is taken
+    RUN:part    the same, another part of it
+    FILE        published weights that `t2i_jax.interop` reads for this kind of network, or a
+                .safetensors file that a run of this library has kept
+
+Every run keeps its own copy of these networks in ``<run>/frozen``, so that it can be resumed and
+sampled alone, moved or not.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+
+from t2i_jax.config import suggest
+from t2i_jax.data import tokenizers
+from t2i_jax.interop import weights
+from t2i_jax.training import runs
+from t2i_jax.training.modules import (
+    class_name,
+    construct,
+    encoder_class,
+    fields_of,
+    make_recipe,
+    module_hints,
+    named_class,
+    recipe_module,
+)
+
+RANDOM = "random"
+TEXT_ENCODER = "encoder"  # the part of any run with text: the encoder that it read captions with
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network with its weights.
+
+    variables: NumPy arrays. tokenizer: of a run's text encoder, else None.
+    """
+
+    module: nn.Module
+    variables: Any
+    tokenizer: tokenizers.Tokenizer | None = None
+
+
+def resolve(field: str, source: str, part: str, kind: type[nn.Module] = nn.Module) -> Network:
+    """The network that a source names.
+
+    field: of the config, for messages. part: the part of a run that is taken where the source names
+    none. kind: what it must be.
+
+    Raises FileNotFoundError where the source is neither a run nor a file, ValueError where the run
+    has no such part, the file cannot be read, or it is a network of another kind.
+    """
+    path, part, found = _locate(field, source, part)
+    network = _of_run(field, path, part) if found == "run" else _of_file(field, path, part, kind)
+    if not isinstance(network.module, kind):
+        raise ValueError(
+            f"{field}={source!r} is a {class_name(network.module)}, but a "
+            f"{kind.__module__}:{kind.__qualname__} is needed"
+        )
+    return network
+
+
+def exists(source: str) -> bool:
+    """Whether a source other than "random" names a run or a file."""
+    with contextlib.suppress(FileNotFoundError):
+        return bool(_locate("", source, ""))
+    return False
+
+
+def _locate(field: str, source: str, part: str) -> tuple[str, str, str]:
+    """(path, part, "run" or "file")."""
+    head, _, tail = source.rpartition(":")
+    for path, chosen in ((source, part), (head, tail)):
+        if runs.is_run(path):
+            return path, chosen, "run"
+        if path and pathlib.Path(path).is_file():
+            return path, chosen, "file"
+    raise FileNotFoundError(
+        f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file"
+    )
+
+
+def _of_run(field: str, path: str, part: str) -> Network:
+    config = runs.read_config(path)
+    cls = recipe_module(config.system).Recipe
+    parts = [*cls.networks, *([TEXT_ENCODER] if config.encoder.name else [])]
+    if part not in parts:
+        raise ValueError(
+            f"{field}={path!r}: that run trained {config.system!r} and has no part "
+            f"{part!r}{suggest(part, parts)}; name one as RUN:part"
+        )
+    text = config.tokenizer.name and (part == TEXT_ENCODER or cls.reads == "tokens")
+    tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if text else None
+    if part == TEXT_ENCODER and config.encoder.train == "frozen":
+        return dataclasses.replace(load(path, TEXT_ENCODER), tokenizer=tokenizer)
+    _, ema = runs.load_ema(path)
+    if part == TEXT_ENCODER:
+        return Network(joint_encoder(config), {"params": ema["params"]["encoder"]}, tokenizer)
+    player, *inside = cls.networks[part]
+    player_vars = {"params": ema["params"].get(player), **ema["stats"].get(player, {})}
+    variables = {}
+    for collection, tree in player_vars.items():
+        for name in inside:
+            tree = (tree or {}).get(name)
+        if tree is not None:
+            variables[collection] = tree
+    if "params" not in variables:
+        raise ValueError(f"{field}={path!r}: that run of {config.system!r} trained no {part!r}")
+    module = getattr(make_recipe(config, kept_modules(path, config)), part)
+    return Network(module, variables, tokenizer)
+
+
+def _of_file(field: str, path: str, part: str, kind: type[nn.Module]) -> Network:
+    if path.endswith(".safetensors"):
+        return _read(pathlib.Path(path))
+    room = f"t2i_jax.interop.{kind.__module__.rpartition('.')[2]}"
+    try:
+        readers = importlib.import_module(room).PARTS
+    except (ModuleNotFoundError, AttributeError):
+        readers = {}
+    if part not in readers:
+        known = f"{room} reads {sorted(readers)}" if readers else f"there is no reader in {room}"
+        raise ValueError(
+            f"{field}={path!r}: no published files are known for {part!r} of "
+            f"{kind.__module__}:{kind.__qualname__} ({known})"
+        )
+    return Network(*readers[part](path))
+
+
+def joint_encoder(config) -> nn.Module:
+    """The text encoder that a run trains with its generator, as its config describes it."""
+    cls = encoder_class(config.encoder.name)
+    return construct(cls, config.encoder.fields, "encoder.fields", config.dtype)
+
+
+def path_of(workdir: str | pathlib.Path, name: str) -> pathlib.Path:
+    """Where a run keeps a network that it does not train."""
+    return pathlib.Path(workdir) / "frozen" / f"{name}.safetensors"
+
+
+def save(workdir: str | pathlib.Path, name: str, network: Network) -> None:
+    """Keeps a network in a run, with a digest of its weights and a description of its module.
+
+    Raises ValueError for a module with fields that JSON does not have.
+    """
+    path = path_of(workdir, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = fields_of(network.module)
+    try:
+        described = json.dumps(fields)
+    except TypeError as error:
+        raise ValueError(f"{class_name(network.module)} cannot be kept in a run: {error}") from None
+    metadata = {"module": class_name(network.module), "fields": described}
+    weights.save(path, network.variables, metadata)
+
+
+def load(workdir: str | pathlib.Path, name: str) -> Network:
+    """A network that a run has kept; FileNotFoundError where it kept none of that name."""
+    return _read(path_of(workdir, name))
+
+
+def load_variables(workdir: str | pathlib.Path, name: str) -> Any:
+    """The weights alone, whatever module they are of; raises as `load`."""
+    variables, _ = weights.load(path_of(workdir, name))
+    return variables
+
+
+def _read(path: pathlib.Path) -> Network:
+    variables, metadata = weights.load(path)
+    module = _described(path, metadata)
+    if module is None:
+        raise ValueError(
+            f"{path}: it does not say which network it holds; it was kept by an older version, "
+            "whose runs can be named themselves as the source"
+        )
+    return Network(module, variables)
+
+
+def _described(path: pathlib.Path, metadata: dict[str, str]) -> nn.Module | None:
+    if "module" not in metadata:
+        return None
+    cls = named_class(metadata["module"], f"{path}: module")
+    return construct(cls, _tuples(json.loads(metadata["fields"])), str(path))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def kept_modules(workdir: str | pathlib.Path, config) -> dict[str, nn.Module | None]:
+    """The modules, without weights, of a run's other frozen networks by the recipe's field, but for
+    those that a section of the config describes; None where the run keeps no description.
+    """
+    modules: dict[str, nn.Module | None] = {}
+    for name in config.frozen:
+        if name not in config:
+            path = path_of(workdir, name)
+            there = path.exists()
+            modules[name] = _described(path, weights.metadata(path)) if there else None
+    return modules
+
+
+def digest(network: Network) -> str:
+    """Of what the network computes: its class, its fields and its weights."""
+    named = {"module": class_name(network.module), "fields": repr(fields_of(network.module))}
+    packed = {k: np.frombuffer(v.encode(), np.uint8) for k, v in named.items()}
+    return weights.digest({"variables": network.variables, **packed})
+
+
+def frozen_kind(recipe: type, name: str) -> tuple[str, type[nn.Module]]:
+    """(the usual part, the kind) of a recipe's frozen network; ValueError for an unknown one."""
+    if name not in recipe.frozen_parts:
+        known = recipe.frozen_parts
+        raise ValueError(
+            f"frozen.{name}: {recipe.__module__} takes no network of that name"
+            f"{suggest(name, known) if known else '; it takes none'}"
+        )
+    return recipe.frozen_parts[name], module_hints(recipe)[name]
