@@ -1,0 +1,47 @@
+"""Checks of published arrays before they become variables: names, shapes and finite values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from t2i_jax.interop.state_dict import Layers, clean, to_state_dict, to_variables
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str):
+    """Raises ValueError that names every array that is missing, unknown, of another shape than in
+    `shapes`, or holds values that are not finite; `what` says whose arrays they should be.
+    """
+    faults = [f"{name} is missing" for name in shapes if name not in arrays]
+    faults += [f"{name} is unknown" for name in arrays if name not in shapes]
+    for name in shapes.keys() & arrays.keys():
+        if arrays[name].shape != tuple(shapes[name]):
+            faults.append(f"{name} has shape {arrays[name].shape}, not {tuple(shapes[name])}")
+        elif not np.isfinite(arrays[name]).all():
+            faults.append(f"{name} holds values that are not finite")
+    if faults:
+        more = f"; and {len(faults) - 8} more" if len(faults) > 8 else ""
+        raise ValueError(f"these are not the weights of {what}: {'; '.join(faults[:8])}{more}")
+
+
+def shapes_of(module: nn.Module, layers: Layers, image_size: int) -> Shapes:
+    """What a state dict of an image network holds by name, without `num_batches_tracked`."""
+    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    variables = jax.eval_shape(lambda key, x: module.init(key, x, False), jax.random.key(0), image)
+    # Arrays of these shapes that take no memory.
+    empty = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), variables)
+    return {name: array.shape for name, array in to_state_dict(empty, layers).items()}
+
+
+def checked_variables(
+    state: Mapping[str, np.ndarray], layers: Layers, module: nn.Module, image_size: int, what: str
+) -> dict[str, Any]:
+    """The variables of an image network from its state dict, every array of it checked."""
+    state = clean(state)
+    check(state, shapes_of(module, layers, image_size), what)
+    return to_variables(state, layers)
