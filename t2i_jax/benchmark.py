@@ -92,9 +92,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _workloads(args: argparse.Namespace):
     from t2i_jax.profiling import step_time  # jax, which --what=data does without
+    from t2i_jax.training import fields
 
     for spec in args.config:
-        config = configs.override(configs.load(spec), args.overrides)
+        config = fields.resolve(spec, args.overrides).config
         yield spec, step_time.make_workload(config)
 
 

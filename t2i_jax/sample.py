@@ -45,6 +45,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--step", type=int, help="of the checkpoint (default: the latest)")
     add("--scale", help="a width in pixels, or 'all' (default: the highest)")
     add("--batch_size", type=int, default=16, help="images drawn at a time; does not change them")
+    add("--truncation", type=float, help="noise cut at +-2 and scaled by this, such as 0.88")
+    add(
+        "--extras",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="what the system has beside its images, such as attention: into NAME.npy",
+    )
     modes = parser.add_mutually_exclusive_group()
     add = modes.add_argument
     add("--interpolate", nargs=2, metavar=("A", "B"), help="from one caption to another")
@@ -70,6 +78,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--interpolate has its own two captions; leave out --caption")
     if args.style and args.num is not None:
         parser.error("--style draws one image for each caption and photo; leave out --num")
+    other = args.interpolate or args.interpolate_noise or args.style
+    for flag, given in (("--truncation", args.truncation is not None), ("--extras", args.extras)):
+        if given and other:
+            parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
         args.caption += _lines(args.captions_file) if args.captions_file else []
     except OSError as error:
@@ -118,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
     """Draws what the arguments ask for; prints the name of every file it wrote."""
     photos = [_photo(path) for path in args.style or ()]
     sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
-    header = []
+    header, extras = [], {}
     if args.interpolate:
         rows = [_between_captions(sampler, args)]
     elif args.interpolate_noise:
@@ -127,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
         rows = _styled(sampler, args, photos)
         header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
     else:
-        rows = _sampled(sampler, args)
+        rows, extras = _sampled(sampler, args)
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for row in rows:
@@ -135,20 +147,27 @@ def run(args: argparse.Namespace) -> None:
             scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""
             for name, image in zip(row.names, images, strict=True):
                 _write(Image.fromarray(image), out / f"{name}{scale}.png")
+    for name, array in extras.items():
+        np.save(out / f"{name}.npy", array)
+        print(f"wrote {out / name}.npy {array.shape}")
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
     _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
 
 
-def _sampled(sampler, args: argparse.Namespace) -> list[_Row]:
-    num = 1 if args.num is None else args.num
-    drawn = sampler.sample(args.caption or None, args.seed, num, args.scale)
+def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, np.ndarray]]:
+    num, extras = 1 if args.num is None else args.num, {}
+    asked = args.caption or None, args.seed, num, args.scale, args.truncation
+    if args.extras:
+        drawn, extras = sampler.sample(*asked, extras=args.extras)
+    else:
+        drawn = sampler.sample(*asked)
     titles = args.caption or [""]
     rows = []
     for i, title in enumerate(titles):
         names = [f"{_stem(i, title)}_{k:02d}" for k in range(num)]
         rows.append(_Row(title, names, _scales(drawn, slice(i * num, (i + 1) * num))))
-    return rows
+    return rows, extras
 
 
 def _between_captions(sampler, args: argparse.Namespace) -> _Row:

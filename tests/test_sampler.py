@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from tiny_runs import debug_config, gan_run, style_run
 
 import t2i_jax
@@ -18,7 +19,7 @@ from t2i_jax.drawing import drawer
 from t2i_jax.drawing.styles import StyleEncoder
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, frozen_nets, runs
+from t2i_jax.training import build, modules, networks, runs
 
 CAPTIONS = [
     "a small red bird",
@@ -49,10 +50,10 @@ class Oracle:
 
     def __init__(self, workdir):
         config, ema = runs.load_ema(workdir)
-        self.generator = build.make_recipe(config).generator
+        self.generator = modules.make_recipe(config).generator
         self.g_vars = {"params": ema["params"]["g"], **ema["stats"]["g"]}
         encoder = TextEncoder(**config.encoder.fields.to_dict())
-        encoder_vars = frozen_nets.load(workdir, "encoder")
+        encoder_vars = networks.load(workdir, "encoder").variables
         tokenizer = tokenizers.from_config("char")
         self.encode = jax.jit(
             lambda text: encoder.apply(encoder_vars, *text).sentence,
@@ -176,7 +177,7 @@ def test_style_of_photos_on_captions(sampler, oracle, styles, normalise):
     images = sampler.transfer(photos(3), CAPTIONS[:2], styles, normalise=normalise)
     assert images.shape == (2, 3, 32, 32, 3) and images.dtype == np.uint8
     config, ema = runs.load_ema(styles)
-    net = build.make_recipe(config, {"generator": None}).net
+    net = modules.make_recipe(config, {"generator": None}).net
     variables = {"params": ema["params"]["net"], **ema["stats"]["net"]}
     seen = sampler.view(photos(3))[1]
     style = net.apply(variables, seen[None] / np.float32(127.5) - 1, train=False)
@@ -191,7 +192,7 @@ def test_normalised_styles_have_the_norm_of_the_noise(workdir, styles, noise, no
     """The root of the mean of |z|^2 over 4 coordinates: N(0, 1) has variance 1, U(-1, 1) 1/3."""
     config = runs.read_config(workdir)
     config.generator.noise = noise
-    system = build.System(config, build.make_recipe(config), None, None, {})
+    system = build.System(config, modules.make_recipe(config), None, None, {})
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     found = StyleEncoder(str(styles), system, batch_size=4)(images, normalise=True)
     np.testing.assert_allclose(np.linalg.norm(found, axis=-1), norm, rtol=1e-5)
@@ -214,7 +215,7 @@ def test_bad_photos(sampler, styles):
 
 
 def test_style_encoders_that_do_not_fit(sampler, workdir, tmp_path):
-    with pytest.raises(ValueError, match="is a run of 'gan_int_cls'"):
+    with pytest.raises(ValueError, match="that run trained 'gan_int_cls' and has no part 'net'"):
         sampler.transfer(photos(1), CAPTIONS[0], workdir)
     other = style_run(tmp_path / "other", "net.noise_dim=5")
     with pytest.raises(ValueError, match=r"writes noise .*5.* from noise .*4"):
@@ -367,10 +368,12 @@ class FlatRecipe(GanRecipe):
     noise_shapes = {"z": (1,)}
     sizes: tuple[int, ...] = (8, 16, 16)
 
-    def sample(self, g_vars, text, noise):
+    def generate(self, g_vars, seen, noise, train):
+        text = seen.text
         z = jnp.tanh(noise["z"] if text is None else jnp.mean(text.sentence, -1, keepdims=True))
         # Equal sizes are told apart by their level.
-        return tuple(x + i / 255 for i, x in enumerate(self.generator.apply(g_vars, z, self.sizes)))
+        images = [x + i / 255 for i, x in enumerate(self.generator.apply(g_vars, z, self.sizes))]
+        return {"images": tuple(images), "z": z, "scalar": jnp.zeros(())}, {}
 
 
 def fake() -> FlatRecipe:
@@ -414,6 +417,36 @@ def test_scales():
     np.testing.assert_array_equal(sampler.sample(num=3, scale="16"), every[2])
     with pytest.raises(ValueError, match="draws 8, 16 px"):
         sampler.sample(num=3, scale=64)
+
+
+def test_extras_are_what_the_system_has_for_every_image():
+    sampler = flat_sampler(text="tokens")
+    images, extras = sampler.sample(num=5, extras=("z",))
+    np.testing.assert_array_equal(images, sampler.sample(num=5))
+    assert extras.keys() == {"z"} and extras["z"].shape == (5, 1)
+    np.testing.assert_array_equal(
+        images[:, 0, 0, 0], np.floor((extras["z"][:, 0] + 1 + 2 / 255) * 127.5 + 0.5)
+    )
+    every, _ = sampler.sample(num=5, scale="all", extras=("z",))
+    assert [len(x) for x in every] == [5, 5, 5]
+    for name in ("zz", "scalar"):
+        with pytest.raises(ValueError, match=f"extras: no '{name}'.* 'z'|known: z"):
+            sampler.sample(num=5, extras=(name,))
+
+
+def test_truncated_noise_is_a_normal_cut_at_two():
+    sampler = flat_sampler(text="tokens")
+    _, extras = sampler.sample(num=2000, truncation=0.5, extras=("z",))
+    noise = np.arctanh(extras["z"])
+    assert 0.9 < np.abs(noise).max() <= 1.0 + 1e-6
+    assert np.std(noise) == pytest.approx(0.5 * stats.truncnorm(-2, 2).std(), rel=0.05)
+
+
+def test_seeds_that_jax_would_fold_are_refused():
+    sampler = flat_sampler(text="tokens")
+    for seed in (-1, 2**32):
+        with pytest.raises(ValueError, match=f"seed={seed}: must be a whole number from 0"):
+            sampler.sample(num=1, seed=seed)
 
 
 # --- the package ---------------------------------------------------------------------------------

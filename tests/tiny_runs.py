@@ -10,7 +10,8 @@ from t2i_jax import config as configs
 from t2i_jax import types
 from t2i_jax.data import tokenizers
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
-from t2i_jax.training import build, frozen_nets, runs
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training import modules, networks, runs
 from t2i_jax.training.checkpoints import Checkpoints
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -42,24 +43,23 @@ def debug_config(*overrides: str):
 def gan_run(workdir: pathlib.Path, *overrides: str, steps=(1, 2)) -> pathlib.Path:
     """A run of GAN-INT-CLS that has been saved at `steps`, with other weights at each."""
     config = debug_config(*overrides)
-    recipe = build.make_recipe(config)
-    encoder = build.construct(TextEncoder, config.encoder.fields, "encoder.fields")
+    recipe = modules.make_recipe(config)
+    encoder = modules.construct(TextEncoder, config.encoder.fields, "encoder.fields")
     tokenizer = tokenizers.from_config("char")
     tokens = jnp.zeros((1, tokenizer.length), jnp.int32)
     key = jax.random.key(0)
     encoder_vars = random_like(encoder.init, key, tokens, tokens > 0)
     size, width = config.data.size, config.encoder.fields.embedding
-    batch = {types.IMAGES: jnp.zeros((1, size, size, 3))}
-    text = types.Text(jnp.zeros((1, width)))
+    seen = Seen({types.IMAGES: jnp.zeros((1, size, size, 3))}, types.Text(jnp.zeros((1, width))))
     workdir.mkdir(parents=True)
     runs.write_config(workdir, config)
     runs.write_tokenizer(workdir, tokenizer)
     joint = config.encoder.train == "joint"
     if not joint:
-        frozen_nets.save(workdir, "encoder", encoder_vars)
+        networks.save(workdir, "encoder", networks.Network(encoder, encoder_vars))
     with Checkpoints(runs.checkpoints_dir(workdir), asynchronous=False) as checkpoints:
         for step in steps:
-            players = random_like(recipe.init, key, batch, text, seed=step)
+            players = random_like(recipe.init, key, seen, seed=step)
             save(checkpoints, step, config, players, encoder_vars if joint else None)
     return workdir
 
@@ -69,7 +69,7 @@ def style_run(workdir: pathlib.Path, *overrides: str) -> pathlib.Path:
     config = configs.load(f"{ROOT / 'configs' / 'style_encoder.py'}:toy_birds")
     tiny = ["net.image_size=32", "net.channels=4", "net.noise_dim=4", "frozen.generator=nowhere"]
     configs.override(config, [*tiny, *overrides])
-    net = build.make_recipe(config, {"generator": None}).net
+    net = modules.make_recipe(config, {"generator": None}).net
     images = jnp.zeros((1, net.image_size, net.image_size, 3))
     variables = random_like(lambda key: net.init(key, images, train=False), jax.random.key(0))
     workdir.mkdir(parents=True)

@@ -16,8 +16,10 @@ import numpy as np
 
 from t2i_jax.data import transforms
 from t2i_jax.drawing import drawer
+from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.training import networks, runs
 from t2i_jax.training.inputs import to_float
+from t2i_jax.training.modules import recipe_module
 
 PIXELS = "pixels16"
 _SIDE = 16
@@ -40,25 +42,25 @@ class Features:
 def load(source: str | os.PathLike = PIXELS, batch_size: int = 64) -> Features:
     """The features of that name, or those of an image network at its run's latest checkpoint.
 
-    source: `PIXELS`; a run whose recipe has a part "image"; or RUN:part.
+    source: `PIXELS`; the run of an encoder (its part "image", or "net" where it has none); or
+        RUN:part.
 
-    Raises ValueError where `source` is none of these, or the part does not read images, and
-    FileNotFoundError where the run has no checkpoint.
+    Raises ValueError where `source` is none of these or the run has no such part, and
+    FileNotFoundError where it has no checkpoint.
     """
     source = os.fspath(source)
     if source == PIXELS:
         text = f"{_SIDE} x {_SIDE} area-averaged colours in [0, 1]"
         return Features(PIXELS, text, pixels)
-    try:
-        network = networks.resolve("features", source, "image")
-    except FileNotFoundError as error:
-        if networks.exists(source):
-            raise
+    run = source if runs.is_run(source) else source.rpartition(":")[0]
+    if not runs.is_run(run):
         raise ValueError(
             f"features={source!r} is neither {PIXELS!r} nor the run directory of an encoder with "
             "an image network"
-        ) from error
-    return _of_network(source, network, batch_size)
+        )
+    parts = recipe_module(runs.read_config(run).system).Recipe.networks
+    usual = "net" if "image" not in parts and "net" in parts else "image"
+    return _of_run(run, networks.resolve("features", source, usual), batch_size)
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
@@ -72,20 +74,14 @@ def pixels(images: np.ndarray) -> np.ndarray:
     return np.stack(small).reshape(len(images), -1) / np.float32(255)
 
 
-def _of_network(source: str, network: networks.Network, batch_size: int) -> Features:
-    module = network.module
-    # Networks that read one size only say which; others are given what they were trained on.
-    side = getattr(module, "image_size", None) or _trained_side(source)
+def _of_run(run: str, network: networks.Network, batch_size: int) -> Features:
+    config, module = runs.read_config(run), network.module
+    side = getattr(module, "image_size", config.data.size)  # where a network reads one size only
     apply = jax.jit(lambda v, x: module.apply(v, to_float(x), train=False).astype(np.float32))
 
     def extract(images: np.ndarray) -> np.ndarray:
         seen = np.stack([transforms.resize(image, side, side) for image in images])
         return drawer.in_batches(lambda part: apply(network.variables, part), seen, batch_size)
 
-    title = f"the network {type(module).__name__} of {source} at {side} px"
-    return Features(source, title, extract)
-
-
-def _trained_side(source: str) -> int:
-    run = source if runs.is_run(source) else source.rpartition(":")[0]
-    return runs.read_config(run).data.size
+    text = f"the image network of {run}, step {latest_step(run)}, at {side} px"
+    return Features(config.system, text, extract)

@@ -239,8 +239,8 @@ def _size_vocabulary(
 ) -> None:
     """Gives networks that are trained from scratch on tokens the vocabulary's size."""
     for name, hint in module_hints(cls).items():
-        fields = {f.name for f in dataclasses.fields(hint)}
-        if name in config and tokenizer is not None and "vocab_size" in fields:
+        sized = "vocab_size" in getattr(hint, "__dataclass_fields__", {})
+        if sized and name in config and tokenizer is not None:
             config[name].vocab_size = tokenizer.vocab_size
 
 

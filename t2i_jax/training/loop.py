@@ -22,10 +22,11 @@ from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, networks, runs, sentence_cache
+from t2i_jax.training import build, fields, networks, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
 from t2i_jax.training.step_progress import Progress
@@ -53,6 +54,7 @@ class Training:
     """One training: built in `__init__`, which finds every mistake it can before work is done."""
 
     def __init__(self, config: ConfigDict, workdir: pathlib.Path):
+        config = fields.complete(config)
         self.config, self.workdir = config, workdir
         self.chief = jax.process_index() == 0
         self.data = build.data_options(config)
@@ -62,7 +64,9 @@ class Training:
         self.system = build.build(config, workdir if old else None, captions)
         build.check_text(self.system, self.data)
         if old:
-            runs.check_same(workdir, config)
+            # A run that is older than a field had the field's default.
+            saved = fields.complete(runs.read_config(workdir))
+            check_same_run(saved.to_dict(), config.to_dict(), workdir)
         self.images_per_step = self.data.batch * config.d_steps
         self.total = self._duration("duration")
         self.log_every = max(self._duration("log_every"), 1)

@@ -62,7 +62,7 @@ def resolve(field: str, source: str, part: str, kind: type[nn.Module] = nn.Modul
     Raises FileNotFoundError where the source is neither a run nor a file, ValueError where the run
     has no such part, the file cannot be read, or it is a network of another kind.
     """
-    path, part, found = _locate(field, source, part)
+    path, part, found = locate(field, source, part)
     network = _of_run(field, path, part) if found == "run" else _of_file(field, path, part, kind)
     if not isinstance(network.module, kind):
         raise ValueError(
@@ -75,12 +75,12 @@ def resolve(field: str, source: str, part: str, kind: type[nn.Module] = nn.Modul
 def exists(source: str) -> bool:
     """Whether a source other than "random" names a run or a file."""
     with contextlib.suppress(FileNotFoundError):
-        return bool(_locate("", source, ""))
+        return bool(locate("", source, ""))
     return False
 
 
-def _locate(field: str, source: str, part: str) -> tuple[str, str, str]:
-    """(path, part, "run" or "file")."""
+def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
+    """(path, part, "run" or "file") of a source; FileNotFoundError where it is neither."""
     head, _, tail = source.rpartition(":")
     for path, chosen in ((source, part), (head, tail)):
         if runs.is_run(path):
@@ -102,7 +102,8 @@ def _of_run(field: str, path: str, part: str) -> Network:
             f"{part!r}{suggest(part, parts)}; name one as RUN:part"
         )
     text = config.tokenizer.name and (part == TEXT_ENCODER or cls.reads == "tokens")
-    tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if text else None
+    there = text and runs.has_tokenizer(path)
+    tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if there else None
     if part == TEXT_ENCODER and config.encoder.train == "frozen":
         return dataclasses.replace(load(path, TEXT_ENCODER), tokenizer=tokenizer)
     _, ema = runs.load_ema(path)

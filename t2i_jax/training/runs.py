@@ -17,7 +17,6 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax.data import tokenizers
-from t2i_jax.training.same_run import check_same_run
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -43,12 +42,6 @@ def read_config(workdir: str | os.PathLike) -> ConfigDict:
 def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
     """Writes ``config.json``, whole or not at all."""
     _write(pathlib.Path(workdir) / "config.json", configs.to_json(config))
-
-
-def check_same(workdir: str | os.PathLike, config: ConfigDict) -> None:
-    """Raises ValueError, listing the fields, where a config is not that of the run in `workdir`."""
-    saved = read_config(workdir).to_dict()
-    check_same_run(saved, config.to_dict(), workdir)
 
 
 def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tiny_runs import gan_run, style_run
 
 from t2i_jax.evaluation import features
-from t2i_jax.training import build, runs
+from t2i_jax.training import modules, runs
 
 from .tiny_subjects import encoder_run
 
@@ -33,7 +33,7 @@ def test_pixels_of_uneven_sizes_keep_the_mean():
 def test_the_image_network_of_a_text_encoders_run(tmp_path, batch_size):
     workdir = encoder_run(tmp_path / "encoder")
     config, ema = runs.load_ema(workdir)
-    net = build.make_recipe(config).image
+    net = modules.make_recipe(config).image
     variables = {
         "params": ema["params"]["net"]["image"],
         "batch_stats": ema["stats"]["net"]["batch_stats"]["image"],
@@ -57,7 +57,7 @@ def seen_at(size: int) -> np.ndarray:
 def test_the_network_of_a_style_encoder(tmp_path):
     workdir = style_run(tmp_path / "style")
     config, ema = runs.load_ema(workdir)
-    net = build.make_recipe(config, {"generator": None}).net
+    net = modules.make_recipe(config, {"generator": None}).net
     variables = {"params": ema["params"]["net"], **ema["stats"]["net"]}
     images = seen_at(net.image_size)
     loaded = features.load(workdir)
@@ -70,8 +70,8 @@ def test_the_network_of_a_style_encoder(tmp_path):
 def test_what_has_no_image_network(tmp_path):
     with pytest.raises(ValueError, match="neither 'pixels16' nor the run directory"):
         features.load("pixels")
-    with pytest.raises(ValueError, match="'gan_int_cls', which trained no image network"):
+    with pytest.raises(ValueError, match="trained 'gan_int_cls' and has no part 'image'"):
         features.load(gan_run(tmp_path / "gan"))
     on_captions = encoder_run(tmp_path / "captions", "recipe.pairs=captions")
-    with pytest.raises(ValueError, match="'char_cnn_rnn', which trained no image network"):
+    with pytest.raises(ValueError, match="run of 'char_cnn_rnn' trained no 'image'"):
         features.load(on_captions)

@@ -10,7 +10,8 @@ from tiny_runs import ROOT, random_like, save
 
 from t2i_jax import config as configs
 from t2i_jax import types
-from t2i_jax.training import build, runs
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training import modules, runs
 from t2i_jax.training.checkpoints import Checkpoints
 
 
@@ -32,8 +33,8 @@ def unconditional_run(workdir: pathlib.Path, *overrides: str) -> pathlib.Path:
 def _saved(workdir: pathlib.Path, config, batch) -> pathlib.Path:
     size = config.data.size
     batch = {types.IMAGES: jnp.zeros((1, size, size, 3)), **batch}
-    recipe = build.make_recipe(config)
-    players = random_like(lambda key: recipe.init(key, batch, None), jax.random.key(0))
+    recipe = modules.make_recipe(config)
+    players = random_like(lambda key: recipe.init(key, Seen(batch)), jax.random.key(0))
     for variables in players.values():
         variables.setdefault("batch_stats", {})
     workdir.mkdir(parents=True)

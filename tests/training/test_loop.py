@@ -5,7 +5,6 @@ import io
 import json
 import math
 import re
-import shutil
 
 import jax
 import numpy as np
@@ -15,7 +14,6 @@ from train_commands import SPEC, Command, metrics
 
 from t2i_jax import config as configs
 from t2i_jax import train
-from t2i_jax.interop import weights
 from t2i_jax.training import loop, runs
 from t2i_jax.training.checkpoints import Checkpoints
 
@@ -158,21 +156,6 @@ def test_bfloat16(data_dir, tmp_path, trained):
         assert mean == pytest.approx(value, rel=0.3) and mean != value
     _, ema = runs.load_ema(tmp_path)
     assert {x.dtype.name for x in jax.tree.leaves(ema)} == {"float32"}
-
-
-def test_a_changed_encoder_is_not_taken_up(trained, data_dir, tmp_path, capsys):
-    """A run goes on with the frozen encoder that it began with, and says so."""
-    workdir = tmp_path / "run"
-    shutil.copytree(trained[0], workdir)
-    path = workdir / "frozen" / "encoder.safetensors"
-    began = jax.tree.map(lambda x: x + 1, weights.load(path)[0])
-    weights.save(path, began)
-    argv = [f"--config={SPEC}", f"--workdir={workdir}", f"--data.data_dir={data_dir}"]
-    train.main([*argv, "--train.duration=4"])
-    assert f"other weights than this run began with; going on with those in {path}" in (
-        capsys.readouterr().err
-    )
-    assert jax.tree.all(jax.tree.map(np.array_equal, weights.load(path)[0], began))
 
 
 def refused(capsys, *argv) -> str:

@@ -12,9 +12,11 @@ import pytest
 from t2i_jax import axis
 from t2i_jax import config as configs
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build
+from t2i_jax.recipes.terms import Terms
+from t2i_jax.training import build, modules
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.state import Ema
 from t2i_jax.training.step import StepOptions, init_state, make_step
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,30 +35,33 @@ class Scale(nn.Module):
 class Linear(GanRecipe):
     """G(z) = a z; D(x) = b mean(x). D: b m_real - b m_fake; G: b m_fake. A second D term: b^2."""
 
-    def init(self, key, batch, text):
+    def init(self, key, seen):
         image = jnp.zeros((1, 2, 2, 3))
         return {"g": self.generator.init(key, image), "d": self.discriminator.init(key, image)}
 
     def noise(self, key, rows):
         return {"z": axis.normal(key, (rows, 2, 2, 3), self.axis_name)}
 
-    def generate(self, g_vars, batch, text, noise, train):
+    def generate(self, g_vars, seen, noise, train):
         return {"images": (self.generator.apply(g_vars, noise["z"]),)}, {}
 
-    def d_terms(self, d_vars, batch, text, out, key):
-        real = jnp.mean(self.discriminator.apply(d_vars, batch["images"]))
+    def d_terms(self, d_vars, seen, out, key):
+        real = jnp.mean(self.discriminator.apply(d_vars, seen.of("images")))
         fake = jnp.mean(self.discriminator.apply(d_vars, out["images"][0]))
-        return {"real": real, "fake": -fake}, {}
+        return Terms({"real": real, "fake": -fake}, {"gap": real - fake}, fakes=fake)
 
-    def penalty(self, d_vars, batch, text, out, key):
-        return {"penalty": d_vars["params"]["a"] ** 2}, {}
+    def penalty(self, d_vars, seen, out, key):
+        on = self.on("d.penalty")
+        return Terms({"penalty": d_vars["params"]["a"] ** 2} if on else {})
 
     @property
     def d_updates(self):
-        return (self.d_terms, self.penalty) if self.on("d.penalty") else (self.d_terms,)
+        return (self.d_terms, self.penalty)
 
-    def g_terms(self, d_vars, frozen, batch, text, out, key):
-        return {"fake": jnp.mean(self.discriminator.apply(d_vars, out["images"][0]))}, {}
+    def g_terms(self, d_vars, seen, out, key, fakes=None):
+        if fakes is None:
+            fakes = jnp.mean(self.discriminator.apply(d_vars, out["images"][0]))
+        return Terms({"fake": fakes})
 
 
 def options(weights, **kwargs):
@@ -100,7 +105,7 @@ WEIGHTS = {"d.real": 1.0, "d.fake": WEIGHT, "g.fake": 1.0}
 @pytest.mark.parametrize("order", ["alternating", "simultaneous"])
 def test_one_step_is_the_closed_form(order):
     batch = make_batch()
-    recipe, state, (metrics,) = run(WEIGHTS, batch, order=order, ema_decay=0.75)
+    recipe, state, (metrics,) = run(WEIGHTS, batch, order=order, ema=Ema(0.75))
     real = float(np.mean(batch["images"] / 127.5 - 1.0))
     z = noise_mean(recipe)
     b = 2.0 - LR * (real - WEIGHT * 2.0 * z)
@@ -128,10 +133,12 @@ def start(settings, batch):
 
 def test_training_goes_on_from_the_average_every_so_many_steps():
     """The plain step with G's parameters put in by hand, between steps."""
-    batch, settings = make_batch(), adam(ema_decay=0.75)
+    batch, settings = make_batch(), adam(ema=Ema(0.75))
     recipe, expected = start(settings, batch)
     plain = jax.jit(make_step(recipe, settings))
-    restarting = jax.jit(make_step(recipe, dataclasses.replace(settings, ema_restart=2)))
+    restarting = jax.jit(
+        make_step(recipe, dataclasses.replace(settings, ema=Ema(0.75, restart_every=2)))
+    )
     state, average = expected, 2.0
     for number in range(1, 6):
         state, metrics = restarting(state, batch, {})
@@ -153,18 +160,18 @@ def test_without_restarts_the_program_has_no_trace_of_them():
     batch = make_batch()
 
     def program(**kwargs):
-        settings = adam(ema_decay=0.75, **kwargs)
+        settings = adam(ema=Ema(0.75, **kwargs))
         recipe, state = start(settings, batch)
         return jax.jit(make_step(recipe, settings)).lower(state, batch, {}).as_text()
 
-    never, sometimes = program(), program(ema_restart=2)
+    never, sometimes = program(), program(restart_every=2)
     assert "stablehlo.remainder" in sometimes and "stablehlo.remainder" not in never
     assert sometimes.count("stablehlo.select") > never.count("stablehlo.select")
 
 
 @pytest.mark.parametrize("kind", ["jit", "pmap"])
 def test_restarts_are_the_same_on_four_devices(kind):
-    batch, settings = make_batch(), options(WEIGHTS, ema_decay=0.75, ema_restart=2)
+    batch, settings = make_batch(), options(WEIGHTS, ema=Ema(0.75, restart_every=2))
     recipe, state = start(settings, batch)
     step = jax.jit(make_step(recipe, settings))
     parallel = make_parallel(kind)
@@ -183,12 +190,12 @@ def test_restarts_that_cannot_be_are_refused():
     def settings(file, **fields):
         config = configs.load(f"{ROOT}/configs/{file}:debug")
         configs.override(config, {f"ema.{name}": value for name, value in fields.items()})
-        system = build.System(config, build.make_recipe(config), None, None, {})
+        system = build.System(config, modules.make_recipe(config), None, None, {})
         return build.step_options(system, batch=8, records=64)
 
-    assert settings("gan_int_cls.py").ema_restart == 0
-    assert settings("gan_int_cls.py", restart_every=3).ema_restart == 3
-    with pytest.raises(ValueError, match="restart_every=3 needs an average .* set ema.decay or"):
+    assert settings("gan_int_cls.py").ema.restart_every == 0
+    assert settings("gan_int_cls.py", restart_every=3).ema.restart_every == 3
+    with pytest.raises(ValueError, match="restart_every=3 needs an average: set ema.decay or"):
         settings("gan_int_cls.py", restart_every=3, half_life="")
     with pytest.raises(ValueError, match="restart_every=-1: must be a number of steps"):
         settings("gan_int_cls.py", restart_every=-1)
@@ -216,6 +223,39 @@ def test_d_steps_update_d_on_each_sub_batch():
     assert float(state.params["g"]["a"]) == pytest.approx(a, abs=1e-5)
 
 
+def test_an_update_without_terms_changes_nothing_of_the_optimizer():
+    """With Adam, whose count would move; the second update of D has no weight."""
+    batch, settings = make_batch(), adam()
+    recipe, state = start(settings, batch)
+    state, metrics = jax.jit(make_step(recipe, settings))(state, batch, {})
+    counts = [int(x) for x in jax.tree.leaves(state.opt["d"]) if x.dtype == jnp.int32]
+    assert counts == [1] and "d/grad_norm" in metrics and "d/grad_norm_1" not in metrics
+
+
+def test_metrics_are_logged_and_not_optimized():
+    batch = make_batch()
+    recipe, _, (metrics,) = run(WEIGHTS, batch)
+    real = float(np.mean(batch["images"] / 127.5 - 1.0))
+    assert metrics["d/gap"] == pytest.approx(2 * real - 4 * noise_mean(recipe), abs=1e-5)
+
+
+def test_the_players_share_a_pass_of_one_d_only():
+    """In simultaneous order G's terms are given what D found, else they ask D themselves."""
+    asked = []
+
+    class Asking(Linear):
+        def g_terms(self, d_vars, seen, out, key, fakes=None):
+            asked.append(fakes is not None)
+            return super().g_terms(d_vars, seen, out, key, fakes)
+
+    recipe = Asking(generator=Scale(), discriminator=Scale(), active=frozenset(WEIGHTS))
+    for order in ("alternating", "simultaneous"):
+        settings, batch = options(WEIGHTS, order=order), make_batch()
+        state = init_state(recipe, settings, {k: v[0] for k, v in batch.items()}, {})
+        jax.eval_shape(make_step(recipe, settings), state, batch, {})
+    assert asked == [False, True]
+
+
 @pytest.mark.parametrize(
     "active, message",
     [
@@ -231,8 +271,8 @@ def test_terms_must_be_the_weighted_ones(active, message):
 
 def test_a_key_that_the_data_lack_is_named():
     class Wrong(Linear):
-        def d_terms(self, d_vars, batch, text, out, key):
-            return {"real": batch["wrong_images"]}, {}
+        def d_terms(self, d_vars, seen, out, key):
+            return Terms({"real": seen.of("wrong_images")})
 
     recipe = Wrong(generator=Scale(), discriminator=Scale(), active=frozenset(WEIGHTS))
     batch, settings = make_batch(), options(WEIGHTS)
