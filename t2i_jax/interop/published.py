@@ -13,13 +13,15 @@ from t2i_jax.interop.state_dict import Layers, clean, to_state_dict, to_variable
 Shapes = dict[str, tuple[int, ...]]
 
 
-def check(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str):
+def check(
+    arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str
+) -> None:
     """Raises ValueError that names every array that is missing, unknown, of another shape than in
     `shapes`, or holds values that are not finite; `what` says whose arrays they should be.
     """
     faults = [f"{name} is missing" for name in shapes if name not in arrays]
     faults += [f"{name} is unknown" for name in arrays if name not in shapes]
-    for name in shapes.keys() & arrays.keys():
+    for name in (name for name in shapes if name in arrays):
         if arrays[name].shape != tuple(shapes[name]):
             faults.append(f"{name} has shape {arrays[name].shape}, not {tuple(shapes[name])}")
         elif not np.isfinite(arrays[name]).all():
