@@ -15,6 +15,7 @@ from t2i_jax.evaluation.zero_shot import precision_at, top1
 from t2i_jax.interop.char_cnn_rnn import from_arrays, to_arrays
 from t2i_jax.losses.matching import matching_accuracy, structured_joint_embedding
 from t2i_jax.recipes.char_cnn_rnn import FEATURES, Recipe
+from t2i_jax.recipes.terms import Seen
 from t2i_jax.training.optimizers import make_direction
 
 OTHER_IDS = ("case_sensitive", "cut_at_zero", "unknown_as_space")
@@ -70,13 +71,13 @@ def _end_to_end(golden, model):
     @functools.partial(jax.value_and_grad, has_aux=True)
     def loss(params):
         variables = {"params": {"text": params}}
-        terms, _, state = recipe.terms(variables, {}, batch, None, jax.random.key(0))
-        assert not state
-        return sum(terms.values()), terms
+        terms = recipe.terms(variables, Seen(batch), jax.random.key(0))
+        assert not terms.state
+        return sum(terms.losses.values()), terms.losses
 
-    (total, terms), grads = loss(variables["params"])
+    (total, losses), grads = loss(variables["params"])
     for name in directions:
-        close(terms[name], golden[f"e2e/{model}/loss_{name}"], name)
+        close(losses[name], golden[f"e2e/{model}/loss_{name}"], name)
     close(total, golden[f"e2e/{model}/loss"], "loss")
     close_gradients(to_arrays(grads), section(golden, f"e2e/{model}/grad/"))
 

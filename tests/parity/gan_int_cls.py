@@ -12,14 +12,18 @@ from t2i_jax import types
 from t2i_jax.interop.gan_int_cls import to_arrays, to_variables
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.models.layers import leaky_relu
-from t2i_jax.recipes.base import apply_train, with_state
 from t2i_jax.recipes.gan_int_cls import Recipe
+from t2i_jax.recipes.terms import Seen, apply_train, with_state
 from t2i_jax.training.optimizers import torch_adam
 from t2i_jax.types import Text
 
 D_TERMS = frozenset({"d.real", "d.wrong", "d.fake"})
 ALL_TERMS = D_TERMS | {"g.fake", "g.interp"}
 GAN_CLS = {"real": 1.0, "wrong": 0.5, "fake": 0.5}
+
+
+def _gan_cls(losses):
+    return sum(GAN_CLS[name] * value for name, value in losses.items())
 
 
 def _generator(golden, **kw):
@@ -55,12 +59,12 @@ def _cls(d_vars):
 
 
 def _inputs(golden, rows=None):
-    """(batch, text, noise of D's fakes) of the first rows."""
+    """(what the recipe sees, noise of D's fakes) of the first rows."""
     batch = {
         types.IMAGES: nhwc(golden["in/real"])[:rows],
         types.WRONG_IMAGES: nhwc(golden["in/wrong"])[:rows],
     }
-    return batch, Text(golden["in/text"][:rows]), golden["in/noise_d"][:rows, :, 0, 0]
+    return Seen(batch, Text(golden["in/text"][:rows])), golden["in/noise_d"][:rows, :, 0, 0]
 
 
 def _noise(golden, **extra):
@@ -92,8 +96,8 @@ def _train_pass(module):
 
 def generator(golden):
     g_vars, _ = _variables(golden)
-    _, text, z = _inputs(golden)
-    images, layers, state = _train_pass(_generator(golden))(g_vars, z, text.sentence)
+    seen, z = _inputs(golden)
+    images, layers, state = _train_pass(_generator(golden))(g_vars, z, seen.text.sentence)
     close(images, nhwc(golden["out/fake_d"]), "images")
     close(leaky_relu(layers["fc"]["__call__"][0]), golden["out/g/text"], "text")
     for layer in ("bn1", "res4", "bn2", "res8"):
@@ -104,9 +108,9 @@ def generator(golden):
 
 def discriminator(golden):
     _, d_vars = _variables(golden)
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     run = _train_pass(_discriminator(golden))
-    logits, layers, _ = run(d_vars, batch[types.IMAGES], text.sentence)
+    logits, layers, _ = run(d_vars, seen.batch[types.IMAGES], seen.text.sentence)
     close(logits, golden["out/d/real_logit"], "real")
     for layer in ("bn3", "bn4", "res4"):
         expected = nhwc(golden[f"out/d/real_after_{layer}"])
@@ -116,142 +120,145 @@ def discriminator(golden):
     expected = nhwc(golden["out/d/real_after_join"])
     close(leaky_relu(join["bn5"]["__call__"][0]), expected, "join")
     for name, images in [
-        ("wrong", batch[types.WRONG_IMAGES]),
+        ("wrong", seen.batch[types.WRONG_IMAGES]),
         ("fake", nhwc(golden["out/fake_d"])),
     ]:
-        close(run(d_vars, images, text.sentence)[0], golden[f"out/d/{name}_logit"], name)
+        close(run(d_vars, images, seen.text.sentence)[0], golden[f"out/d/{name}_logit"], name)
 
 
 def discriminator_cls(golden):
     d_vars = _cls(_variables(golden)[1])
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     fakes = nhwc(golden["out/fake_d"])
     recipe = dataclasses.replace(
         _recipe(golden, D_TERMS), discriminator=_discriminator(golden, variant="cls")
     )
-    run = jax.jit(lambda v, x: apply_train(recipe.discriminator, v, x, text.sentence)[0])
-    images = {"real": batch[types.IMAGES], "wrong": batch[types.WRONG_IMAGES], "fake": fakes}
+    run = jax.jit(lambda v, x: apply_train(recipe.discriminator, v, x, seen.text.sentence)[0])
+    images = {
+        "real": seen.batch[types.IMAGES],
+        "wrong": seen.batch[types.WRONG_IMAGES],
+        "fake": fakes,
+    }
     for name, x in images.items():
         close(run(d_vars, x), golden[f"out/d_cls/{name}_logit"], name)
-    terms, _ = jax.jit(lambda v: recipe.d_terms(v, batch, text, {"d_images": fakes}, None))(d_vars)
-    total = sum(GAN_CLS[k] * v for k, v in terms.items())
-    close(total, golden["loss/cls_variant_d_gan_cls"], "GAN-CLS loss")
+    terms = jax.jit(lambda v: recipe.d_terms(v, seen, {"d_images": fakes}, None))(d_vars)
+    close(_gan_cls(terms.losses), golden["loss/cls_variant_d_gan_cls"], "GAN-CLS loss")
 
 
 def discriminator_terms(golden):
     _, d_vars = _variables(golden)
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     out = {"d_images": nhwc(golden["out/fake_d"])}
 
     def total(params, recipe):
-        terms, _ = recipe.d_terms({**d_vars, "params": params}, batch, text, out, None)
-        return sum(GAN_CLS[k] * v for k, v in terms.items()), terms
+        losses = recipe.d_terms({**d_vars, "params": params}, seen, out, None).losses
+        return _gan_cls(losses), losses
 
     gradient = jax.jit(jax.value_and_grad(total, has_aux=True), static_argnums=1)
-    (loss, terms), grads = gradient(d_vars["params"], _recipe(golden))
-    for name, value in terms.items():
+    (loss, losses), grads = gradient(d_vars["params"], _recipe(golden))
+    for name, value in losses.items():
         close(value, golden[f"loss/d_{name}"], name)
     close(loss, golden["loss/d_gan_cls"], "GAN-CLS")
-    close(terms["real"] + terms["fake"], golden["loss/d_gan"], "GAN")
+    close(losses["real"] + losses["fake"], golden["loss/d_gan"], "GAN")
     _check_gradients("d", grads, golden)
 
 
 def batch_of_two(golden):
     """Batch norm over two sentences gives +-1: the degenerate case, made on purpose."""
     g_vars, d_vars = _variables(golden)
-    batch, text, z = _inputs(golden, rows=2)
+    seen, z = _inputs(golden, rows=2)
     recipe = _recipe(golden, D_TERMS)
 
     def run(g_vars, d_vars):
-        out, _ = recipe.generate(g_vars, batch, text, {"z": z, "z_d": z}, train=True)
-        terms, _ = recipe.d_terms(d_vars, batch, text, out, None)
-        return out["d_images"], terms
+        out, _ = recipe.generate(g_vars, seen, {"z": z, "z_d": z}, train=True)
+        return out["d_images"], recipe.d_terms(d_vars, seen, out, None).losses
 
-    images, terms = jax.jit(run)(g_vars, d_vars)
+    images, losses = jax.jit(run)(g_vars, d_vars)
     close(images, nhwc(golden["out_b2/fake_d"]), "images")
-    for name, value in terms.items():
+    for name, value in losses.items():
         close(value, golden[f"loss/b2_d_{name}"], name)
-    logits = jax.jit(lambda v, x: apply_train(recipe.discriminator, v, x, text.sentence)[0])
-    close(logits(d_vars, batch[types.IMAGES]), golden["out_b2/real_logit"], "real")
-    close(logits(d_vars, batch[types.WRONG_IMAGES]), golden["out_b2/wrong_logit"], "wrong")
+    logits = jax.jit(lambda v, x: apply_train(recipe.discriminator, v, x, seen.text.sentence)[0])
+    close(logits(d_vars, seen.batch[types.IMAGES]), golden["out_b2/real_logit"], "real")
+    close(logits(d_vars, seen.batch[types.WRONG_IMAGES]), golden["out_b2/wrong_logit"], "wrong")
     close(logits(d_vars, images), golden["out_b2/fake_logit"], "fake")
 
 
 def evaluation_mode(golden):
     g_vars, d_vars = _variables(golden)
-    batch, text, z = _inputs(golden)
+    seen, z = _inputs(golden)
     recipe = _recipe(golden)
-    (images,) = recipe.sample(g_vars, Text(text.sentence[:2]), {"z": z[:2]})
-    close(images, nhwc(golden["out_eval/fake_d"]), "images")
+    sentence = seen.text.sentence
+    out, _ = recipe.generate(g_vars, Seen({}, Text(sentence[:2])), {"z": z[:2]}, train=False)
+    close(out["images"][0], nhwc(golden["out_eval/fake_d"]), "images")
     for variant, variables, key in [
         ("int", d_vars, "real_logit"),
         ("cls", _cls(d_vars), "d_cls_real_logit"),
     ]:
         d = _discriminator(golden, variant=variant)
-        logits = d.apply(variables, batch[types.IMAGES], text.sentence, train=False)
+        logits = d.apply(variables, seen.batch[types.IMAGES], sentence, train=False)
         close(logits, golden[f"out_eval/{key}"], variant)
     biases = {f"{k}/bias": v for k, v in section(golden, "g_bias/").items()}
     g_vars = to_variables("g", section(golden, "g/") | biases, conv_bias=True)
-    images = _generator(golden, conv_bias=True).apply(g_vars, z[:2], text.sentence[:2], train=False)
+    images = _generator(golden, conv_bias=True).apply(g_vars, z[:2], sentence[:2], train=False)
     close(images, nhwc(golden["out_eval_bias/fake_d"]), "images with biases")
 
 
 def generator_terms(golden):
     g_vars, d_vars = _variables(golden)
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     recipe = _recipe(golden)
 
     def total(params):
         variables = {**g_vars, "params": params}
-        out, _ = recipe.generate(variables, batch, text, _noise(golden), train=True)
-        terms, _ = recipe.g_terms(d_vars, {}, batch, text, out, None)
-        return terms["fake"] + terms["interp"], (terms, out)
+        out, _ = recipe.generate(variables, seen, _noise(golden), train=True)
+        losses = recipe.g_terms(d_vars, seen, out, None).losses
+        return losses["fake"] + losses["interp"], (losses, out)
 
     gradient = jax.jit(jax.value_and_grad(total, has_aux=True))
-    (_, (terms, out)), grads = gradient(g_vars["params"])
+    (_, (losses, out)), grads = gradient(g_vars["params"])
     close(out["d_images"], nhwc(golden["out/fake_d"]), "images for D")
     images = np.concatenate([out["images"][0], out["interp_images"]])
     close(images, nhwc(golden["out/fake_g"]), "images")
-    sentences = np.concatenate([text.sentence, out["interp_sentence"]])
+    sentences = np.concatenate([seen.text.sentence, out["interp_sentence"]])
     close(sentences, golden["out/text_interp"], "sentences")
     logits, _ = apply_train(recipe.discriminator, d_vars, images, sentences)
     close(logits, golden["out/d/fake_g_logit"], "logits")
     for weight, key in [(1.0, "w1"), (0.5, "w05"), (0.0, "w0")]:
-        close(terms["fake"] + weight * terms["interp"], golden[f"loss/g_int_{key}"], key)
+        close(losses["fake"] + weight * losses["interp"], golden[f"loss/g_int_{key}"], key)
     _check_gradients("g", grads, golden)
 
 
 def generator_terms_other(golden):
     """Extrapolated sentences, and the plain step without interpolation."""
     g_vars, d_vars = _variables(golden)
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     extrapolate = _recipe(golden, interp="extrapolate")
     plain = _recipe(golden, D_TERMS | {"g.fake"})
 
     def run(g_vars, d_vars, recipe):
         noise = _noise(golden, alpha=golden["in/interp_alpha"])
-        out, _ = recipe.generate(g_vars, batch, text, noise, train=True)
-        terms, _ = recipe.g_terms(d_vars, {}, batch, text, out, None)
-        sentences = [text.sentence, *([out["interp_sentence"]] if len(terms) > 1 else [])]
-        images = [out["images"][0], *([out["interp_images"]] if len(terms) > 1 else [])]
+        out, _ = recipe.generate(g_vars, seen, noise, train=True)
+        losses = recipe.g_terms(d_vars, seen, out, None).losses
+        sentences = [seen.text.sentence, *([out["interp_sentence"]] if len(losses) > 1 else [])]
+        images = [out["images"][0], *([out["interp_images"]] if len(losses) > 1 else [])]
         sentences, images = jnp.concatenate(sentences), jnp.concatenate(images)
-        return terms, sentences, apply_train(recipe.discriminator, d_vars, images, sentences)[0]
+        return losses, sentences, apply_train(recipe.discriminator, d_vars, images, sentences)[0]
 
     run = jax.jit(run, static_argnums=2)
-    terms, sentences, logits = run(g_vars, d_vars, extrapolate)
+    losses, sentences, logits = run(g_vars, d_vars, extrapolate)
     close(sentences, golden["out/text_interp_type2"], "sentences")
     close(logits, golden["out/d/fake_g_type2_logit"], "logits")
-    close(terms["fake"] + terms["interp"], golden["loss/g_int_type2_w1"], "loss")
-    terms, _, logits = run(g_vars, d_vars, plain)
-    assert terms.keys() == {"fake"}
+    close(losses["fake"] + losses["interp"], golden["loss/g_int_type2_w1"], "loss")
+    losses, _, logits = run(g_vars, d_vars, plain)
+    assert losses.keys() == {"fake"}
     close(logits, golden["out/d/fake_plain_logit"], "plain logits")
-    close(terms["fake"], golden["loss/g_plain"], "plain loss")
+    close(losses["fake"], golden["loss/g_plain"], "plain loss")
 
 
 def iteration(golden):
     """One whole iteration as the train step makes it: G's pass under vjp, D's update, G's."""
     g_vars, d_vars = _variables(golden)
-    batch, text, _ = _inputs(golden)
+    seen, _ = _inputs(golden)
     recipe, noise = _recipe(golden), _noise(golden)
     adam = torch_adam(2e-4, 0.5, 0.999, 1e-8)
 
@@ -260,15 +267,15 @@ def iteration(golden):
         return optax.apply_updates(params, updates)
 
     def generate(params):
-        return recipe.generate({**g_vars, "params": params}, batch, text, noise, train=True)
+        return recipe.generate({**g_vars, "params": params}, seen, noise, train=True)
 
     def d_loss(params, out):
-        terms, state = recipe.d_terms({**d_vars, "params": params}, batch, text, out, None)
-        return sum(GAN_CLS[k] * v for k, v in terms.items()), state
+        terms = recipe.d_terms({**d_vars, "params": params}, seen, out, None)
+        return _gan_cls(terms.losses), terms.state
 
     def g_loss(out, d_vars):
-        terms, state = recipe.g_terms(d_vars, {}, batch, text, out, None)
-        return sum(terms.values()), state
+        terms = recipe.g_terms(d_vars, seen, out, None)
+        return sum(terms.losses.values()), terms.state
 
     @jax.jit
     def step(g_vars, d_vars):

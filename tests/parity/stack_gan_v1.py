@@ -10,7 +10,7 @@ from parity._compare import close, nhwc, section
 from t2i_jax import types
 from t2i_jax.interop import stack_gan_v1 as interop
 from t2i_jax.recipes import stack_gan_v1, stack_gan_v1_stage2
-from t2i_jax.recipes.base import apply_train, with_state
+from t2i_jax.recipes.terms import Seen, apply_train, with_state
 from t2i_jax.types import Text
 
 D_WEIGHTS = {
@@ -54,9 +54,8 @@ class Case:
                 generator=generator, stage1=stage1, statistics="moving", **fields
             )
             self.noise = {k: self.arrays[f"in/{k}"] for k in ("z", "eps1", "eps2")}
-        self.text = Text(self.arrays["in/text_embedding"])
         real = nhwc(self.arrays["in/real_u8"]).astype(np.float32) / 127.5 - 1
-        self.batch = {types.IMAGES: real}
+        self.seen = Seen({types.IMAGES: real}, Text(self.arrays["in/text_embedding"]))
 
     def export(self, variables):
         """G's variables under the release's names."""
@@ -101,14 +100,14 @@ class Case:
             close(found[name], expected[name], f"{net} {name}", 1e-5)
 
 
-def _total(terms, weights):
-    assert terms.keys() == weights.keys()
-    return sum(weights[name] * value for name, value in terms.items())
+def _total(losses, weights):
+    assert losses.keys() == weights.keys()
+    return sum(weights[name] * value for name, value in losses.items())
 
 
 def _run(case):
     """All that the file holds of a stage, as one program: compiling dominates the time."""
-    recipe, batch, text = case.recipe, case.batch, case.text
+    recipe, seen = case.recipe, case.seen
     adam = optax.adam(2e-4, 0.5, 0.999)
 
     def update(params, grads):
@@ -121,16 +120,17 @@ def _run(case):
 
         def generate(params):
             variables = {**g_vars, "params": params}
-            return recipe.generate(variables, batch, text, case.noise, train=True)
+            return recipe.generate(variables, seen, case.noise, train=True)
 
         r["out"], pull, r["g_state"] = jax.vjp(generate, g_vars["params"], has_aux=True)
-        r["sampled"] = recipe.sample(g_vars, text, case.noise)
+        sampled, _ = recipe.generate(g_vars, Seen({}, seen.text), case.noise, train=False)
+        r["sampled"] = sampled["images"]
         out = r["out"]
 
         def judge(method, *args):
             return apply_train(case.discriminator, d_vars, *args, method=method)[0]
 
-        real = judge("features", batch[types.IMAGES])
+        real = judge("features", seen.batch[types.IMAGES])
         fake = judge("features", out["images"][-1])
         r["logits"] = {
             "real_cond": judge("fits", real, out["mu"]),
@@ -144,17 +144,17 @@ def _run(case):
             }
 
         def d_loss(params):
-            terms, state = recipe.d_terms({**d_vars, "params": params}, batch, text, out, None)
-            return _total(terms, case.d_weights), (terms, state)
+            terms = recipe.d_terms({**d_vars, "params": params}, seen, out, None)
+            return _total(terms.losses, case.d_weights), (terms.losses, terms.state)
 
         def g_loss(out, d_vars):
-            terms, _ = recipe.g_terms(d_vars, {}, batch, text, out, None)
-            return _total(terms, case.g_weights), terms
+            losses = recipe.g_terms(d_vars, seen, out, None).losses
+            return _total(losses, case.g_weights), losses
 
-        (r["err_d"], (r["d_terms"], r["d_state"])), r["d_grads"] = jax.value_and_grad(
+        (r["err_d"], (r["d_losses"], r["d_state"])), r["d_grads"] = jax.value_and_grad(
             d_loss, has_aux=True
         )(d_vars["params"])
-        (r["err_g"], r["g_terms"]), cotangent = jax.value_and_grad(g_loss, has_aux=True)(
+        (r["err_g"], r["g_losses"]), cotangent = jax.value_and_grad(g_loss, has_aux=True)(
             out, d_vars
         )
         (r["g_grads"],) = pull(cotangent)
@@ -171,7 +171,7 @@ def _run(case):
 def _stage(golden, name):
     case = Case(golden, name)
     r = _run(case)
-    out, terms = r["out"], r["d_terms"]
+    out, losses = r["out"], r["d_losses"]
 
     for what in ("mu", "logvar"):
         case.close(out[what], f"train/{what}")
@@ -188,12 +188,12 @@ def _stage(golden, name):
 
     case.close(r["err_d"], "loss/errD")
     case.close(r["err_g"], "loss/errG_total")
-    case.close(r["g_terms"]["kl"], "loss/kl")
-    case.close(r["err_g"] - 2.0 * r["g_terms"]["kl"], "loss/errG")
-    logged = {"real": terms["real"], "wrong": terms["wrong"], "fake": terms["fake"]}
+    case.close(r["g_losses"]["kl"], "loss/kl")
+    case.close(r["err_g"] - 2.0 * r["g_losses"]["kl"], "loss/errG")
+    logged = {"real": losses["real"], "wrong": losses["wrong"], "fake": losses["fake"]}
     if name == "s2":
-        logged["real"] = (terms["real"] + terms["uncond_real"]) / 2
-        logged["fake"] = (terms["fake"] + terms["uncond_fake"]) / 2
+        logged["real"] = (losses["real"] + losses["uncond_real"]) / 2
+        logged["fake"] = (losses["fake"] + losses["uncond_fake"]) / 2
     for kind, value in logged.items():
         case.close(value, f"loss/errD_{kind}_logged")
     grads = {"params": r["d_grads"]}

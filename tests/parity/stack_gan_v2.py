@@ -16,8 +16,8 @@ from t2i_jax.interop.stack_gan_v2 import (
     import_generator,
 )
 from t2i_jax.losses.regularizers import color_moments
-from t2i_jax.recipes.base import apply_train
 from t2i_jax.recipes.stack_gan_v2 import Recipe
+from t2i_jax.recipes.terms import Seen, apply_train
 from t2i_jax.types import Text
 
 SIZES = (64, 128, 256)
@@ -51,14 +51,14 @@ class Case:
         states = [section(self.arrays, f"D{size}/") for size in SIZES]
         self.discriminator, self.d = import_discriminator(states)
         real = [nhwc(golden[f"shared/real{s}_u8"]).astype(np.float32) / 127.5 - 1 for s in SIZES]
-        self.batch = {types.IMAGES: tuple(real)}
+        batch, text = {types.IMAGES: tuple(real)}, None
         self.noise = {"z": self.arrays["in/z"]}
-        self.text = None
         if self.conditional:
             wrong = tuple(x[golden["shared/wrong_index"]] for x in real)
-            self.batch[types.WRONG_IMAGES] = wrong
+            batch[types.WRONG_IMAGES] = wrong
             self.noise["eps"] = self.arrays["in/eps"]
-            self.text = Text(self.arrays["in/text_embedding"])
+            text = Text(self.arrays["in/text_embedding"])
+        self.seen = Seen(batch, text)
 
     def recipe(self, d=(), g=()):
         """The released form with the terms of these weights."""
@@ -72,8 +72,8 @@ class Case:
 
     def pictures(self, fakes):
         """What D judges, in the release's order."""
-        real = {"real": self.batch[types.IMAGES]}
-        wrong = {"wrong": self.batch[types.WRONG_IMAGES]} if self.conditional else {}
+        real = {"real": self.seen.batch[types.IMAGES]}
+        wrong = {"wrong": self.seen.batch[types.WRONG_IMAGES]} if self.conditional else {}
         return {**real, **wrong, "fake": fakes}
 
     def check_images(self, images, prefix):
@@ -113,9 +113,9 @@ class Case:
         close_gradients(norms, expected, f"{kind} of {net}", 3e-3)
 
 
-def _total(terms, weights):
-    assert weights.keys() <= terms.keys()
-    return sum(weight * terms[name] for name, weight in weights.items())
+def _total(losses, weights):
+    assert weights.keys() <= losses.keys()
+    return sum(weight * losses[name] for name, weight in weights.items())
 
 
 def _run(case):
@@ -124,18 +124,18 @@ def _run(case):
     G's passes in both modes; D's passes, terms and gradients; G's terms and gradients under the
     given D; and one whole step as the train step makes it, under the updated D.
     """
-    d_losses, g_losses = D_LOSSES[case.name], G_LOSSES[case.name]
-    d_terms_of = case.recipe(d=next(iter(d_losses.values()))).d_terms
-    g_recipe = case.recipe(g=G_LOSSES[case.name][case.colored])
+    d_weights, g_weights = D_LOSSES[case.name], G_LOSSES[case.name]
+    d_terms_of = case.recipe(d=next(iter(d_weights.values()))).d_terms
+    g_recipe = case.recipe(g=g_weights[case.colored])
     adam = optax.adam(2e-4, 0.5, 0.999)
-    sentence = case.text and case.text.sentence
+    sentence = case.seen.text and case.seen.text.sentence
 
     def update(params, grads):
         updates, _ = adam.update(grads, adam.init(params), params)
         return optax.apply_updates(params, updates)
 
-    def grad_for(pull, terms, weights):
-        cotangent = {k: jnp.float32(weights.get(k, 0.0)) for k in terms}
+    def grad_for(pull, losses, weights):
+        cotangent = {k: jnp.float32(weights.get(k, 0.0)) for k in losses}
         return pull(cotangent)[0]
 
     def forward(params, variables):
@@ -171,31 +171,32 @@ def _run(case):
             for kind, images in case.pictures(made.images).items()
         }
         r["judged"] = case.discriminator.apply(
-            d_vars, case.batch[types.IMAGES], conditions, train=False
+            d_vars, case.seen.batch[types.IMAGES], conditions, train=False
         )
 
         def d_terms(params):
-            return d_terms_of({**d_vars, "params": params}, case.batch, case.text, out, None)
+            terms = d_terms_of({**d_vars, "params": params}, case.seen, out, None)
+            return terms.losses, terms.state
 
-        r["d_terms"], d_pull, r["d_state"] = jax.vjp(d_terms, d_vars["params"], has_aux=True)
-        r["d_grads"] = {t: grad_for(d_pull, r["d_terms"], w) for t, w in d_losses.items()}
+        r["d_losses"], d_pull, r["d_state"] = jax.vjp(d_terms, d_vars["params"], has_aux=True)
+        r["d_grads"] = {t: grad_for(d_pull, r["d_losses"], w) for t, w in d_weights.items()}
 
         def g_terms(made, d_params):
             variables = {"params": d_params, **r["d_state"]}
-            return g_recipe.g_terms(variables, {}, case.batch, case.text, out_of(made), None)[0]
+            return g_recipe.g_terms(variables, case.seen, out_of(made), None).losses
 
-        r["g_terms"], g_pull = jax.vjp(lambda made: g_terms(made, d_vars["params"]), made)
+        r["g_losses"], g_pull = jax.vjp(lambda made: g_terms(made, d_vars["params"]), made)
         r["g_grads"] = {
-            tag: pull(grad_for(g_pull, r["g_terms"], weights))[0]
-            for tag, weights in g_losses.items()
+            tag: pull(grad_for(g_pull, r["g_losses"], weights))[0]
+            for tag, weights in g_weights.items()
         }
 
-        d_new = update(d_vars["params"], r["d_grads"][next(iter(d_losses))])
-        terms, g_pull = jax.vjp(lambda made: g_terms(made, d_new), made)
-        grads = pull(grad_for(g_pull, terms, g_losses[case.stepped]))[0]
+        d_new = update(d_vars["params"], r["d_grads"][next(iter(d_weights))])
+        losses, g_pull = jax.vjp(lambda made: g_terms(made, d_new), made)
+        grads = pull(grad_for(g_pull, losses, g_weights[case.stepped]))[0]
         g_new = update(g_vars["params"], grads)
         ema = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b, g_vars["params"], g_new)
-        r["step"] = {"terms": terms, "d": d_new, "g": g_new, "ema": ema}
+        r["step"] = {"losses": losses, "d": d_new, "g": g_new, "ema": ema}
         return r
 
     return run(case.g, case.d)
@@ -241,35 +242,35 @@ def _check_discriminators(case, r):
 def _check_losses(case, r):
     for tag, weights in D_LOSSES[case.name].items():
         expected = sum(case.arrays[f"loss/errD_D{size}{tag}"] for size in SIZES)
-        close(_total(r["d_terms"], weights), expected, f"D's loss{tag}")
+        close(_total(r["d_losses"], weights), expected, f"D's loss{tag}")
         exported = export_discriminator(
             case.discriminator, {"params": r["d_grads"][tag]}, counts=False
         )
         for size, grads in zip(SIZES, exported, strict=True):
             case.check_norms(grads, f"D{size}", f"gradnorm{tag}")
     for tag, weights in G_LOSSES[case.name].items():
-        close(_total(r["g_terms"], weights), case.arrays[f"loss/errG_{tag}"], tag)
+        close(_total(r["g_losses"], weights), case.arrays[f"loss/errG_{tag}"], tag)
         grads = export_generator(case.generator, {"params": r["g_grads"][tag]}, counts=False)
         case.check_norms(grads, "G", f"gradnorm_{tag}")
     heads = {"uncond_fake": "uncond" if case.conditional else "adv"}
     if case.conditional:
         heads["fake"] = "cond"
-        close(2.0 * r["g_terms"]["kl"], case.arrays["loss/kl_weighted"], "kl")
+        close(2.0 * r["g_losses"]["kl"], case.arrays["loss/kl_weighted"], "kl")
     for term, head in heads.items():
         expected = sum(case.arrays[f"loss/G_D{size}_{head}"] for size in SIZES)
-        close(r["g_terms"][term], expected, term)
+        close(r["g_losses"][term], expected, term)
     color = sum(
         weight * case.arrays[f"color/mse_{what}_{pair}"]
         for what, weight in (("mean", 1.0), ("cov", 5.0))
         for pair in ("256_128", "128_64")
     )
-    close(r["g_terms"]["color"], color, "colour consistency")
+    close(r["g_losses"]["color"], color, "colour consistency")
 
 
 def _check_step(case, r):
-    d_loss = _total(r["d_terms"], next(iter(D_LOSSES[case.name].values())))
+    d_loss = _total(r["d_losses"], next(iter(D_LOSSES[case.name].values())))
     close(d_loss, case.arrays["step/errD_total"], "D's loss")
-    g_loss = _total(r["step"]["terms"], G_LOSSES[case.name][case.stepped])
+    g_loss = _total(r["step"]["losses"], G_LOSSES[case.name][case.stepped])
     close(g_loss, case.arrays["step/errG_total"], "G's loss", 1e-3)
     found = {
         "G": export_generator(case.generator, {"params": r["step"]["g"]}, counts=False),
