@@ -78,6 +78,11 @@ def base() -> ConfigDict:
                 "samples": 32,
                 "raw_grids": False,  # grids also show G as it is, beside its average
             },
+            "evals": {
+                "names": (),  # evaluations at every checkpoint: "retrieval"
+                "records": 500,  # held-out images that they use
+                "best": "",  # what the best checkpoint has most of: "retrieval/recall_at_1"
+            },
             "log": {"tensorboard": False, "wandb": ""},
         }
     )

@@ -75,3 +75,29 @@ def debug_gan_training(config: ConfigDict, size: int) -> None:
     debug_training(config, size)
     debug_text(config)
     config.train.update({"sample_every": "2 steps", "samples": 4})
+
+
+def words(config: ConfigDict, data: str) -> None:
+    """Captions as words, of which longer captions keep a random part in training, as in AttnGAN."""
+    config.tokenizer = {"name": "word", "length": 12 if data == "coco" else 18}
+    config.data.truncate = "thin"
+
+
+def damsm_text(config: ConfigDict, data: str) -> None:
+    """Words and sentences of a DAMSM that another run has trained, and its image encoder."""
+    words(config, data)
+    config.encoder.update({"name": "damsm", "source": "runs/damsm"})
+    config.frozen = {"damsm": "runs/damsm"}
+
+
+def debug_damsm(config: ConfigDict) -> None:
+    """Tiny untrained encoders in place of a trained DAMSM."""
+    fields = {"word_dim": 6, "embedding": 12}
+    config.encoder.update({"name": "damsm", "source": "random", "fields": fields})
+    config.frozen = {"damsm": "random"}
+    config.damsm = {
+        "module": "t2i_jax.encoders.damsm:CompactImageEncoder",
+        "embedding": 12,
+        "widths": (4, 6, 8),
+        "local_stages": 2,
+    }

@@ -82,12 +82,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(fields.listing(args.resolved))
         return
+    from t2i_jax.evaluation.in_training import evaluators
     from t2i_jax.training import loop
 
     try:
         if args.multihost:
             connect(args.coordinator, args.num_processes, args.process_id)
-        loop.train(args.resolved.config, args.workdir)
+        loop.train(args.resolved.config, args.workdir, evaluators)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise

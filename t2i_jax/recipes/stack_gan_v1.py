@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from t2i_jax import axis, types
+from t2i_jax import types
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.images import pyramid
@@ -37,6 +37,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    shifted_pairs,
 )
 
 _MISMATCHES = ("text", "image", "shift")
@@ -157,11 +158,8 @@ class Recipe(GanRecipe):
             return self.judge(d, features, condition, real=False)
         if self.mismatch == "text":
             return self.judge(d, real, seen.wrong_sentence, real=False)
-        # The pairs of the global batch are one less than its rows, so they do not divide over the
-        # devices. Every device judges all of them: one head is cheap.
-        features = axis.gather(real, self.axis_name)[:-1]
-        condition = axis.gather(condition, self.axis_name)[1:]
-        return self.judge(d.on_all_rows(), features, condition, real=False)
+        pairs = shifted_pairs(real, condition, self.axis_name)
+        return self.judge(d.on_all_rows(), *pairs, real=False)
 
     def g_terms(
         self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None

@@ -14,7 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from t2i_jax import types
+from t2i_jax import axis, types
 from t2i_jax.types import Text
 
 Batch = Mapping[str, Any]
@@ -141,6 +141,17 @@ class Net:
         other = copy.copy(self)
         other.module = self.module.clone(axis_name=None)
         return other
+
+
+def shifted_pairs(features: Any, condition: jax.Array, axis_name: str | None) -> tuple[Any, Any]:
+    """Mismatched pairs as several releases make them: the features of each row of the global batch
+    but the last, and the condition of the next row.
+
+    They are one less than the rows, so they do not divide over devices. Every device gets all of
+    them, for a network `Net.on_all_rows`; judging them is cheap.
+    """
+    features, condition = jax.tree.map(lambda x: axis.gather(x, axis_name), (features, condition))
+    return jax.tree.map(lambda x: x[:-1], features), jax.tree.map(lambda x: x[1:], condition)
 
 
 def accuracies(judged: Mapping[str, Judgement]) -> dict[str, jax.Array]:

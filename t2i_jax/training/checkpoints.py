@@ -48,7 +48,7 @@ def meet(name: str, hours: float = 2.0) -> None:
 
 
 class _Keep(ocp.checkpoint_managers.PreservationPolicy):
-    """The newest steps, every n-th step, and the best one."""
+    """The newest steps and the best one."""
 
     def __init__(self, owner: "Checkpoints"):
         self._owner = owner
@@ -59,8 +59,6 @@ class _Keep(ocp.checkpoint_managers.PreservationPolicy):
             self._owner._best_of(self._owner._metrics, steps),
             *sorted(steps)[-self._owner.keep :],
         }
-        if every := self._owner.keep_every:
-            kept |= {step for step in steps if step % every == 0}
         return [step in kept for step in steps]
 
 
@@ -72,7 +70,6 @@ class Checkpoints:
         removed. A step directory that is not whole did not come from here and is renamed to
         ``<step>.incomplete``.
     keep: number of newest steps that are kept; the best step is kept in addition.
-    keep_every: steps divisible by it are kept for ever.
     asynchronous: `save` returns when the arrays are on the host; a thread writes them.
     best_mode: "min" or "max": which metric is best.
     read_only: change nothing in the directory and refuse `save`: for a sampler, which may read
@@ -87,19 +84,16 @@ class Checkpoints:
         directory: str | os.PathLike,
         *,
         keep: int = 3,
-        keep_every: int | None = None,
         asynchronous: bool = True,
         best_mode: str = "min",
         read_only: bool = False,
     ):
         if keep < 1:
             raise ValueError(f"keep={keep}: at least the latest checkpoint must be kept")
-        if keep_every is not None and keep_every < 1:
-            raise ValueError(f"keep_every={keep_every}: give a number of steps, or None")
         if best_mode not in ("min", "max"):
             raise ValueError(f"best_mode={best_mode!r}: 'min' or 'max'")
         self.directory = pathlib.Path(directory).absolute()
-        self.keep, self.keep_every, self.best_mode = keep, keep_every, best_mode
+        self.keep, self.best_mode = keep, best_mode
         self._asynchronous, self._read_only = asynchronous, read_only
         self._manager: ocp.CheckpointManager | None = None
         self._writing: int | None = None  # the step that a thread may still be writing

@@ -144,10 +144,12 @@ def _sections(config: ConfigDict) -> Iterator[_Section]:
     recipe = modules.recipe_module(config.system).Recipe
     networks = modules.module_hints(recipe)
     for name, cls in networks.items():
-        section = config.get(name, {})
+        if name not in config:
+            continue
+        section = config[name]
         if modules.MODULE in section:
             cls = modules.named_class(section[modules.MODULE], f"{name}.{modules.MODULE}")
-        if section and cls is not nn.Module:
+        if cls is not nn.Module:
             yield _Section(name, section, _title(cls), _defaults(cls))
     switches = {k: v for k, v in _defaults(recipe).items() if k not in networks}
     yield _Section("recipe", config.recipe, _title(recipe), switches)

@@ -6,7 +6,7 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import jax
@@ -16,8 +16,9 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from t2i_jax import pictures
-from t2i_jax.config import Duration
+from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
+from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
@@ -36,14 +37,23 @@ class NotFiniteError(FloatingPointError):
     """A loss term, a gradient or a network is NaN or infinite."""
 
 
-def train(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, float]:
+# Makes the evaluations of a training, by name: functions of the averaged networks.
+MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[Any], dict]]]
+
+
+def train(
+    config: ConfigDict, workdir: str | pathlib.Path, evaluators: MakeEvaluators | None = None
+) -> dict[str, float]:
     """Trains what the config describes, or goes on where `workdir` stopped.
+
+    evaluators: makes what ``config.evals`` names (`t2i_jax.evaluation.in_training.evaluators`); it
+        is run at every checkpoint, and may choose the best one.
 
     Returns the metrics of the last interval. Raises ValueError for a config that fits neither
     itself nor the run in `workdir`, NotFiniteError naming the term and the last good checkpoint,
     SystemExit(143) after a SIGTERM whose state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir))
+    training = Training(config, pathlib.Path(workdir), evaluators)
     try:
         return training.run()
     finally:
@@ -53,7 +63,12 @@ def train(config: ConfigDict, workdir: str | pathlib.Path) -> dict[str, float]:
 class Training:
     """One training: built in `__init__`, which finds every mistake it can before work is done."""
 
-    def __init__(self, config: ConfigDict, workdir: pathlib.Path):
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: pathlib.Path,
+        evaluators: MakeEvaluators | None = None,
+    ):
         config = fields.complete(config)
         self.config, self.workdir = config, workdir
         self.chief = jax.process_index() == 0
@@ -77,7 +92,17 @@ class Training:
         workdir.mkdir(parents=True, exist_ok=True)
         log = workdir / "log.txt" if self.chief else None
         self.progress = Progress(self.total, self.images_per_step, log)
-        self.checkpoints = Checkpoints(runs.checkpoints_dir(workdir), keep=config.train.keep)
+        self.checkpoints = Checkpoints(
+            runs.checkpoints_dir(workdir), keep=config.train.keep, best_mode="max"
+        )
+        self.evaluators = {}
+        if config.evals.names:
+            if evaluators is None:
+                raise ValueError(
+                    f"evals.names={config.evals.names}: this training was given no evaluators; "
+                    "start it with python -m t2i_jax.train, or pass them to `train`"
+                )
+            self.evaluators = evaluators(self.system, self.data)
         for note in self.system.notes:
             self._say(note)
         self.pipeline = self._make_pipeline()
@@ -273,8 +298,13 @@ class Training:
         norms = jax.device_get(_norms(_train_item(stored) | {"ema": stored.ema}))
         if bad := [name for name, norm in norms.items() if not math.isfinite(norm)]:
             self._stop_for(bad, done)
+        found = self._evaluate(done, state)
+        best = self.config.evals.best
+        if best and best not in found:
+            raise ValueError(f"evals.best={best!r}{suggest(best, found)}")
         self.checkpoints.save(
             done,
+            metric=found.get(best),
             ema=stored.ema,
             train=_train_item(stored),
             data=position,
@@ -282,6 +312,21 @@ class Training:
         )
         if wait:
             self.checkpoints.wait()
+
+    def _evaluate(self, done: int, state: TrainState) -> dict[str, float]:
+        """What the evaluators find in the averaged networks, ``"<evaluator>/<value>"``."""
+        if not self.evaluators:
+            return {}
+        networks = self.parallel.whole(state.ema)
+        found = {
+            f"{name}/{key}": value
+            for name, evaluate in self.evaluators.items()
+            for key, value in evaluate(networks).items()
+        }
+        self._say(f"step {done:,}  " + "  ".join(f"{k} {v:.4g}" for k, v in found.items()))
+        if self.chief:
+            self.writer.scalars(done, found)
+        return found
 
     @contextlib.contextmanager
     def _sigterm(self):

@@ -23,7 +23,6 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 MODULE = "module"  # the key of a section that says which class its fields are of
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-_NO_SYSTEMS = ("__init__", "base", "terms")
 
 
 def recipe_module(system: str) -> ModuleType:
@@ -44,7 +43,8 @@ def find(room: str, name: str, field: str, member: str) -> ModuleType:
     """
     full = name if "." in name else f"t2i_jax.{room}.{name}"
     if "." not in name:
-        known = [p.stem for p in (_PACKAGE / room).glob("*.py") if p.stem not in _NO_SYSTEMS]
+        files = sorted((_PACKAGE / room).glob("*.py"))
+        known = [p.stem for p in files if f"class {member}(" in p.read_text(encoding="utf-8")]
         if name not in known:
             raise ValueError(
                 f"{field}={name!r} is no file of t2i_jax/{room}{suggest(name, known)}; a module of "
@@ -105,10 +105,16 @@ def make_recipe(config: ConfigDict, modules: Mapping[str, Any] | None = None) ->
 
 
 def module_hints(cls: type[Recipe]) -> dict[str, type[nn.Module]]:
-    """The recipe's fields that are networks, with the class that their annotation names."""
-    hints = typing.get_type_hints(cls)
-    found = {field.name: hints.get(field.name) for field in dataclasses.fields(cls)}
-    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, nn.Module)}
+    """The recipe's fields that are networks, with the class that their annotation names: ``Net``,
+    or ``Net | None`` for one that not every config has.
+    """
+    hints, found = typing.get_type_hints(cls), {}
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+        if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], nn.Module):
+            found[field.name] = kinds[0]
+    return found
 
 
 def _default(cls: type, name: str) -> Any:

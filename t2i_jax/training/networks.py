@@ -3,7 +3,8 @@
 A source, as ``encoder.source`` or ``frozen.<name>`` has it, is one of
 
     random      an untrained network, for tests and benchmarks
-    RUN         the directory of a finished run, of which the field's usual part is taken
+    RUN         the directory of a run, of which the field's usual part is taken, from its best
+                checkpoint where ``evals.best`` chose one, else from its latest
     RUN:part    the same, another part of it
     FILE        published weights that `t2i_jax.interop` reads for this kind of network, or a
                 .safetensors file that a run of this library has kept
@@ -106,7 +107,7 @@ def _of_run(field: str, path: str, part: str) -> Network:
     tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if there else None
     if part == TEXT_ENCODER and config.encoder.train == "frozen":
         return dataclasses.replace(load(path, TEXT_ENCODER), tokenizer=tokenizer)
-    _, ema = runs.load_ema(path)
+    _, ema = runs.load_ema(path, runs.best_step(path))
     if part == TEXT_ENCODER:
         return Network(joint_encoder(config), {"params": ema["params"]["encoder"]}, tokenizer)
     player, *inside = cls.networks[part]

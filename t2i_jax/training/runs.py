@@ -76,6 +76,14 @@ def load_ema(workdir: str | os.PathLike, step: int | None = None) -> tuple[Confi
     return config, {"stats": {}, **ema}  # empty dicts are not stored
 
 
+def best_step(workdir: str | os.PathLike) -> int | None:
+    """The checkpoint that is best by ``config.evals.best``, or None where nothing chose one."""
+    from t2i_jax.training.checkpoints import Checkpoints
+
+    with Checkpoints(checkpoints_dir(workdir), read_only=True, best_mode="max") as reader:
+        return reader.best_step()
+
+
 def _write(path: pathlib.Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")

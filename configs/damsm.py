@@ -1,0 +1,105 @@
+"""DAMSM, the text and image encoders of AttnGAN, DM-GAN, DR-GAN, RAT-GAN and DF-GAN (CVPR 2018).
+
+    python -m t2i_jax.train --config=configs/damsm.py:cub --workdir=runs/damsm_cub
+
+Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco, folder, debug (seconds). The
+vocabulary is made of the training split's captions and kept in the run. The best checkpoint by
+retrieval on the held-out split is kept, and used where the run is a source.
+
+The image encoder is a compact network trained from scratch. The paper's, on a frozen Inception-v3,
+is the argument with "_inception" after it, with torchvision's weights:
+
+    --config=configs/damsm.py:cub_inception --frozen.inception=inception_v3_google-0cc3c7bd.pth
+"""
+
+from t2i_jax import config_parts as parts
+from t2i_jax.config import adam, base
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+_ENCODERS = "t2i_jax.encoders.damsm"
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    name = arg.removesuffix("_inception")
+    parts.one_of(name, ARGUMENTS, more=", also with '_inception'")
+    config = base()
+    config.system = "damsm"
+    config.text = {"word_dim": 300, "embedding": 256, "dropout": 0.5}
+    config.image = {
+        "module": f"{_ENCODERS}:CompactImageEncoder",
+        "embedding": 256,
+        "widths": (32, 64, 128, 256),
+        "local_stages": 3,
+    }
+    config.recipe = {"form": "released", "gamma1": 4.0, "gamma2": 5.0, "gamma3": 10.0}
+    config.loss = {
+        "net": {
+            "word_captions": 1.0,
+            "word_images": 1.0,
+            "sentence_captions": 1.0,
+            "sentence_images": 1.0,
+        }
+    }
+    config.optim = {
+        "net": adam(
+            2e-3,
+            schedule="multiply 0.98 every 1 epochs",
+            lr_floor=2e-4,
+            clip={"text": 0.25},
+            reset_every="1 epochs",
+        )
+    }
+    config.data.update({"name": name, "size": 128, "batch": 48, "resize": "short_side"})
+    config.data.box_crop = name == "cub"
+    parts.words(config, name)
+    config.evals = {"names": ("retrieval",), "records": 1000, "best": "retrieval/recall_at_1"}
+    config.train.update(
+        {
+            "duration": "200 epochs",
+            "log_every": "1 epochs",
+            "sample_every": "0 steps",
+            "checkpoint_every": "5 epochs",
+        }
+    )
+    if name == "coco":
+        config.tokenizer.length = 15
+        config.train.duration = "100 epochs"
+    elif name == "toy_birds":
+        toy_birds(config)
+    elif name == "debug":
+        debug(config)
+    if name != arg:
+        inception(config)
+    return config
+
+
+def inception(config) -> None:
+    """The paper's image encoder at 299 px; only its two projections are trained."""
+    config.image = {"module": f"{_ENCODERS}:ImageEncoder", "embedding": config.text.embedding}
+    config.frozen = {"inception": "inception_v3_google-0cc3c7bd.pth"}
+    config.optim.net.groups = {"image/inception": 0.0}
+    config.data.size = 299
+
+
+def toy_birds(config) -> None:
+    """Narrow encoders for two CPU cores."""
+    config.text.update({"word_dim": 64, "embedding": 128, "dropout": 0.2})
+    config.image.update({"embedding": 128, "widths": (16, 32, 64, 128)})
+    config.optim.net = adam(2e-3, b1=0.9, schedule="cosine to 0.05 over 2000 steps")
+    config.optim.net.update({"clip": {"text": 0.25}})
+    parts.toy_birds_data(config, size=64, batch=48)
+    config.ema.half_life = "50 steps"
+    config.evals.records = 500
+    config.train.update(
+        {"duration": "2000 steps", "log_every": "100 steps", "checkpoint_every": "250 steps"}
+    )
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds."""
+    config.text.update({"word_dim": 6, "embedding": 12, "dropout": 0.0})
+    config.image.update({"embedding": 12, "widths": (4, 6, 8), "local_stages": 2})
+    config.optim.net.eps = 1e-4
+    parts.debug_training(config, size=32)
+    config.evals.update({"names": (), "best": ""})

@@ -1,0 +1,27 @@
+"""DM-GAN (Zhu et al., CVPR 2019): AttnGAN whose stages read a memory that each image writes.
+
+    python -m t2i_jax.train --config=configs/dm_gan.py:cub --workdir=runs/dm_gan_cub \\
+        --encoder.source=runs/damsm_cub --frozen.damsm=runs/damsm_cub
+
+Arguments and options as in configs/attn_gan.py, whose text, data and losses it takes over.
+"""
+
+import pathlib
+
+from t2i_jax.config import load
+
+_ATTN_GAN = pathlib.Path(__file__).with_name("attn_gan.py")
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    config = load(f"{_ATTN_GAN}:{arg}")
+    config.system = "dm_gan"
+    config.discriminator.norm = "spectral"
+    name = arg.removesuffix("_released")
+    if name not in ("toy_birds", "debug"):
+        config.generator.update({"channels": 64, "residual_blocks": 3 if name == "coco" else 2})
+        config.discriminator.channels = 32
+        config.data.batch = 16 if name == "coco" else 10
+        config.train.duration = "200 epochs" if name == "coco" else "800 epochs"
+    return config

@@ -1,0 +1,228 @@
+"""The objective of AttnGAN, which DM-GAN and DR-GAN extend.
+
+Xu et al., "AttnGAN" (CVPR 2018, arXiv 1711.10485), section 3, equations 3-6. Every adversarial term
+is the mean over the batch, summed over the scales; x: real, s: fake, e: the sentence vector.
+
+D's terms                            G's terms, against the updated D
+    real         bce(Dc(x, e), 1)        fake         bce(Dc(s, e), 1)
+    fake         bce(Dc(s, e), 0)        uncond_fake  bce(Du(s), 1)
+    wrong        bce(Dc(x, e'), 0)       kl           of the conditioning augmentation
+    uncond_real  bce(Du(x), 1)           damsm_words, damsm_sentence: does a trained image encoder
+    uncond_fake  bce(Du(s), 0)           find the caption of s, and s by its caption
+
+Weights of the paper: 1/2 for each adversarial term but "wrong", which it does not have; lambda for
+the two of DAMSM. Those of the release: D's real ones 1/2 and its other three 1/3; G's 1. The kl, of
+weight 1 and a mean over the condition's numbers, is the release's too.
+
+Beside these stand the terms of DR-GAN's two modules, for networks that have them
+(`t2i_jax.recipes.distribution_terms`).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from t2i_jax import axis, types
+from t2i_jax.losses import damsm as damsm_losses
+from t2i_jax.losses.adversarial import bce
+from t2i_jax.losses.regularizers import gaussian_kl
+from t2i_jax.models.attn_gan import Discriminator, Generator
+from t2i_jax.models.images import pyramid
+from t2i_jax.recipes import distribution_terms as distributions
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, shifted_pairs
+
+_MISMATCHES = ("shift", "caption")
+_ADVERSARIAL = {"real": (1.0, 1.0), "fake": (0.0, 0.0), "wrong": (0.0, None)}  # (fits, real)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(GanRecipe):
+    """Equations of AttnGAN.
+
+    discriminator: without ``image_sizes`` it takes the generator's.
+    damsm: a trained image encoder of `t2i_jax.encoders.damsm`, whose text encoder reads the
+        captions; needed by the terms ``damsm_*``.
+    mismatch: the pair of "wrong". "shift": each real image of the global batch but the last, with
+        the caption of the next, whatever its class (release). "caption": a caption of another class
+        from the data (``data.mismatch=caption``).
+    gamma1, gamma2, gamma3, damsm_form: of DAMSM's losses, see `losses.damsm`.
+    dnm_scales: factors of G's term ``dnm_image`` for each scale; (): 1.
+    """
+
+    frozen_parts = {"damsm": "image"}
+    reads = "words"
+
+    generator: Generator
+    discriminator: Discriminator
+    damsm: nn.Module = None
+    mismatch: str = "shift"
+    gamma1: float = damsm_losses.GAMMA1
+    gamma2: float = damsm_losses.GAMMA2
+    gamma3: float = damsm_losses.GAMMA3
+    damsm_form: str = "released"
+    dnm_scales: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        if self.mismatch not in _MISMATCHES:
+            raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
+        sizes = self.generator.image_sizes
+        if not self.discriminator.image_sizes:
+            complete = self.discriminator.clone(image_sizes=sizes)
+            object.__setattr__(self, "discriminator", complete)
+        if self.discriminator.image_sizes != sizes:
+            raise ValueError(
+                f"discriminator.image_sizes={self.discriminator.image_sizes}, but the generator "
+                f"makes {sizes}: leave the field () to follow the generator"
+            )
+        if self.damsm is None and (self.on("g.damsm_words") or self.on("g.damsm_sentence")):
+            raise ValueError(
+                "the terms g.damsm_* need a trained image encoder: set frozen.damsm to the run of "
+                "configs/damsm.py, or their weights (loss.g.damsm_words, loss.g.damsm_sentence) "
+                "to 0"
+            )
+
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
+        """Variables of both players."""
+        g_key, d_key = jax.random.split(key)
+        noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
+        sentence, words, mask = (x[:1] for x in seen.text)
+        images = [jnp.zeros((1, size, size, 3)) for size in self.generator.image_sizes]
+        return {
+            "g": self.generator.init(g_key, noise, sentence, words, mask, train=False),
+            "d": self.discriminator.init(d_key, images, sentence, train=False),
+        }
+
+    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
+        """An untrained image encoder."""
+        size = self.generator.image_sizes[-1]
+        return self.damsm.init(key, jnp.zeros((1, size, size, 3)), train=False)
+
+    def real_images(self, seen: Seen) -> tuple[jax.Array, ...]:
+        """The batch's images at every scale."""
+        return pyramid(seen.of(types.IMAGES), self.generator.image_sizes)
+
+    def generate(
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
+    ) -> tuple[dict, dict]:
+        """``out`` holds ``images``, ``mu`` and ``logvar`` [B, condition_dim], ``attention`` (a map
+        [B, H, W, T] for every stage but the first) and ``disentangled``, what the terms of the
+        Semantic Disentangling Module compare.
+        """
+        g = Net(self.generator, g_vars, train=train)
+        real = self.real_images(seen) if train and self.generator.sdm else None
+        made = g(noise, *seen.text, real=real)
+        return made._asdict(), g.state
+
+    def look(self, d: Net, images: tuple[jax.Array, ...]):
+        """The trunks of D, one a scale. One image is reduced to all of the scales."""
+        images = images[0] if len(images) == 1 else images
+        return d(pyramid(images, self.discriminator.image_sizes), method="features")
+
+    def judge(self, d: Net, features, condition, real: bool = True) -> Judgement:
+        """Both heads of D on every scale; `condition` is the sentence."""
+        fits, answers = d(features, condition, method="judge")
+        return Judgement(fits, answers if real else (), features)
+
+    def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
+        """D's terms in the release's order of passes, which its running statistics follow: the
+        trunks over real and fake images, then the heads over real, fake and wrong pairs.
+        """
+        d, sentence = self.critic(d_vars), self.condition_of(seen, out)
+        images = {"real": self.real_images(seen), "fake": out["images"]}
+        features, again = {}, {}
+        for i, kind in enumerate(images):
+            features[kind] = self.look(d, images[kind])
+            if self.discriminator.dnm:
+                again[kind] = self._reconstruct(d, features[kind], sentence, key, i)
+        judged = {kind: self.judge(d, features[kind], sentence) for kind in features}
+        if self.on("d.wrong"):
+            judged["wrong"] = self._wrong(d, features["real"], seen, sentence)
+        losses = {}
+        for kind, (fits, real) in _ADVERSARIAL.items():
+            if self.on(f"d.{kind}"):
+                losses[kind] = _summed(judged[kind].fits, fits)
+            if self.on(f"d.uncond_{kind}"):
+                losses[f"uncond_{kind}"] = _summed(judged[kind].real, real)
+        if again:
+            form, axis_name = self.discriminator.dnm_form, self.axis_name
+            found = distributions.of_discriminator(images, again, form, axis_name)
+            losses |= {name: x for name, x in found.items() if self.on(f"d.{name}")}
+        return Terms(losses, accuracies(judged), d.state, judged["fake"])
+
+    def _wrong(self, d: Net, features, seen: Seen, sentence: jax.Array) -> Judgement:
+        """Of real images, of which it has the features, with captions that do not fit."""
+        if self.mismatch == "caption":
+            return self.judge(d, features, seen.wrong_sentence, real=False)
+        pairs = shifted_pairs(features, sentence, self.axis_name)
+        return self.judge(d.on_all_rows(), *pairs, real=False)
+
+    def _reconstruct(self, d: Net, features, sentence: jax.Array, key: jax.Array, call: int):
+        """Images drawn again by D's module; `call` tells the calls of one key apart."""
+        noise = self.dnm_noise(jax.random.fold_in(key, call), sentence.shape[0])
+        return d(features, sentence, noise, method="reconstruct")
+
+    def dnm_noise(self, key: jax.Array, rows: int) -> jax.Array:
+        """The noise of one reconstruction, `rows` local rows."""
+        shape = self.discriminator.noise_shapes["dnm"]
+        return axis.normal(key, (rows, *shape), self.axis_name)
+
+    def g_terms(
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
+    ) -> Terms:
+        """G's terms; D's running statistics move, as in the release."""
+        d, sentence, losses = self.critic(d_vars), self.condition_of(seen, out), {}
+        if self.discriminator.dnm:
+            form = self.discriminator.dnm_form
+            # The release looks at the fakes twice, first for the module's terms alone.
+            shared = fakes.extra if fakes is not None else self.look(d, out["images"])
+            again = self._reconstruct(d, shared, sentence, key, 0)
+            if fakes is None and form == "paper":
+                fakes = self.judge(d, shared, sentence)
+            found = distributions.of_generator(
+                self.real_images(seen), again, form, self.dnm_scales, self.axis_name
+            )
+            losses |= {name: x for name, x in found.items() if self.on(f"g.{name}")}
+        if self.on("g.fake") or self.on("g.uncond_fake"):
+            fakes = fakes or self.discriminate(d, out["images"], sentence)
+            if self.on("g.fake"):
+                losses["fake"] = _summed(fakes.fits, 1.0)
+            if self.on("g.uncond_fake"):
+                losses["uncond_fake"] = _summed(fakes.real, 1.0)
+        if self.on("g.kl"):
+            losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
+        losses |= self._damsm_losses(seen, out["images"][-1])
+        if self.generator.sdm:
+            found = distributions.of_stages(
+                self.real_images(seen), out["disentangled"], self.generator.sdm_form, self.axis_name
+            )
+            losses |= {name: x for name, x in found.items() if self.on(f"g.{name}")}
+        return Terms(losses, state=d.state)
+
+    def _damsm_losses(self, seen: Seen, images: jax.Array) -> dict[str, jax.Array]:
+        """How well the frozen image encoder matches the largest images with their captions."""
+        ask = {name: self.on(f"g.{name}") for name in ("damsm_words", "damsm_sentence")}
+        if not any(ask.values()):
+            return {}
+        text = lax.stop_gradient(seen.text)
+        found = self.damsm.apply(seen.frozen["damsm"], images, train=False)
+        labels = seen.batch.get(types.LABEL)
+        common = {"labels": labels, "gamma3": self.gamma3, "axis_name": self.axis_name}
+        losses = {}
+        if ask["damsm_words"]:
+            factors = {"gamma1": self.gamma1, "gamma2": self.gamma2, "form": self.damsm_form}
+            pair = damsm_losses.word_losses(found.regions, text, **factors, **common)
+            losses["damsm_words"] = sum(pair)
+        if ask["damsm_sentence"]:
+            pair = damsm_losses.sentence_losses(found.code, text.sentence, **common)
+            losses["damsm_sentence"] = sum(pair)
+        return losses
+
+
+def _summed(logits: tuple[jax.Array, ...], label: float) -> jax.Array:
+    """Cross-entropy, the mean over the batch, summed over the scales."""
+    return sum(jnp.mean(bce(x, label)) for x in logits)
