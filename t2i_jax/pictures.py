@@ -110,7 +110,9 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
 
 
 def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
-    """Draws every logged metric of a ``metrics.jsonl`` over the steps, one panel a player."""
+    """Draws every logged metric of a ``metrics.jsonl`` over the steps: a panel for the losses of
+    each player, for its accuracies, and for each evaluation.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -119,13 +121,17 @@ def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
     with open(metrics_file, encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines if line.strip()]
     names = sorted({name for row in rows for name in row if "/" in name})
-    losses = [name for name in names if not name.endswith("grad_norm")]
-    groups = sorted({name.split("/")[0] for name in losses})
-    if not groups:
+    panels: dict[str, list[str]] = {}
+    for name in names:
+        group, _, value = name.partition("/")
+        kind = " accuracy" if value.startswith("accuracy") else ""
+        if not value.startswith("grad_norm"):
+            panels.setdefault(f"{group}{kind}", []).append(name)
+    if not panels:
         return
-    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 4), squeeze=False)
-    for panel, group in zip(axes[0], groups, strict=True):
-        for name in (n for n in losses if n.split("/")[0] == group):
+    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4), squeeze=False)
+    for panel, (group, members) in zip(axes[0], sorted(panels.items()), strict=True):
+        for name in members:
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             panel.plot(*zip(*points, strict=True), label=name, linewidth=1)
         panel.set_xlabel("step")

@@ -21,9 +21,11 @@ from PIL import Image, ImageOps
 
 import t2i_jax
 from t2i_jax import pictures
+from t2i_jax.drawing import attention
 
 _IN_GRID = 64  # captions that the grid shows
 _COLUMNS = 8  # of their images side by side
+_ATTENTION = "attention"  # the extra that is drawn
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,6 +55,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help="what the system has beside its images, such as attention: into NAME.npy",
     )
+    add(
+        "--attention",
+        action="store_true",
+        help="also draw, into attention.png, where each word of a caption was read in its image",
+    )
     modes = parser.add_mutually_exclusive_group()
     add = modes.add_argument
     add("--interpolate", nargs=2, metavar=("A", "B"), help="from one caption to another")
@@ -79,7 +86,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.style and args.num is not None:
         parser.error("--style draws one image for each caption and photo; leave out --num")
     other = args.interpolate or args.interpolate_noise or args.style
-    for flag, given in (("--truncation", args.truncation is not None), ("--extras", args.extras)):
+    for flag, given in (
+        ("--truncation", args.truncation is not None),
+        ("--extras", args.extras),
+        ("--attention", args.attention),
+    ):
         if given and other:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
@@ -147,6 +158,8 @@ def run(args: argparse.Namespace) -> None:
             scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""
             for name, image in zip(row.names, images, strict=True):
                 _write(Image.fromarray(image), out / f"{name}{scale}.png")
+    if args.attention:
+        _write(_attention(sampler, args, rows, extras.pop(_ATTENTION)), out / "attention.png")
     for name, array in extras.items():
         np.save(out / f"{name}.npy", array)
         print(f"wrote {out / name}.npy {array.shape}")
@@ -158,8 +171,9 @@ def run(args: argparse.Namespace) -> None:
 def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, np.ndarray]]:
     num, extras = 1 if args.num is None else args.num, {}
     asked = args.caption or None, args.seed, num, args.scale, args.truncation
-    if args.extras:
-        drawn, extras = sampler.sample(*asked, extras=args.extras)
+    names = [*args.extras, *([_ATTENTION] if args.attention else [])]
+    if names:
+        drawn, extras = sampler.sample(*asked, extras=names)
     else:
         drawn = sampler.sample(*asked)
     titles = args.caption or [""]
@@ -168,6 +182,14 @@ def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, n
         names = [f"{_stem(i, title)}_{k:02d}" for k in range(num)]
         rows.append(_Row(title, names, _scales(drawn, slice(i * num, (i + 1) * num))))
     return rows, extras
+
+
+def _attention(sampler, args, rows: list[_Row], maps: np.ndarray) -> Image.Image:
+    """The first images' words over them; `maps` are of all images."""
+    titles = [row.title for row in rows for _ in row.names][:_IN_GRID]
+    images = np.concatenate([row.images[-1] for row in rows])[:_IN_GRID]
+    words = [sampler.words(title) for title in titles]
+    return attention.picture(images, maps[: len(images)], words, titles)
 
 
 def _between_captions(sampler, args: argparse.Namespace) -> _Row:

@@ -104,6 +104,16 @@ class Sampler:
         images, found = self._drawer.examined(self._networks, text, noise, extras)
         return (images if place is None else images[place]), found
 
+    def words(self, caption: str) -> list[str]:
+        """The tokens of a caption as the run's text encoder reads them: the i-th belongs to the
+        i-th entry of the last axis of word attention. Raises ValueError for a run without text.
+        """
+        tokenizer = self._system.tokenizer
+        if tokenizer is None:
+            raise ValueError("this run reads no captions")
+        ids, mask = tokenizer.encode([caption])
+        return tokenizer.decode(ids[mask][:, None])
+
     def interpolate(
         self,
         caption_a: str,

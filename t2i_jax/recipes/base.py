@@ -162,13 +162,18 @@ class GanRecipe(Recipe):
         self, networks: Mapping[str, Variables], seen: Seen, out: Mapping[str, Any]
     ) -> dict[str, jax.Array]:
         """What can be drawn beside a sample, [N, ...] by name: by default all of G's outputs that
-        hold a row for every image.
+        have a row for every image. Of outputs with several stages or scales, ``<name>_1`` is the
+        first and ``<name>`` the last.
 
         networks: the variables of G, and of the players in `kept`.
         """
-        rows = out["images"][-1].shape[0]
-        arrays = {k: v for k, v in out.items() if k != "images" and hasattr(v, "shape")}
-        return {k: v for k, v in arrays.items() if v.shape[:1] == (rows,)}
+        rows, found = out["images"][-1].shape[0], {}
+        for name, value in out.items():
+            parts = value if isinstance(value, tuple) and name != "images" else ()
+            found |= {f"{name}_{i}": part for i, part in enumerate(parts, start=1)}
+            found[name] = parts[-1] if parts else value
+        shaped = {k: v for k, v in found.items() if hasattr(v, "shape")}
+        return {k: v for k, v in shaped.items() if v.shape[:1] == (rows,)}
 
     def critic(self, d_vars: Variables, key: jax.Array | None = None, train: bool = True) -> Net:
         """D in use. All of a system's terms ask D through `look` and `judge` of such a `Net`."""
