@@ -1,4 +1,8 @@
-"""The grid of samples that a training draws again and again: fixed captions, fixed noise."""
+"""Grids of samples that show how a training goes on.
+
+A training draws the same captions with the same noise at every interval, so that two grids differ
+by what the generator has learnt between them.
+"""
 
 import contextlib
 
@@ -17,7 +21,8 @@ _SEED = 0
 
 
 class SampleGrids:
-    """Captions come from the test split, which a text-to-image GAN never saw, where there is one.
+    """Draws the grids of one training. The captions are those of the test split, which the training
+    does not see, where the data set has one.
 
     Raises ValueError where a generator needs text and the split has none.
     """

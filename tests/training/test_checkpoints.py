@@ -198,14 +198,14 @@ def test_states_that_cannot_be_saved(tmp_path):
         assert save(checkpoints, 5, force=True)
 
 
-def test_latest_every_nth_and_best_are_kept(tmp_path):
+def test_latest_and_best_are_kept(tmp_path):
     metrics = {1: 9.0, 2: 3.0, 3: math.nan, 4: 5.0, 5: 4.0, 6: math.inf, 7: None, 8: 8.0}
-    with Checkpoints(tmp_path, keep=2, keep_every=5) as checkpoints:
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
         assert checkpoints.best_step() is None
         for step, metric in metrics.items():
             save(checkpoints, step, metric=metric)
         checkpoints.wait()
-        assert checkpoints.steps() == [2, 5, 7, 8]
+        assert checkpoints.steps() == [2, 7, 8]
         assert checkpoints.best_step() == 2
         assert checkpoints.latest_step() == 8
         assert not save(checkpoints, 8, metric=1.0)  # evaluated after it was saved
