@@ -9,8 +9,8 @@ import pytest
 from t2i_jax import types
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.encoders.small_image_net import SmallImageNet
-from t2i_jax.recipes.base import check_terms
 from t2i_jax.recipes.char_cnn_rnn import FEATURES, Recipe
+from t2i_jax.recipes.terms import Seen, check_terms
 
 TEXT = TextEncoder(conv_widths=(3, 4), width=5, embedding=6)
 IMAGE = SmallImageNet(widths=(4, 4), embedding=6)
@@ -35,9 +35,9 @@ def scaled(variables):
 
 def loss_of(recipe):
     def loss(params, state, batch):
-        terms, metrics, new_state = recipe.terms({"params": params, **state}, {}, batch, None, KEY)
-        check_terms("net", terms, recipe.active)
-        return sum(terms.values()), (terms, metrics, new_state)
+        terms = recipe.terms({"params": params, **state}, Seen(batch), KEY)
+        check_terms("net", terms.losses, recipe.active)
+        return sum(terms.losses.values()), terms
 
     return jax.value_and_grad(loss, has_aux=True)
 
@@ -47,7 +47,7 @@ def test_four_devices_give_the_global_batchs_loss_and_gradient(batch, surrogate)
     if jax.device_count() < 4:
         pytest.skip("needs four devices")
     recipe = Recipe(text=TEXT.clone(dropout=0.3), image=IMAGE, surrogate=surrogate, active=BOTH)
-    variables = scaled(recipe.init(jax.random.key(1), batch)["net"])
+    variables = scaled(recipe.init(jax.random.key(1), Seen(batch))["net"])
     params, state = variables["params"], {"batch_stats": variables["batch_stats"]}
     (_, whole), grads = jax.jit(loss_of(recipe))(params, state, batch)
 
@@ -58,7 +58,7 @@ def test_four_devices_give_the_global_batchs_loss_and_gradient(batch, surrogate)
 
     shards = {k: v.reshape(4, 2, *v.shape[1:]) for k, v in batch.items()}
     parts, part_grads = jax.tree.map(lambda x: x[0], per_device(params, state, shards))
-    assert whole[0]["image_to_text"] > 0.05
+    assert whole.losses["image_to_text"] > 0.05
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), parts, whole)
     for a, b in zip(jax.tree.leaves(part_grads), jax.tree.leaves(grads), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * grads_max(grads))
@@ -70,15 +70,13 @@ def grads_max(grads):
 
 def test_variables_and_new_statistics(batch):
     recipe = Recipe(text=TEXT, image=IMAGE, active=BOTH)
-    variables = recipe.init(jax.random.key(1), batch)["net"]
+    variables = recipe.init(jax.random.key(1), Seen(batch))["net"]
     assert set(variables["params"]) == {"text", "image"}
     assert set(variables["batch_stats"]) == {"image"}
-    terms, metrics, state = jax.jit(lambda v, b: recipe.terms(v, {}, b, None, KEY))(
-        variables, batch
-    )
-    assert set(terms) == {"image_to_text", "text_to_image"}
-    assert set(metrics) == {"accuracy_image_to_text", "accuracy_text_to_image"}
-    assert jax.tree.structure(state) == jax.tree.structure(
+    terms = jax.jit(recipe.terms)(variables, Seen(batch), KEY)
+    assert set(terms.losses) == {"image_to_text", "text_to_image"}
+    assert set(terms.metrics) == {"accuracy_image_to_text", "accuracy_text_to_image"}
+    assert jax.tree.structure(terms.state) == jax.tree.structure(
         {"batch_stats": variables["batch_stats"]}
     )
     # The text tower is the encoder's own tree: a GAN takes it as it is.
@@ -88,13 +86,13 @@ def test_variables_and_new_statistics(batch):
 def test_rows_of_one_class_are_no_negatives(batch):
     """Two rows of class 4 with all others equal to them in class: nothing is left to violate."""
     recipe = Recipe(text=TEXT, image=IMAGE, active=BOTH)
-    variables = scaled(recipe.init(jax.random.key(1), batch)["net"])
-    run = jax.jit(lambda b: recipe.terms(variables, {}, b, None, KEY)[:2])
-    terms, metrics = run({**batch, types.LABEL: np.zeros(8, np.int32)})
-    assert all(float(term) == 0 for term in terms.values())
-    assert all(float(accuracy) == 100 for accuracy in metrics.values())
-    terms, _ = run({**batch, types.LABEL: np.arange(8, dtype=np.int32)})
-    assert all(float(term) > 0 for term in terms.values())
+    variables = scaled(recipe.init(jax.random.key(1), Seen(batch))["net"])
+    run = jax.jit(lambda b: recipe.terms(variables, Seen(b), KEY))
+    terms = run({**batch, types.LABEL: np.zeros(8, np.int32)})
+    assert all(float(loss) == 0 for loss in terms.losses.values())
+    assert all(float(accuracy) == 100 for accuracy in terms.metrics.values())
+    terms = run({**batch, types.LABEL: np.arange(8, dtype=np.int32)})
+    assert all(float(loss) > 0 for loss in terms.losses.values())
 
 
 def test_two_captions_of_an_image(batch):
@@ -107,10 +105,10 @@ def test_two_captions_of_an_image(batch):
         image=IMAGE,
     )
     batch = {types.TOKENS: batch[types.TOKENS]}
-    variables = scaled(recipe.init(jax.random.key(1), batch)["net"])
+    variables = scaled(recipe.init(jax.random.key(1), Seen(batch))["net"])
     assert set(variables) == {"params"} and set(variables["params"]) == {"text"}
-    (loss, (_, metrics, state)), grads = jax.jit(loss_of(recipe))(variables["params"], {}, batch)
-    assert state == {} and set(metrics) == {"accuracy_caption_to_caption"}
+    (loss, terms), grads = jax.jit(loss_of(recipe))(variables["params"], {}, batch)
+    assert terms.state == {} and set(terms.metrics) == {"accuracy_caption_to_caption"}
     text_vars = {"params": variables["params"]["text"]}
     first, second = (
         np.asarray(TEXT.apply(text_vars, batch[types.TOKENS][:, k]).sentence, float) for k in (0, 1)
@@ -123,19 +121,19 @@ def test_two_captions_of_an_image(batch):
 
 def test_a_direction_of_weight_zero_is_not_computed(batch):
     recipe = Recipe(text=TEXT, image=IMAGE, active=frozenset({"net.image_to_text"}))
-    variables = recipe.init(jax.random.key(1), batch)["net"]
-    terms, _, _ = jax.jit(lambda v, b: recipe.terms(v, {}, b, None, KEY))(variables, batch)
-    assert set(terms) == {"image_to_text"}
+    variables = recipe.init(jax.random.key(1), Seen(batch))["net"]
+    terms = jax.eval_shape(recipe.terms, variables, Seen(batch), KEY)
+    assert set(terms.losses) == {"image_to_text"}
 
 
 def test_precomputed_features_take_the_image_networks_place(batch):
     recipe = Recipe(text=TEXT, image=IMAGE, active=BOTH)
     given = {types.TOKENS: batch[types.TOKENS], FEATURES: np.ones((8, 6), np.float32)}
-    variables = recipe.init(jax.random.key(1), given)["net"]
+    variables = recipe.init(jax.random.key(1), Seen(given))["net"]
     assert set(variables["params"]) == {"text"}
     with pytest.raises(ValueError, match="vectors of 7.*embedding is 6"):
         wide = {**given, FEATURES: np.ones((8, 7), np.float32)}
-        recipe.terms(variables, {}, wide, None, KEY)
+        recipe.terms(variables, Seen(wide), KEY)
 
 
 def test_bad_settings_are_refused(batch):
@@ -145,4 +143,4 @@ def test_bad_settings_are_refused(batch):
         Recipe(text=TEXT)
     recipe = Recipe(text=TEXT, image=IMAGE, pairs="captions")
     with pytest.raises(ValueError, match="K >= 2 captions"):
-        recipe.init(KEY, {types.TOKENS: batch[types.TOKENS][:, :1]})
+        recipe.init(KEY, Seen({types.TOKENS: batch[types.TOKENS][:, :1]}))

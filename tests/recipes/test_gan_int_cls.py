@@ -9,10 +9,18 @@ import optax
 import pytest
 from scipy import stats
 
+from recipes.gan_passes import (
+    accuracy,
+    check_fakes_handed_over,
+    check_four_devices,
+    check_shapes,
+    close,
+    run,
+)
 from t2i_jax import axis, types
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
-from t2i_jax.recipes.base import apply_train, check_terms, with_state
 from t2i_jax.recipes.gan_int_cls import Recipe
+from t2i_jax.recipes.terms import Seen, apply_train
 from t2i_jax.types import Text
 
 ROWS, SIZE, TEXT, NOISE = 8, 32, 5, 3
@@ -34,95 +42,65 @@ def make(model="gan_int_cls", **kw):
     )
 
 
-def inputs(rows=ROWS):
-    keys = jax.random.split(jax.random.key(7), 4)
-    images = jax.random.uniform(keys[0], (2, rows, SIZE, SIZE, 3), minval=-1, maxval=1)
-    batch = {
-        types.IMAGES: images[0],
-        types.WRONG_IMAGES: images[1],
-        types.WRONG_TEXT: Text(jax.random.normal(keys[1], (rows, TEXT))),
-    }
-    return batch, Text(jax.random.normal(keys[2], (rows, TEXT)))
-
-
-def run(recipe, variables, batch, text, key, g_params=None):
-    """Terms of both players and both states, as a step without updates has them."""
-    noise = recipe.noise(key, text.sentence.shape[0])
-    g_vars = variables["g"] if g_params is None else {**variables["g"], "params": g_params}
-    out, g_state = recipe.generate(g_vars, batch, text, noise, train=True)
-    d_terms, d_state = recipe.d_terms(variables["d"], batch, text, out, key)
-    d_vars = with_state(variables["d"], d_state)
-    g_terms, d_state = recipe.g_terms(d_vars, {}, batch, text, out, key)
-    return {"d": d_terms, "g": g_terms}, {"g": g_state, "d": d_state}
-
-
-def generator_gradient(recipe, variables, batch, text, key):
-    """Gradient of G's first term by its parameters, through batch norms in both networks."""
-
-    def loss(params):
-        terms, _ = run(recipe, variables, batch, text, key, params)
-        return terms["g"]["fake"]
-
-    return jax.grad(loss)(variables["g"]["params"])
+def inputs():
+    keys = jax.random.split(jax.random.key(7), 3)
+    images = jax.random.uniform(keys[0], (2, ROWS, SIZE, SIZE, 3), minval=-1, maxval=1)
+    batch = {types.IMAGES: images[0], types.WRONG_IMAGES: images[1]}
+    wrong, right = (Text(jax.random.normal(key, (ROWS, TEXT))) for key in keys[1:])
+    return Seen(batch, right, wrong)
 
 
 @pytest.fixture(scope="module")
 def variables():
-    return jax.jit(make().init)(jax.random.key(1), *inputs())
-
-
-def close(actual, expected):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), actual, expected
-    )
+    return jax.jit(make().init)(jax.random.key(1), inputs())
 
 
 @pytest.mark.parametrize("form", ["paper", "released"])
 @pytest.mark.parametrize("model", MODELS)
 def test_the_weighted_terms_are_the_computed_ones(model, form, variables):
     recipe = make(model, form=form, mismatch="image" if form == "released" else "text")
-    terms, states = jax.eval_shape(
-        lambda v: run(recipe, v, *inputs(), jax.random.key(0)), variables
-    )
-    for player in recipe.players:
-        check_terms(player, terms[player], recipe.active)
-        before = jax.tree.map(jnp.shape, variables[player]["batch_stats"])
-        assert jax.tree.map(jnp.shape, states[player]["batch_stats"]) == before
+    passes = jax.eval_shape(lambda v: run(recipe, v, inputs(), jax.random.key(0)), variables)
+    check_shapes(recipe, passes, variables)
+    judged = {name.removeprefix("d.") for name in MODELS[model] if name.startswith("d.")}
+    assert passes.d.metrics.keys() == {f"accuracy_{kind}" for kind in judged}
 
 
 def test_terms_of_the_paper_are_separate_passes_and_separate_means(variables):
-    recipe, (batch, text), key = make(), inputs(), jax.random.key(3)
+    recipe, seen, key = make(), inputs(), jax.random.key(3)
 
     @jax.jit
     def expected(variables):
-        def d(images, sentence, label):
-            logits, _ = apply_train(recipe.discriminator, variables["d"], images, sentence)
-            return optax.sigmoid_binary_cross_entropy(logits, jnp.full(len(logits), label)).mean()
+        def d(images, sentence):
+            return apply_train(recipe.discriminator, variables["d"], images, sentence)[0]
 
-        t, noise = text.sentence, recipe.noise(key, ROWS)
+        t, noise = seen.text.sentence, recipe.noise(key, ROWS)
         middle = (t[:4] + t[4:]) / 2
         fakes, _ = apply_train(recipe.generator, variables["g"], noise["z"], t)
         between, _ = apply_train(recipe.generator, variables["g"], noise["z_interp"], middle)
-        return {
-            "d": {
-                "real": d(batch[types.IMAGES], t, 1.0),
-                "wrong": d(batch[types.IMAGES], batch[types.WRONG_TEXT].sentence, 0.0),
-                "fake": d(fakes, t, 0.0),
-            },
-            "g": {"fake": d(fakes, t, 1.0), "interp": d(between, middle, 1.0)},
+        logits = {
+            "real": d(seen.batch[types.IMAGES], t),
+            "wrong": d(seen.batch[types.IMAGES], seen.wrong_text.sentence),
+            "fake": d(fakes, t),
         }
+        return logits, d(between, middle)
 
-    terms, _ = jax.jit(lambda v: run(recipe, v, batch, text, key))(variables)
-    close(terms, expected(variables))
+    def bce(logits, label):
+        return optax.sigmoid_binary_cross_entropy(logits, jnp.full(len(logits), label)).mean()
+
+    passes = jax.jit(lambda v: run(recipe, v, seen, key))(variables)
+    logits, between = expected(variables)
+    close(passes.d.losses, {k: bce(x, float(k == "real")) for k, x in logits.items()})
+    close(passes.g.losses, {"fake": bce(logits["fake"], 1.0), "interp": bce(between, 1.0)})
+    for kind, x in logits.items():
+        assert passes.d.metrics[f"accuracy_{kind}"] == accuracy(x, positive=kind == "real")
 
 
 def test_no_network_runs_more_often_than_the_algorithm_asks(variables):
-    batch, text = inputs()
+    seen = inputs()
 
     def convolutions(recipe):
         def d_terms(d_vars):
-            out = {"images": (batch[types.IMAGES],)}
-            return recipe.d_terms(d_vars, batch, text, out, None)
+            return recipe.d_terms(d_vars, seen, {"images": (seen.batch[types.IMAGES],)}, None)
 
         return str(jax.make_jaxpr(d_terms)(variables["d"])).count("conv_general_dilated[")
 
@@ -130,27 +108,6 @@ def test_no_network_runs_more_often_than_the_algorithm_asks(variables):
     assert convolutions(make()) == 2 * trunk + 3 * head
     assert convolutions(make(mismatch="image")) == 3 * trunk + 3 * head
     assert convolutions(make("gan")) == 2 * trunk + 2 * head
-
-
-def on_four_devices(function, recipe, variables, batch, text, key):
-    """Mean over the devices of `function` in a per-device program, each with its share of rows."""
-
-    def device(variables, batch, text):
-        return axis.mean(function(recipe.bind("data"), variables, batch, text, key), "data")
-
-    split = jax.tree.map(lambda x: x.reshape(4, ROWS // 4, *x.shape[1:]), (batch, text))
-    result = jax.pmap(device, "data", in_axes=(None, 0, 0))(variables, *split)
-    return jax.tree.map(lambda x: x[0], result)
-
-
-def test_gradient_of_the_generator_is_the_same_on_four_devices(variables):
-    recipe = dataclasses.replace(make(), active=frozenset({"g.fake"}))
-    args = (*inputs(), jax.random.key(3))
-    expected = jax.jit(lambda v: generator_gradient(recipe, v, *args))(variables)
-    actual = on_four_devices(generator_gradient, recipe, variables, *args)
-    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(expected))
-    errors = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), actual, expected)
-    assert max(jax.tree.leaves(errors)) < 1e-4 * largest
 
 
 @pytest.mark.parametrize(
@@ -161,10 +118,15 @@ def test_gradient_of_the_generator_is_the_same_on_four_devices(variables):
     ],
     ids=lambda fields: fields["form"],
 )
-def test_every_term_is_the_same_on_four_devices(fields, variables):
-    recipe, args = make(**fields), (*inputs(), jax.random.key(3))
-    expected = jax.jit(lambda v: run(recipe, v, *args))(variables)
-    close(on_four_devices(run, recipe, variables, *args), expected)
+def test_four_devices_compute_what_one_does(fields, variables):
+    check_four_devices(make(**fields), variables, inputs(), jax.random.key(3), atol=1e-6)
+
+
+def test_the_generator_takes_over_what_the_discriminator_found(variables):
+    check_fakes_handed_over(make("gan_cls"), variables, inputs(), jax.random.key(3))
+    released = make("gan_cls", form="released", mismatch="image")
+    passes = jax.eval_shape(lambda v: run(released, v, inputs(), jax.random.key(3)), variables)
+    assert passes.d.fakes is None  # D saw other fakes than G's terms are about
 
 
 def test_extrapolated_sentences_lie_on_the_line_through_the_pair():
@@ -197,15 +159,23 @@ def test_noise_of_training_and_of_samples_has_the_chosen_distribution(name):
         np.testing.assert_array_equal(z.reshape(drawn[place].shape), drawn[place])
 
 
-def test_a_sample_does_not_depend_on_its_neighbours(variables):
-    recipe, (_, text) = make(), inputs()
+def test_a_sample_is_the_generator_in_evaluation_mode_and_has_no_neighbours(variables):
+    recipe, text = make(form="released"), inputs().text
     keys = jax.random.split(jax.random.key(5), ROWS)
-    sample = jax.jit(
-        lambda text, keys: recipe.sample(variables["g"], text, recipe.sample_noise(keys))
-    )
-    (images,) = sample(text, keys)
+
+    @jax.jit
+    def sample(sentence, keys):
+        noise = recipe.sample_noise(keys)
+        out, state = recipe.generate(variables["g"], Seen({}, Text(sentence)), noise, train=False)
+        alone = recipe.generator.apply(variables["g"], noise["z"], sentence, train=False)
+        return out, state, alone
+
+    out, state, alone = sample(text.sentence, keys)
+    (images,) = out["images"]
+    assert out.keys() == {"images"} and not state
     assert images.shape == (ROWS, SIZE, SIZE, 3) and np.abs(images).max() <= 1
-    (two,) = sample(Text(text.sentence[3:5]), keys[3:5])
+    np.testing.assert_array_equal(images, alone)
+    (two,) = sample(text.sentence[3:5], keys[3:5])[0]["images"]
     np.testing.assert_allclose(two, images[3:5], atol=1e-6)
 
 

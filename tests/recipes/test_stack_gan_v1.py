@@ -9,12 +9,21 @@ import numpy as np
 import optax
 import pytest
 
-from t2i_jax import axis, types
+from recipes.gan_passes import (
+    accuracy,
+    check_fakes_handed_over,
+    check_four_devices,
+    check_shapes,
+    close,
+    run,
+)
 from t2i_jax import config as configs
+from t2i_jax import types
 from t2i_jax.models.stack_gan_v1 import Discriminator, Generator, Stage2Generator
 from t2i_jax.recipes import stack_gan_v1, stack_gan_v1_stage2
-from t2i_jax.recipes.base import apply_train, check_terms, with_state
-from t2i_jax.training import build
+from t2i_jax.recipes.terms import Seen, apply_train
+from t2i_jax.training import build, networks, runs
+from t2i_jax.training.modules import make_recipe
 from t2i_jax.types import Text
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -43,99 +52,77 @@ def make(stage=1, released=False, mismatch=None, **kw):
 def inputs():
     keys = jax.random.split(jax.random.key(7), 3)
     images = jax.random.uniform(keys[0], (2, ROWS, 16, 16, 3), minval=-1, maxval=1)
-    batch = {
-        types.IMAGES: images[0],
-        types.WRONG_IMAGES: images[1],
-        types.WRONG_TEXT: Text(jax.random.normal(keys[1], (ROWS, TEXT))),
-    }
-    return batch, Text(jax.random.normal(keys[2], (ROWS, TEXT)))
+    batch = {types.IMAGES: images[0], types.WRONG_IMAGES: images[1]}
+    wrong, right = (Text(jax.random.normal(key, (ROWS, TEXT))) for key in keys[1:])
+    return Seen(batch, right, wrong)
 
 
-def run(recipe, variables, batch, text, key):
-    """Terms, states, G's gradient and G's output of a step without updates."""
-    noise = recipe.noise(key, batch[types.IMAGES].shape[0])
+def init(recipe, stage1=None):
+    """Variables of both players; `stage1` what Stage II starts from, by default random."""
 
-    def generate(params):
-        g_vars = with_state(variables["g"], {"params": params})
-        return recipe.generate(g_vars, batch, text, noise, True)
+    @jax.jit
+    def draw(key, stage1):
+        seen, frozen = inputs(), {}
+        if recipe.frozen_parts:
+            frozen["stage1"] = stage1 or recipe.init_frozen("stage1", key, seen)
+        return recipe.init(key, seen._replace(frozen=frozen))
 
-    out, pull, g_state = jax.vjp(generate, variables["g"]["params"], has_aux=True)
-    d_terms, d_state = recipe.d_terms(variables["d"], batch, text, out, key)
-
-    def g_loss(out):
-        d_vars = with_state(variables["d"], d_state)
-        terms, state = recipe.g_terms(d_vars, {}, batch, text, out, key)
-        return sum(terms.values()), (terms, state)
-
-    cotangent, (g_terms, d_state) = jax.grad(g_loss, has_aux=True)(out)
-    (grads,) = pull(cotangent)
-    return {"d": d_terms, "g": g_terms}, {"g": g_state, "d": d_state}, grads, out
-
-
-def init(recipe):
-    return jax.jit(recipe.init)(jax.random.key(1), *inputs())
-
-
-def close(actual, expected, atol=1e-6):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol), actual, expected
-    )
+    return draw(jax.random.key(1), stage1)
 
 
 @pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("stage", [1, 2])
 def test_the_weighted_terms_are_the_computed_ones(stage, released):
     recipe = make(stage, released)
-    batch, text = inputs()
-
-    def both(key):
-        variables = recipe.init(key, batch, text)
-        return run(recipe, variables, batch, text, key), variables
-
-    (terms, states, _, out), variables = jax.eval_shape(both, jax.random.key(0))
-    for player in recipe.players:
-        check_terms(player, terms[player], recipe.active)
-        for name, tree in states[player].items():
-            old = jax.tree.map(lambda x: x.shape, variables[player][name])
-            assert jax.tree.map(lambda x: x.shape, tree) == old
-    assert [x.shape[1] for x in out["images"]] == [8, 16][:stage]
+    variables = jax.eval_shape(lambda: init(recipe))
+    passes = jax.eval_shape(lambda v: run(recipe, v, inputs(), jax.random.key(0)), variables)
+    check_shapes(recipe, passes, variables)
+    assert [x.shape[1] for x in passes.out["images"]] == [8, 16][:stage]
+    kinds = [
+        "real",
+        "wrong",
+        "fake",
+        *(["uncond_real", "uncond_fake"] if recipe.active == ALL else []),
+    ]
+    assert passes.d.metrics.keys() == {f"accuracy_{kind}" for kind in kinds}
 
 
 @pytest.mark.parametrize("mismatch", ["text", "image", "shift"])
 def test_mismatched_pairs(mismatch):
-    recipe, (batch, text) = make(mismatch=mismatch), inputs()
-    size = jax.image.resize(batch[types.IMAGES], (ROWS, 8, 8, 3), "linear")
-    wrong_images = jax.image.resize(batch[types.WRONG_IMAGES], (ROWS, 8, 8, 3), "linear")
+    recipe, seen = make(mismatch=mismatch), inputs()
+    small = {k: jax.image.resize(x, (ROWS, 8, 8, 3), "linear") for k, x in seen.batch.items()}
     pairs = {
-        "text": (slice(None), size, batch[types.WRONG_TEXT].sentence),
-        "image": (slice(None), wrong_images, text.sentence),
-        "shift": (slice(None, -1), size, text.sentence[1:]),
+        "text": (slice(None), small[types.IMAGES], seen.wrong_text.sentence),
+        "image": (slice(None), small[types.WRONG_IMAGES], seen.text.sentence),
+        "shift": (slice(None, -1), small[types.IMAGES], seen.text.sentence[1:]),
     }
 
     @jax.jit
     def both(variables):
-        terms, _, _, _ = run(recipe, variables, batch, text, jax.random.key(3))
+        d_terms = run(recipe, variables, seen, jax.random.key(3)).d
         rows, images, sentences = pairs[mismatch]
         d = recipe.discriminator
         features, _ = apply_train(d, variables["d"], images, method="features")
         logits, _ = apply_train(d, variables["d"], features[rows], sentences, method="fits")
-        expected = optax.sigmoid_binary_cross_entropy(logits, jnp.zeros(logits.shape)).mean()
-        return terms["d"]["wrong"], expected
+        return d_terms, logits
 
-    close(*both(init(recipe)))
+    d_terms, logits = both(init(recipe))
+    expected = optax.sigmoid_binary_cross_entropy(logits, jnp.zeros(logits.shape)).mean()
+    close(d_terms.losses["wrong"], expected)
+    close(d_terms.metrics["accuracy_wrong"], accuracy(logits, positive=False))
 
 
 def test_the_released_discriminator_sees_mu_as_a_constant():
-    recipe, (batch, text) = make(released=True), inputs()
+    recipe, seen = make(released=True), inputs()
     variables = init(recipe)
     noise = recipe.noise(jax.random.key(3), ROWS)
 
     @jax.jit
     def gradients(variables):
-        out, _ = recipe.generate(variables["g"], batch, text, noise, True)
+        out, _ = recipe.generate(variables["g"], seen, noise, True)
 
         def loss(out):
-            return recipe.g_terms(variables["d"], {}, batch, text, out, None)[0]["fake"]
+            return recipe.g_terms(variables["d"], seen, out, None).losses["fake"]
 
         return jax.grad(loss)(out)
 
@@ -145,27 +132,25 @@ def test_the_released_discriminator_sees_mu_as_a_constant():
 
 @pytest.mark.parametrize("statistics", ["fixed", "moving"])
 def test_stage_one_stays_as_it_is(statistics):
-    recipe, (batch, text) = make(2, statistics=statistics), inputs()
-    variables = init(recipe)
+    recipe, seen = make(2, statistics=statistics), inputs()
     first = make(1)
     trained = jax.tree.map(lambda x: x + 0.1, init(first)["g"])
-    started = recipe.start(variables, {"stage1": trained})
-    assert recipe.start(variables, {}) is variables
-    close(started["g"]["stage1"], trained)
+    variables = init(recipe, trained)
+    close(variables["g"]["stage1"], trained)
 
     noise = recipe.noise(jax.random.key(3), ROWS)
     alone = {"z": noise["z"], "eps": noise["eps1"]}
 
     @jax.jit
     def both(variables):
-        out, state = recipe.generate(variables["g"], batch, text, noise, True)
+        out, state = recipe.generate(variables["g"], seen, noise, True)
         if statistics == "fixed":
-            made = first.generator.apply(trained, alone, text.sentence, train=False)
+            made = first.generator.apply(trained, alone, seen.text.sentence, train=False)
         else:
-            made, _ = apply_train(first.generator, trained, alone, text.sentence)
+            made, _ = apply_train(first.generator, trained, alone, seen.text.sentence)
         return out["images"][0], state, made.images[0]
 
-    small, state, expected = both(started)
+    small, state, expected = both(variables)
     close(small, expected)
     if statistics == "moving":
         close(state["stage1"]["params"], trained["params"])
@@ -175,46 +160,44 @@ def test_stage_one_stays_as_it_is(statistics):
         assert "stage1" not in state
 
 
-def test_four_devices_compute_what_one_does_in_the_released_form():
-    recipe, (batch, text), key = make(2, True, statistics="moving"), inputs(), jax.random.key(3)
-    variables = init(recipe)
-
-    def everything(recipe, variables, batch, text):
-        """Terms and states; gradients of G and of D."""
-        *results, g_grads, out = run(recipe, variables, batch, text, key)
-
-        def d_loss(params):
-            d_vars = with_state(variables["d"], {"params": params})
-            return sum(recipe.d_terms(d_vars, batch, text, out, key)[0].values())
-
-        grads = {"g": g_grads, "d": jax.grad(d_loss)(variables["d"]["params"])}
-        return axis.mean((results, grads), recipe.axis_name)
-
-    expected, grads = jax.jit(lambda *a: everything(recipe, *a))(variables, batch, text)
-    split = jax.tree.map(lambda x: x.reshape(4, ROWS // 4, *x.shape[1:]), (batch, text))
-    bound = recipe.bind("data")
-    actual, found = jax.tree.map(
-        lambda x: x[0],
-        jax.pmap(lambda *a: everything(bound, *a), "data", in_axes=(None, 0, 0))(variables, *split),
-    )
-    close(actual, expected, atol=1e-5)
-    for player in "gd":
-        scale = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(grads[player]))
-        error = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), found[player], grads[player])
-        assert max(jax.tree.leaves(error)) < 2e-4 * scale
+@pytest.fixture(scope="module")
+def released():
+    """Stage II of the release, with its variables."""
+    recipe = make(2, True, statistics="moving")
+    return recipe, init(recipe)
 
 
-def test_a_sample_of_stage_two_is_both_stages_and_has_no_neighbours():
-    recipe, (_, text) = make(2), inputs()
-    variables = init(recipe)
+def test_four_devices_compute_what_one_does_in_the_released_form(released):
+    recipe, variables = released
+    check_four_devices(recipe, variables, inputs(), jax.random.key(3))
+
+
+def test_the_generator_takes_over_what_the_discriminator_found(released):
+    recipe, variables = released
+    check_fakes_handed_over(recipe, variables, inputs(), jax.random.key(3))
+
+
+def test_a_sample_is_both_generators_in_evaluation_mode_and_has_no_neighbours(released):
+    recipe, variables = released
+    text = inputs().text
     keys = jax.random.split(jax.random.key(5), ROWS)
-    sample = jax.jit(
-        lambda text, keys: recipe.sample(variables["g"], text, recipe.sample_noise(keys))
-    )
-    images = sample(text, keys)
-    assert [x.shape for x in images] == [(ROWS, 8, 8, 3), (ROWS, 16, 16, 3)]
-    for few, all_rows in zip(sample(Text(text.sentence[3:5]), keys[3:5]), images, strict=True):
-        np.testing.assert_allclose(few, all_rows[3:5], atol=1e-6)
+    own = {k: v for k, v in variables["g"].items() if k != "stage1"}
+
+    @jax.jit
+    def sample(sentence, keys):
+        noise = recipe.sample_noise(keys)
+        out, state = recipe.generate(variables["g"], Seen({}, Text(sentence)), noise, train=False)
+        low = {"z": noise["z"], "eps": noise["eps1"]}
+        small = recipe.stage1.apply(variables["g"]["stage1"], low, sentence, train=False).images
+        high = {"eps": noise["eps2"]}
+        large = recipe.generator.apply(own, small[-1], high, sentence, train=False).images
+        return out["images"], state, (*small, *large)
+
+    images, state, alone = sample(text.sentence, keys)
+    assert [x.shape for x in images] == [(ROWS, 8, 8, 3), (ROWS, 16, 16, 3)] and not state
+    jax.tree.map(np.testing.assert_array_equal, images, alone)
+    for few, rows in zip(sample(text.sentence[3:5], keys[3:5])[0], images, strict=True):
+        np.testing.assert_allclose(few, rows[3:5], atol=1e-6)
 
 
 def without_text(**fields):
@@ -225,22 +208,19 @@ def without_text(**fields):
 
 
 def test_text_in_stage_one_alone_reaches_the_large_image_through_the_small_one():
-    recipe, (batch, text), key = without_text(), inputs(), jax.random.key(3)
+    recipe, seen, key = without_text(), inputs(), jax.random.key(3)
     assert recipe.noise_shapes == {"z": (4,), "eps1": (3,)}
     variables = init(recipe)
-    terms, _, _, out = jax.jit(lambda v: run(recipe, v, batch, text, key))(variables)
-    for player in recipe.players:
-        check_terms(player, terms[player], recipe.active)
+    passes = jax.jit(lambda v: run(recipe, v, seen, key))(variables)
+    check_shapes(recipe, passes, variables)
 
     @jax.jit
     def by_hand(g_vars, small):
         own = {k: v for k, v in g_vars.items() if k != "stage1"}
         return apply_train(recipe.generator, own, small, {}, None)[0].images[0]
 
-    close(out["images"][1], by_hand(variables["g"], out["images"][0]))
-    noise = recipe.sample_noise(jax.random.split(key, ROWS))
-    images = recipe.sample(variables["g"], text, noise)
-    assert [x.shape[1:] for x in images] == [(8, 8, 3), (16, 16, 3)]
+    small, large = passes.out["images"]
+    close(large, by_hand(variables["g"], small))
 
 
 def test_fields_that_do_not_fit_are_refused():
@@ -262,8 +242,6 @@ def test_fields_that_do_not_fit_are_refused():
         without_text(active=PAPER)
     with pytest.raises(ValueError, match="without the generator's mu: set discriminator.text_dim"):
         without_text(discriminator=Discriminator(16, text_dim=0), mismatch="shift")
-    with pytest.raises(ValueError, match="needs captions"):
-        make().init(jax.random.key(0), inputs()[0], None)
 
 
 @pytest.mark.parametrize("arg", ["toy_birds", "cub", "flowers", "coco", "coco_released", "debug"])
@@ -271,20 +249,23 @@ def test_configs_of_both_stages_fit_each_other(arg):
     one = configs.load(f"{ROOT}/configs/stack_gan_v1.py:{arg}")
     two = configs.load(f"{ROOT}/configs/stack_gan_v1_stage2.py:{arg}")
     assert two.stage1.to_dict() == one.generator.to_dict()
-    recipe = build.make_recipe(two)
-    assert build.make_recipe(one).generator == recipe.stage1
+    recipe = make_recipe(two)
+    assert make_recipe(one).generator == recipe.stage1
     assert recipe.generator.image_size == two.data.size > one.data.size
 
 
-def test_stage_two_takes_over_the_first_of_another_run(monkeypatch):
+def test_stage_two_takes_over_the_first_of_another_run(monkeypatch, tmp_path):
     first = configs.load(f"{ROOT}/configs/stack_gan_v1.py:debug")
     first.generator.channels = 8
+    runs.write_config(tmp_path, first)
     ema = {"params": {"g": {"fc": 1.0}}, "stats": {"g": {"batch_stats": {"bn": 2.0}}}}
-    monkeypatch.setattr(build.runs, "load_ema", lambda source: (first, ema))
+    monkeypatch.setattr(networks.runs, "load_ema", lambda run, step: (first, ema))
     config = configs.load(f"{ROOT}/configs/stack_gan_v1_stage2.py:debug")
-    assert build.build(config).frozen.keys() == {"encoder"}  # "random": nothing is taken over
-    config.frozen.stage1 = "runs/first"
+    untrained = build.build(config)
+    assert untrained.frozen.keys() == {"encoder"} and untrained.untrained == ("stage1",)
+    config.frozen.stage1 = str(tmp_path)
     system = build.build(config)
     assert system.recipe.stage1.channels == config.stage1.channels == 8
-    assert system.frozen["stage1"] == {"params": {"fc": 1.0}, "batch_stats": {"bn": 2.0}}
-    assert build.make_recipe(config).stage1 == system.recipe.stage1  # as a sampler builds it
+    taken = system.variables["stage1"]
+    assert taken == {"params": {"fc": 1.0}, "batch_stats": {"bn": 2.0}}
+    assert make_recipe(config).stage1 == system.recipe.stage1  # as a sampler builds it

@@ -9,13 +9,21 @@ import numpy as np
 import optax
 import pytest
 
-from t2i_jax import axis, types
+from recipes.gan_passes import (
+    accuracy,
+    check_fakes_handed_over,
+    check_four_devices,
+    check_shapes,
+    close,
+    run,
+)
 from t2i_jax import config as configs
+from t2i_jax import types
 from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
-from t2i_jax.recipes.base import apply_train, check_terms, with_state
 from t2i_jax.recipes.stack_gan_v2 import Recipe
-from t2i_jax.training import build
+from t2i_jax.recipes.terms import Seen, apply_train
+from t2i_jax.training.modules import make_recipe
 from t2i_jax.types import Text
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -48,47 +56,19 @@ def make(model="joint", tree=None, **kw):
     )
 
 
-def inputs(recipe, rows=ROWS):
+def inputs(recipe):
     keys = jax.random.split(jax.random.key(7), 2)
-    images = jax.random.uniform(keys[0], (2, rows, 16, 16, 3), minval=-1, maxval=1)
-    batch = {types.IMAGES: images[0]}
+    images = jax.random.uniform(keys[0], (2, ROWS, 16, 16, 3), minval=-1, maxval=1)
     if not recipe.conditional:
-        return batch, None
-    batch[types.WRONG_IMAGES] = images[1]
-    return batch, Text(jax.random.normal(keys[1], (rows, TEXT)))
-
-
-def run(recipe, variables, batch, text, key):
-    """Terms of both players and both states, as a step without updates has them; G's gradient."""
-    noise = recipe.noise(key, batch[types.IMAGES].shape[0])
-
-    def generate(params):
-        g_vars = with_state(variables["g"], {"params": params})
-        return recipe.generate(g_vars, batch, text, noise, True)
-
-    out, pull, g_state = jax.vjp(generate, variables["g"]["params"], has_aux=True)
-    d_terms, d_state = recipe.d_terms(variables["d"], batch, text, out, key)
-
-    def g_loss(out):
-        d_vars = with_state(variables["d"], d_state)
-        terms, state = recipe.g_terms(d_vars, {}, batch, text, out, key)
-        return sum(terms.values()), (terms, state)
-
-    cotangent, (g_terms, d_state) = jax.grad(g_loss, has_aux=True)(out)
-    (grads,) = pull(cotangent)
-    return {"d": d_terms, "g": g_terms}, {"g": g_state, "d": d_state}, grads
+        return Seen({types.IMAGES: images[0]})
+    batch = {types.IMAGES: images[0], types.WRONG_IMAGES: images[1]}
+    return Seen(batch, Text(jax.random.normal(keys[1], (ROWS, TEXT))))
 
 
 @pytest.fixture(scope="module")
 def variables():
     recipe = make()
-    return jax.jit(recipe.init)(jax.random.key(1), *inputs(recipe))
-
-
-def close(actual, expected, atol=1e-6):
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol), actual, expected
-    )
+    return jax.jit(recipe.init)(jax.random.key(1), inputs(recipe))
 
 
 @pytest.mark.parametrize(
@@ -97,68 +77,67 @@ def close(actual, expected, atol=1e-6):
 @pytest.mark.parametrize("model", MODELS)
 def test_the_weighted_terms_are_the_computed_ones(model, tree):
     recipe = make(model, tree)
-    batch, text = inputs(recipe)
-    terms, states, variables = jax.eval_shape(
-        lambda key: (
-            *run(recipe, (v := recipe.init(key, batch, text)), batch, text, key)[:2],
-            v,
-        ),
-        jax.random.key(0),
-    )
-    for player in recipe.players:
-        check_terms(player, terms[player], recipe.active)
-        before = jax.tree.map(lambda x: x.shape, variables[player]["batch_stats"])
-        after = jax.tree.map(lambda x: x.shape, states[player]["batch_stats"])
-        assert before == after
+    seen = inputs(recipe)
+
+    def both(key):
+        variables = recipe.init(key, seen)
+        return run(recipe, variables, seen, key), variables
+
+    passes, variables = jax.eval_shape(both, jax.random.key(0))
+    check_shapes(recipe, passes, variables)
+    # An unconditional D is judged by the only heads that it has.
+    judged = ("real", "fake") if model == "unconditional" else ("real", "wrong", "fake")
+    names = {f"accuracy_{kind}" for kind in judged}
+    if model == "joint":
+        names |= {f"accuracy_uncond_{kind}" for kind in judged}
+    assert passes.d.metrics.keys() == names
 
 
 @pytest.mark.parametrize("condition", ["sampled", "mean"])
 def test_terms_are_separate_passes_summed_over_the_scales(condition, variables):
     recipe, key = make(condition=condition), jax.random.key(3)
-    batch, text = inputs(recipe)
+    seen = inputs(recipe)
 
     def expected(variables):
         noise = recipe.noise(key, ROWS)
-        made, _ = apply_train(recipe.generator, variables["g"], noise, text.sentence)
-        seen = made.mu if condition == "mean" else made.conditions[0]
+        made, _ = apply_train(recipe.generator, variables["g"], noise, seen.text.sentence)
+        c = made.mu if condition == "mean" else made.conditions[0]
 
-        def d(images, head, label):
+        def d(images):
             images = pyramid(images, SIZES)
-            both, _ = apply_train(recipe.discriminator, variables["d"], images, (seen, seen))
-            losses = [
-                optax.sigmoid_binary_cross_entropy(x, jnp.full(x.shape, label)).mean()
-                for x in both[head]
-            ]
-            return losses[0] + losses[1]
+            return apply_train(recipe.discriminator, variables["d"], images, (c, c))[0]
 
-        real, wrong, fake = batch[types.IMAGES], batch[types.WRONG_IMAGES], made.images
-        return {
-            "real": d(real, 0, 1.0),
-            "wrong": d(wrong, 0, 0.0),
-            "fake": d(fake, 0, 0.0),
-            "uncond_real": d(real, 1, 1.0),
-            "uncond_wrong": d(wrong, 1, 1.0),
-            "uncond_fake": d(fake, 1, 0.0),
-        }, {"fake": d(fake, 0, 1.0), "uncond_fake": d(fake, 1, 1.0)}
+        real, wrong = seen.batch[types.IMAGES], seen.batch[types.WRONG_IMAGES]
+        return {"real": d(real), "wrong": d(wrong), "fake": d(made.images)}
 
-    terms, (d_terms, g_terms) = jax.jit(
-        lambda v: (run(recipe, v, batch, text, key)[0], expected(v))
-    )(variables)
-    close(terms["d"], d_terms)
-    close({k: terms["g"][k] for k in g_terms}, g_terms)
+    def bce(logits, label):
+        losses = [optax.sigmoid_binary_cross_entropy(x, jnp.full(x.shape, label)) for x in logits]
+        return losses[0].mean() + losses[1].mean()
+
+    passes, logits = jax.jit(lambda v: (run(recipe, v, seen, key), expected(v)))(variables)
+    for kind, (fits, real) in logits.items():
+        fitting, genuine = kind == "real", kind != "fake"
+        close(passes.d.losses[kind], bce(fits, float(fitting)))
+        close(passes.d.losses[f"uncond_{kind}"], bce(real, float(genuine)))
+        found = passes.d.metrics
+        close(found[f"accuracy_{kind}"], accuracy(*fits, positive=fitting))
+        close(found[f"accuracy_uncond_{kind}"], accuracy(*real, positive=genuine))
+    fits, real = logits["fake"]
+    close(passes.g.losses["fake"], bce(fits, 1.0))
+    close(passes.g.losses["uncond_fake"], bce(real, 1.0))
 
 
 def test_the_adversarial_loss_also_reaches_the_generator_through_the_condition(variables):
     recipe = dataclasses.replace(make(condition="mean"), active=frozenset({"g.fake"}))
-    batch, text = inputs(recipe)
+    seen = inputs(recipe)
     noise = recipe.noise(jax.random.key(3), ROWS)
 
     @jax.jit
     def gradients(variables):
-        out, _ = recipe.generate(variables["g"], batch, text, noise, True)
+        out, _ = recipe.generate(variables["g"], seen, noise, True)
 
         def loss(out):
-            return recipe.g_terms(variables["d"], {}, batch, text, out, None)[0]["fake"]
+            return recipe.g_terms(variables["d"], seen, out, None).losses["fake"]
 
         return jax.grad(loss)(out)
 
@@ -169,15 +148,14 @@ def test_the_adversarial_loss_also_reaches_the_generator_through_the_condition(v
 def test_no_network_runs_more_often_than_the_algorithm_asks():
     def convolutions(model):
         recipe = make(model)
-        batch, text = inputs(recipe)
-        key = jax.random.key(0)
-        variables = jax.eval_shape(lambda: recipe.init(key, batch, text))
+        seen, key = inputs(recipe), jax.random.key(0)
+        variables = jax.eval_shape(lambda: recipe.init(key, seen))
         out, _ = jax.eval_shape(
-            lambda v: recipe.generate(v["g"], batch, text, recipe.noise(key, ROWS), True), variables
+            lambda v: recipe.generate(v["g"], seen, recipe.noise(key, ROWS), True), variables
         )
 
         def d_terms(d_vars, out):
-            return recipe.d_terms(d_vars, batch, text, out, None)
+            return recipe.d_terms(d_vars, seen, out, None)
 
         return str(jax.make_jaxpr(d_terms)(variables["d"], out)).count("conv_general_dilated[")
 
@@ -188,34 +166,50 @@ def test_no_network_runs_more_often_than_the_algorithm_asks():
 
 
 def test_four_devices_compute_what_one_does(variables):
-    recipe, key = make(color="released"), jax.random.key(3)
-    batch, text = inputs(recipe)
-    expected = jax.jit(lambda v: run(recipe, v, batch, text, key))(variables)
-    bound = recipe.bind("data")
-    assert bound.generator.axis_name == bound.discriminator.axis_name == "data"
-
-    def device(variables, batch, text):
-        return axis.mean(run(bound, variables, batch, text, key), "data")
-
-    split = jax.tree.map(lambda x: x.reshape(4, ROWS // 4, *x.shape[1:]), (batch, text))
-    actual = jax.pmap(device, "data", in_axes=(None, 0, 0))(variables, *split)
-    close(jax.tree.map(lambda x: x[0], actual[:2]), expected[:2], atol=1e-5)
-    scale = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(expected[2]))
-    error = jax.tree.map(lambda a, b: float(jnp.abs(a[0] - b).max()), actual[2], expected[2])
-    assert max(jax.tree.leaves(error)) < 2e-4 * scale
+    recipe = make(color="released")
+    check_four_devices(recipe, variables, inputs(recipe), jax.random.key(3))
 
 
-def test_a_sample_does_not_depend_on_its_neighbours(variables):
+def test_the_generator_takes_over_what_the_discriminator_found(variables):
     recipe = make()
-    _, text = inputs(recipe)
+    check_fakes_handed_over(recipe, variables, inputs(recipe), jax.random.key(3))
+
+
+def test_the_generator_asks_for_answers_that_the_discriminators_terms_did_not_need(variables):
+    """D is trained by its heads without text alone, G by those with text."""
+    active = frozenset({"d.uncond_real", "d.uncond_fake", "g.fake"})
+    recipe = dataclasses.replace(make(), active=active)
+    seen, key = inputs(recipe), jax.random.key(3)
+
+    @jax.jit
+    def losses(variables):
+        out, _ = recipe.generate(variables["g"], seen, recipe.noise(key, ROWS), True)
+        fakes = recipe.d_terms(variables["d"], seen, out, key).fakes
+        return [
+            recipe.g_terms(variables["d"], seen, out, key, fakes=x).losses for x in (fakes, None)
+        ]
+
+    given, asked = losses(variables)
+    close(given, asked)
+
+
+def test_a_sample_is_the_generator_in_evaluation_mode_and_has_no_neighbours(variables):
+    recipe = make(condition="mean")  # which is about D: samples are of drawn conditions
+    text = inputs(recipe).text
     keys = jax.random.split(jax.random.key(5), ROWS)
-    sample = jax.jit(
-        lambda text, keys: recipe.sample(variables["g"], text, recipe.sample_noise(keys))
-    )
-    images = sample(text, keys)
-    assert [x.shape for x in images] == [(ROWS, s, s, 3) for s in SIZES]
-    for few, all_rows in zip(sample(Text(text.sentence[3:5]), keys[3:5]), images, strict=True):
-        np.testing.assert_allclose(few, all_rows[3:5], atol=1e-6)
+
+    @jax.jit
+    def sample(sentence, keys):
+        noise = recipe.sample_noise(keys)
+        out, state = recipe.generate(variables["g"], Seen({}, Text(sentence)), noise, train=False)
+        alone = recipe.generator.apply(variables["g"], noise, sentence, train=False)
+        return out["images"], state, alone.images
+
+    images, state, alone = sample(text.sentence, keys)
+    assert [x.shape for x in images] == [(ROWS, s, s, 3) for s in SIZES] and not state
+    jax.tree.map(np.testing.assert_array_equal, images, alone)
+    for few, rows in zip(sample(text.sentence[3:5], keys[3:5])[0], images, strict=True):
+        np.testing.assert_allclose(few, rows[3:5], atol=1e-6)
 
 
 def test_fields_that_do_not_fit_are_refused():
@@ -227,9 +221,7 @@ def test_fields_that_do_not_fit_are_refused():
         dataclasses.replace(make(), discriminator=Discriminator(2, (8, 32)))
     with pytest.raises(ValueError, match="unconditional model, without the terms .*d.real"):
         dataclasses.replace(make("unconditional"), active=MODELS["joint"])
-    recipe = make()
-    with pytest.raises(ValueError, match="needs captions"):
-        recipe.init(jax.random.key(0), inputs(recipe)[0], None)
+    assert make().reads == "sentence" and make("unconditional").reads == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -247,7 +239,7 @@ def test_ablations_are_overrides(name, arg, sizes):
     for entry in entries:
         config = configs.load(f"{ROOT}/configs/stack_gan_v2.py:{arg}")
         configs.override(config, {k: v for k, v in entry.items() if k != "name"})
-        recipe = build.make_recipe(config)
+        recipe = make_recipe(config)
         found.append(recipe.discriminator.image_sizes)
         assert config.data.size == max(found[-1])
         if entry["name"] == "no_jcu":

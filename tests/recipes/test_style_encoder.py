@@ -11,8 +11,8 @@ import pytest
 from t2i_jax import axis
 from t2i_jax.models.gan_int_cls import Generator
 from t2i_jax.models.style_encoder import StyleEncoder
-from t2i_jax.recipes.base import with_state
 from t2i_jax.recipes.style_encoder import Recipe
+from t2i_jax.recipes.terms import Seen, with_state
 from t2i_jax.types import Text
 
 ROWS, NOISE = 8, 3
@@ -22,6 +22,10 @@ RECIPE = Recipe(
     active=frozenset({"net.style"}),
 )
 TEXT = Text(jax.random.normal(jax.random.key(1), (ROWS, 5)))
+
+
+def seen_of(generator, text=TEXT):
+    return Seen({}, text, frozen={"generator": generator})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def trained_generator():
 
 @pytest.fixture(scope="module")
 def variables():
-    return jax.jit(lambda key: RECIPE.init(key, {}, None)["net"])(jax.random.key(0))
+    return jax.jit(lambda key: RECIPE.init(key, Seen({}))["net"])(jax.random.key(0))
 
 
 @pytest.mark.parametrize("noise", ["normal", "uniform"])
@@ -46,36 +50,36 @@ def test_an_encoder_that_says_zero_has_the_noise_energy_as_loss(
     recipe = dataclasses.replace(RECIPE, generator=RECIPE.generator.clone(noise=noise))
     style = jax.tree.map(jnp.zeros_like, variables["params"]["style"])
     variables = {**variables, "params": {**variables["params"], "style": style}}
-    key, frozen = jax.random.key(3), {"generator": trained_generator}
-    terms, metrics, state = jax.jit(recipe.terms)(variables, frozen, {}, TEXT, key)
+    key, seen = jax.random.key(3), seen_of(trained_generator)
+    terms = jax.jit(recipe.terms)(variables, seen, key)
     if noise == "normal":
         z = np.asarray(jax.random.normal(key, (ROWS, NOISE)))
     else:
         z = np.asarray(jax.random.uniform(key, (ROWS, NOISE), minval=-1, maxval=1))
-    assert terms.keys() == {"style"} and metrics.keys() == {"mse_per_coordinate"}
-    assert terms["style"] == pytest.approx(np.sum(z**2) / ROWS, rel=1e-5)
-    assert metrics["mse_per_coordinate"] == pytest.approx(np.mean(z**2), rel=1e-5)
+    assert terms.losses.keys() == {"style"} and terms.metrics.keys() == {"mse_per_coordinate"}
+    assert terms.losses["style"] == pytest.approx(np.sum(z**2) / ROWS, rel=1e-5)
+    assert terms.metrics["mse_per_coordinate"] == pytest.approx(np.mean(z**2), rel=1e-5)
     assert not np.array_equal(
-        state["batch_stats"]["trunk"]["bn2"]["mean"],
+        terms.state["batch_stats"]["trunk"]["bn2"]["mean"],
         variables["batch_stats"]["trunk"]["bn2"]["mean"],
     )
 
 
 def test_style_is_learnt(variables, trained_generator):
-    optimizer, text = optax.adam(2e-3, b1=0.5), Text(jnp.tile(TEXT.sentence, (4, 1)))
+    optimizer = optax.adam(2e-3, b1=0.5)
+    seen = seen_of(trained_generator, Text(jnp.tile(TEXT.sentence, (4, 1))))
 
     @jax.jit
     def step(variables, opt_state, key):
         def loss(params):
-            terms, metrics, state = RECIPE.terms(
-                {**variables, "params": params}, {"generator": trained_generator}, {}, text, key
-            )
-            return terms["style"], (metrics, state)
+            terms = RECIPE.terms({**variables, "params": params}, seen, key)
+            return terms.losses["style"], terms
 
-        grads, (metrics, state) = jax.grad(loss, has_aux=True)(variables["params"])
+        grads, terms = jax.grad(loss, has_aux=True)(variables["params"])
         updates, opt_state = optimizer.update(grads, opt_state)
         params = optax.apply_updates(variables["params"], updates)
-        return with_state({"params": params}, state), opt_state, metrics["mse_per_coordinate"]
+        variables = with_state({"params": params}, terms.state)
+        return variables, opt_state, terms.metrics["mse_per_coordinate"]
 
     opt_state, errors = optimizer.init(variables["params"]), []
     for key in jax.random.split(jax.random.key(4), 60):
@@ -85,12 +89,13 @@ def test_style_is_learnt(variables, trained_generator):
 
 
 def test_four_devices_compute_what_one_does(variables, trained_generator):
-    frozen, key = {"generator": trained_generator}, jax.random.key(3)
-    expected = jax.jit(RECIPE.terms)(variables, frozen, {}, TEXT, key)
+    key = jax.random.key(3)
+    expected = jax.jit(RECIPE.terms)(variables, seen_of(trained_generator), key)
     bound = RECIPE.bind("data")
 
     def device(text):
-        return axis.mean(bound.terms(variables, frozen, {}, text, key), "data")
+        seen = seen_of(trained_generator, text)
+        return axis.mean(bound.terms(variables, seen, key), "data")
 
     split = jax.tree.map(lambda x: x.reshape(4, ROWS // 4, *x.shape[1:]), TEXT)
     actual = jax.pmap(device, "data")(split)
