@@ -80,14 +80,18 @@ def test_truncated_noise_is_a_scaled_normal_cut_at_two():
 
 
 def test_a_sample_shows_all_that_has_a_row_for_every_image():
+    attention = (jnp.ones((3, 4, 4, 7)), jnp.ones((3, 8, 8, 7)))
     out = {
         "images": (jnp.zeros((3, 4, 4, 3)), jnp.zeros((3, 8, 8, 3))),
-        "attention": jnp.ones((3, 4, 4, 7)),
-        "conditions": (jnp.zeros((3, 2)),),
+        "attention": attention,
+        "mu": jnp.zeros((3, 2)),
         "weights": jnp.ones(5),
-        "mu": None,
+        "logvar": None,
     }
-    assert RECIPE.examine({}, Seen({}), out).keys() == {"attention"}
+    shown = RECIPE.examine({}, Seen({}), out)
+    assert shown.keys() == {"attention_1", "attention_2", "attention", "mu"}
+    assert shown["attention_1"] is attention[0] and shown["mu"] is out["mu"]
+    assert shown["attention_2"] is shown["attention"] is attention[1]
 
 
 def test_the_condition_is_the_sentence_if_there_is_one():
