@@ -17,9 +17,6 @@ WRONG_SENTENCE = "wrong_sentence"  # [B, E] float32
 LABEL = "label"  # [B] int32, 0-based class; the record's own index where the set has no classes
 INDEX = "index"  # [B] int32, position of the record in its split
 
-# Keys that the step adds after the text encoder has run.
-WRONG_TEXT = "wrong_text"  # Text
-
 
 class Text(NamedTuple):
     """An encoded caption. A pytree: arrays are jax or NumPy arrays.
