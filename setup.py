@@ -38,6 +38,8 @@ setup(
         "wandb": ["wandb"],
         "demo": ["gradio"],
         "eval": ["scikit-learn>=1.4"],
+        # Heavy libraries that tests outside of CI compare with, see launch/test_peers.sh.
+        "peers": ["torch>=2.4", "transformers>=4.45", "torch-fidelity>=0.3"],
         "test": [
             "pytest>=8.0",
             "pytest-timeout>=2.3",

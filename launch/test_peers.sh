@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Runs the tests that compare with other libraries (torch ...) and with all published weights, in an
+# environment of their own. Outside of CI: it downloads gigabytes. Arguments go to pytest.
+export T2I_JAX_VENV="${T2I_JAX_VENV:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.venv_peers}"
+export T2I_JAX_EXTRAS="test,peers"
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+bash launch/fetch_weights.sh efficientnet_lite0 nsfwjs
+exec python -m pytest -q tests/peers tests/encoders "$@"
