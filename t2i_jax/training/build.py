@@ -115,11 +115,12 @@ def build(
             continue
         module = _in_dtype(network.module, config.dtype)
         frozen[name] = dataclasses.replace(network, module=module)
-        if name in config:  # a network that samples need too: its section describes it later
-            config[name] = {MODULE: class_name(module), **fields_of(module)}
+        _describe(config, name, module)
     encoder, tokenizer = _text(config, workdir, captions, frozen, notes)
     _size_vocabulary(config, cls, tokenizer)
     recipe = make_recipe(config, {k: v.module for k, v in frozen.items() if k in config.frozen})
+    for name in untrained:  # as when the run, which keeps it, is resumed
+        _describe(config, name, getattr(recipe, name))
     return System(config, recipe, encoder, tokenizer, frozen, tuple(untrained), tuple(notes))
 
 
@@ -162,6 +163,14 @@ def _take(
             f"the run has kept in {networks.path_of(workdir, name)}"
         )
     return kept
+
+
+def _describe(config: ConfigDict, name: str, module: nn.Module) -> None:
+    """Makes the section of a frozen network, where there is one, say what the network is: samples
+    may need it without its source.
+    """
+    if name in config:
+        config[name] = {MODULE: class_name(module), **fields_of(module)}
 
 
 def _in_dtype(module: nn.Module, dtype: str) -> nn.Module:
