@@ -18,9 +18,13 @@ PATIENCE = 280  # seconds that a process may take on a busy machine
 
 
 class Command:
-    """One process of ``python -m t2i_jax.train`` on the debug config, with virtual CPU devices."""
+    """One process of ``python -m t2i_jax.train``, on the debug config by default, with virtual CPU
+    devices.
+    """
 
-    def __init__(self, workdir, data_dir, *arguments, devices=1, variables=None):
+    def __init__(
+        self, workdir, data_dir, *arguments, devices=1, variables=None, spec=SPEC, cwd=ROOT
+    ):
         self.workdir = workdir
         env = {
             **os.environ,
@@ -31,10 +35,10 @@ class Command:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             **(variables or {}),
         }
-        command = [sys.executable, "-m", "t2i_jax.train", f"--config={SPEC}"]
+        command = [sys.executable, "-m", "t2i_jax.train", f"--config={spec}"]
         command += [f"--workdir={workdir}", f"--data.data_dir={data_dir}", *arguments]
         self.process = subprocess.Popen(
-            command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
+            command, env=env, cwd=cwd, stderr=subprocess.PIPE, text=True
         )
 
     def finish(self) -> tuple[int, str]:

@@ -1,10 +1,9 @@
 """What trainings of the debug config need."""
 
-import jax
 import pytest
+from devices import use_devices
 
 from t2i_jax.data import catalog
-from t2i_jax.training import parallel
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +17,6 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def one_device():
     """Trainings in this process see one device."""
-    devices = jax.devices()[:1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel.jax, "devices", lambda *a: devices)
-        patch.setattr(parallel.jax, "local_devices", lambda *a: devices)
-        patch.setattr(parallel.jax, "device_count", lambda *a: 1)
+        use_devices(patch, 1)
         yield
