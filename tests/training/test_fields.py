@@ -27,6 +27,7 @@ class Net(nn.Module):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(GanRecipe):
     generator: Net
+    helper: Net | None = None
     margin: float = 0.2
 """
 OWN_CONFIG = """
@@ -36,6 +37,7 @@ def get_config():
     config = base()
     config.system = "my_lab.my_gan"
     config.generator = {"layers": (3,)}
+    config.helper = {}
     return config
 """
 
@@ -95,10 +97,13 @@ def test_a_system_of_ones_own_is_completed(tmp_path, monkeypatch):
     (tmp_path / "my_lab" / "my_gan.py").write_text(OWN_RECIPE)
     (tmp_path / "config.py").write_text(OWN_CONFIG)
     monkeypatch.syspath_prepend(tmp_path)
-    resolved = fields.resolve(str(tmp_path / "config.py"), ["generator.width=5", "recipe.margin=1"])
+    changes = ["generator.width=5", "helper.width=6", "recipe.margin=1"]
+    resolved = fields.resolve(str(tmp_path / "config.py"), changes)
     assert resolved.config.generator.to_dict() == {"layers": (3,), "width": 5}
+    assert resolved.config.helper.to_dict() == {"layers": (1, 2), "width": 6}
     assert resolved.config.recipe.to_dict() == {"margin": 1.0}
-    assert set(fields.resolve(str(tmp_path / "config.py")).missing) == {"generator.width"}
+    missing = fields.resolve(str(tmp_path / "config.py")).missing
+    assert set(missing) == {"generator.width", "helper.width"}
 
 
 def test_completing_adds_and_changes_nothing():

@@ -19,6 +19,8 @@ from t2i_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
+TERMS = {"d/real", "d/wrong", "d/fake", "g/fake", "g/interp"}
+
 
 def load(data_dir, *assignments):
     return configs.override(configs.load(SPEC), [f"data.data_dir={data_dir}", *assignments])
@@ -43,10 +45,10 @@ def test_metrics_are_lines_of_json(trained):
     workdir, _ = trained
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
-    terms = {"d/real", "d/wrong", "d/fake", "g/fake", "g/interp"}
     more = {f"{player}/{name}" for player in "gd" for name in ("total", "grad_norm")}
+    more |= {f"d/accuracy_{kind}" for kind in ("real", "wrong", "fake")}
     for row in rows:
-        assert row.keys() == {"step", "steps_per_second", "images_per_second", *terms, *more}
+        assert row.keys() == {"step", "steps_per_second", "images_per_second", *TERMS, *more}
         assert all(math.isfinite(value) for value in row.values())
         assert row["images_per_second"] == pytest.approx(8 * row["steps_per_second"])
         assert row["g/total"] == pytest.approx(row["g/fake"] + row["g/interp"])
@@ -60,7 +62,7 @@ def test_progress_lines(trained):
     lines = [line for line in printed.splitlines() if line.startswith("step ")]
     pattern = (
         r"step {}/4 \({} %\)  [\d.]+ steps/s  [\d,]+ images/s  ETA \d+:\d\d:\d\d  "
-        r"d/fake [\d.]+  d/real [\d.]+  .*g/total [\d.]+"
+        r"d/accuracy_fake [\d.]+  .*d/fake [\d.]+  d/real [\d.]+  .*g/total [\d.]+"
     )
     assert len(lines) == 2
     assert re.fullmatch(pattern.format(2, r"50\.0"), lines[0])
@@ -151,8 +153,8 @@ def test_bfloat16(data_dir, tmp_path, trained):
     """Losses are finite and near those of float32; parameters stay float32."""
     loop.train(load(data_dir, "dtype=bfloat16", "train.duration=2"), tmp_path)
     rows, (reference, _) = metrics(tmp_path), metrics(trained[0]).values()
-    for name, value in reference.items():
-        mean = (rows[1][name] + rows[2][name]) / 2
+    for name in TERMS:
+        mean, value = (rows[1][name] + rows[2][name]) / 2, reference[name]
         assert mean == pytest.approx(value, rel=0.3) and mean != value
     _, ema = runs.load_ema(tmp_path)
     assert {x.dtype.name for x in jax.tree.leaves(ema)} == {"float32"}
