@@ -93,6 +93,28 @@ def test_styles(draw, sampler, tmp_path):
     np.testing.assert_array_equal(list(files.values()), sampler.transfer(arrays, BLUE, styles)[0])
 
 
+def test_truncated_noise(draw, sampler):
+    files, _ = draw("--caption", BLUE, "--num=2", "--truncation=0.5")
+    expected = sampler.sample(BLUE, num=2, truncation=0.5)
+    np.testing.assert_array_equal(list(files.values()), expected)
+    assert (expected != sampler.sample(BLUE, num=2)).any()
+
+
+def test_extras_are_arrays_beside_the_pictures(tmp_path, capsys):
+    workdir, out = gan_run(tmp_path / "gan", system="stack_gan_v2"), tmp_path / "out"
+    argv = ["--caption", RED, "--caption", BLUE, "--num=2", "--seed=3", "--extras", "mu", "logvar"]
+    sample.main([f"--workdir={workdir}", f"--out={out}", *argv])
+    printed = capsys.readouterr().out
+    images, extras = Sampler.from_workdir(workdir).sample(
+        [RED, BLUE], seed=3, num=2, extras=["mu", "logvar"]
+    )
+    pictures = sorted(path for path in out.glob("*.png") if path.name != "grid.png")
+    np.testing.assert_array_equal([np.asarray(Image.open(path)) for path in pictures], images)
+    for name, array in extras.items():
+        np.testing.assert_array_equal(np.load(out / f"{name}.npy"), array)
+        assert array.shape[0] == 4 and f"wrote {out}/{name}.npy {array.shape}" in printed
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
@@ -110,6 +132,10 @@ def test_styles(draw, sampler, tmp_path):
         (["--caption=a", "--interpolate", "a", "b"], "leave out --caption"),
         (["--caption=a", "--normalise"], "--normalise is for --style"),
         (["--caption=a", "--interpolate_noise", "0", "one"], "invalid int value"),
+        (["--caption=a", "--extras", "attention"], "no 'attention'; this system has none"),
+        (["--interpolate", "a", "b", "--extras", "mu"], "--extras is for samples of captions"),
+        (["--interpolate", "a", "b", "--truncation=1"], "--truncation is for samples"),
+        (["--caption=a", "--truncation=much"], "invalid float value"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(workdir, tmp_path, capsys, argv, message):

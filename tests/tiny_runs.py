@@ -33,16 +33,18 @@ def random_like(function, *args, seed: int = 0):
     return jax.tree_util.tree_map_with_path(leaf, jax.eval_shape(function, *args))
 
 
-def debug_config(*overrides: str):
-    """``configs/gan_int_cls.py:debug``, whose data and encoder are nowhere."""
-    config = configs.load(f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug")
+def debug_config(*overrides: str, system: str = "gan_int_cls"):
+    """``configs/<system>.py:debug``, whose data and encoder are nowhere."""
+    config = configs.load(f"{ROOT / 'configs' / system}.py:debug")
     configs.override(config, ["data.data_dir=nowhere", "encoder.source=nowhere", *overrides])
     return config
 
 
-def gan_run(workdir: pathlib.Path, *overrides: str, steps=(1, 2)) -> pathlib.Path:
-    """A run of GAN-INT-CLS that has been saved at `steps`, with other weights at each."""
-    config = debug_config(*overrides)
+def gan_run(
+    workdir: pathlib.Path, *overrides: str, steps=(1, 2), system: str = "gan_int_cls"
+) -> pathlib.Path:
+    """A run of a GAN with text that has been saved at `steps`, with other weights at each."""
+    config = debug_config(*overrides, system=system)
     recipe = modules.make_recipe(config)
     encoder = modules.construct(TextEncoder, config.encoder.fields, "encoder.fields")
     tokenizer = tokenizers.from_config("char")
