@@ -16,7 +16,9 @@ from train_commands import Command, metrics
 from t2i_jax import CaptionWarning, Sampler
 from t2i_jax.data import catalog, tokenizers, toy_birds
 from t2i_jax.data.tokenizers import caption_words
+from t2i_jax.encoders.small_image_net import SmallImageNet
 from t2i_jax.training import build, fields, loop, networks, runs
+from t2i_jax.types import IMAGES, MASK, TOKENS
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 CONFIG = "my_gan_config.py"
@@ -141,6 +143,14 @@ def test_its_frozen_network_is_asked_for_by_name(lab):
     text = changes(lab, **{"frozen.image": f"{lab / 'encoder'}:text"})
     system = build.build(fields.resolve(f"{lab / CONFIG}", text).config)
     assert type(system.recipe.image).__name__ == "TextEncoder"
+    config = fields.resolve(f"{lab / CONFIG}", changes(lab, **{"frozen.image": "random"})).config
+    config.image = {"module": f"{SmallImageNet.__module__}:SmallImageNet", "widths": (2,)}
+    system = build.build(config)
+    ids, mask = system.tokenizer.encode(["a bird"])
+    images = np.zeros((1, 16, 16, 3), np.uint8)
+    system.complete({IMAGES: images, TOKENS: ids[:, None], MASK: mask[:, None]})
+    kernel = system.variables["image"]["params"]["conv1"]["kernel"]
+    assert system.recipe.image.widths == (2,) and kernel.shape == (4, 4, 3, 2)
 
 
 def test_an_encoder_and_a_builder_of_ones_own(lab, tmp_path):
