@@ -10,6 +10,10 @@ The image encoder is a compact network trained from scratch. The paper's, on a f
 is the argument with "_inception" after it, with torchvision's weights:
 
     --config=configs/damsm.py:cub_inception --frozen.inception=inception_v3_google-0cc3c7bd.pth
+
+"_nsfwjs" takes the part of an Inception-v3 that launch/fetch_weights.sh fetches, at half the side:
+
+    --config=configs/damsm.py:cub_nsfwjs --frozen.inception=$HOME/.cache/t2i_jax/weights/nsfwjs
 """
 
 from t2i_jax import config_parts as parts
@@ -21,8 +25,8 @@ _ENCODERS = "t2i_jax.encoders.damsm"
 
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
-    name = arg.removesuffix("_inception")
-    parts.one_of(name, ARGUMENTS, more=", also with '_inception'")
+    name = arg.removesuffix("_inception").removesuffix("_nsfwjs")
+    parts.one_of(name, ARGUMENTS, more=", also with '_inception' or '_nsfwjs'")
     config = base()
     config.system = "damsm"
     config.text = {"word_dim": 300, "embedding": 256, "dropout": 0.5}
@@ -71,6 +75,8 @@ def get_config(arg: str = "toy_birds"):
         debug(config)
     if name != arg:
         inception(config)
+    if arg.endswith("_nsfwjs"):
+        nsfwjs(config)
     return config
 
 
@@ -80,6 +86,14 @@ def inception(config) -> None:
     config.frozen = {"inception": "inception_v3_google-0cc3c7bd.pth"}
     config.optim.net.groups = {"image/inception": 0.0}
     config.data.size = 299
+
+
+def nsfwjs(config) -> None:
+    """ImageNet's blocks up to mixed5, with their published statistics, on 150 px."""
+    config.image.update({"local_layer": "mixed5", "global_layer": "mixed5", "image_size": 150})
+    config.image.update({"pool_counts_padding": False, "batch_statistics": False})
+    config.frozen.inception = "nsfwjs"
+    config.data.size = 150
 
 
 def toy_birds(config) -> None:
