@@ -5,6 +5,7 @@ mask, which also makes a sample depend on its neighbours: an imported generator 
 ``clone(mask_order="tiled")`` gives the release's pictures.
 """
 
+from t2i_jax.interop import files
 from t2i_jax.interop.three_stage import Release
 from t2i_jax.models.attn_gan import Discriminator, Generator
 
@@ -21,3 +22,7 @@ import_generator = RELEASE.import_generator
 export_generator = RELEASE.export_generator
 import_discriminator = RELEASE.import_discriminator
 export_discriminator = RELEASE.export_discriminator
+PARTS = {
+    "generator": files.reader(import_generator),
+    "discriminator": files.scales_reader(import_discriminator),
+}

@@ -152,6 +152,8 @@ def _check_shapes(encoder: TextEncoder, arrays: Mapping[str, np.ndarray]) -> Non
         expected = weight if kind == "weight" else weight[:1]
         if array.shape != expected:
             raise ValueError(f"{name} has shape {array.shape}; the other arrays ask for {expected}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not finite")
 
 
 PARTS = {"text": load_torch7}  # what a file holds -> its reader, see `t2i_jax.training.networks`

@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from t2i_jax.encoders.damsm import ImageEncoder, TextEncoder
 from t2i_jax.encoders.inception_v3 import SMALLEST_SIDE
-from t2i_jax.interop import inception_v3
+from t2i_jax.interop import files, inception_v3
 from t2i_jax.interop.published import check, checked_variables
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict
 
@@ -95,3 +95,9 @@ def export_image_encoder(variables: Mapping[str, Any], counts: bool = True) -> S
     counts: with the `num_batches_tracked` that current PyTorch asks for.
     """
     return to_state_dict(variables, image_layers(), counts)
+
+
+PARTS = {
+    "text": files.reader(import_text_encoder),
+    "image": files.reader(import_image_encoder),
+}

@@ -3,6 +3,7 @@
 Read files with `t2i_jax.interop.pytorch_legacy.load`. The mask is as in `interop.attn_gan`.
 """
 
+from t2i_jax.interop import files
 from t2i_jax.interop.three_stage import Release
 from t2i_jax.models.dm_gan import Discriminator, Generator
 
@@ -27,3 +28,7 @@ import_generator = RELEASE.import_generator
 export_generator = RELEASE.export_generator
 import_discriminator = RELEASE.import_discriminator
 export_discriminator = RELEASE.export_discriminator
+PARTS = {
+    "generator": files.reader(import_generator),
+    "discriminator": files.scales_reader(import_discriminator),
+}

@@ -6,6 +6,7 @@ words is as in `interop.attn_gan`. Layers that nothing depends on are left out o
 not there on export: load an export with PyTorch's ``strict=False``.
 """
 
+from t2i_jax.interop import files
 from t2i_jax.interop.state_dict import Layers
 from t2i_jax.interop.three_stage import Release, pair, residual
 from t2i_jax.models.dr_gan import Discriminator, Generator
@@ -43,3 +44,7 @@ import_generator = RELEASE.import_generator
 export_generator = RELEASE.export_generator
 import_discriminator = RELEASE.import_discriminator
 export_discriminator = RELEASE.export_discriminator
+PARTS = {
+    "generator": files.reader(import_generator),
+    "discriminator": files.scales_reader(import_discriminator),
+}

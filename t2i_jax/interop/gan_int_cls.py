@@ -11,10 +11,16 @@ Only the published 64 px networks are read; `player` is "g" or "d" throughout.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from t2i_jax.data.torch7 import TorchObject, sequence
+from t2i_jax.interop import files
+from t2i_jax.interop.published import check, empty
+from t2i_jax.interop.state_dict import extent
+from t2i_jax.models.gan_int_cls import Generator
 
 Arrays = dict[str, np.ndarray]
 
@@ -163,3 +169,38 @@ def _with_weights(module: TorchObject) -> Iterator[TorchObject]:
         yield module
     for child in sequence(module.fields.get("modules", {})):
         yield from _with_weights(child)
+
+
+def import_generator(net: Any) -> tuple[Generator, dict]:
+    """(module, variables) of a published generator, as `t2i_jax.data.torch7.load` returns it; the
+    biases of its convolutions included. Sizes are read off the arrays, each of which is checked.
+
+    Raises ValueError that names what is wrong.
+    """
+    if not isinstance(net, TorchObject):
+        raise ValueError(f"not a generator of GAN-INT-CLS: {type(net).__name__} is no network")
+    large = len(list(_with_weights(net))) == len(layers("g", large=True))
+    arrays = torch7_arrays("g", net, large=large)
+    text_dim = extent(arrays, "fc/weight")
+    module = Generator(
+        channels=extent(arrays, "deconv4/weight", 1),
+        text_dim=text_dim,
+        noise_dim=extent(arrays, "deconv1/weight") - text_dim,
+        large=large,
+        conv_bias=True,
+    )
+    noise, sentence = (
+        jnp.zeros((1, width)) for width in (module.noise_dim, extent(arrays, "fc/weight", 1))
+    )
+    made = empty(lambda: module.init(jax.random.key(0), noise, sentence, train=False))
+    shapes = {name: array.shape for name, array in to_arrays("g", made).items()}
+    check(arrays, shapes, "the published generator of GAN-INT-CLS")
+    return module, to_variables("g", arrays, conv_bias=True)
+
+
+def load_generator(path: files.Path) -> tuple[Generator, dict]:
+    """`import_generator` of a ``.t7`` file; errors name the file."""
+    return files.named(path, import_generator, files.load(path))
+
+
+PARTS = {"generator": load_generator}

@@ -20,6 +20,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from t2i_jax.encoders.inception_v3 import SMALLEST_SIDE, InceptionV3, unit_names
+from t2i_jax.interop import files
 from t2i_jax.interop.published import check, checked_variables, shapes_of
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict
 
@@ -129,3 +130,15 @@ def _shard(path: pathlib.Path) -> bytes:
     if len(found) != 1:
         raise ValueError(f"{path}: not a shard of nsfwjs: it has {len(found)} strings of base64")
     return base64.b64decode(found[0], validate=True)
+
+
+def load(path: str | os.PathLike) -> tuple[InceptionV3, dict]:
+    """(module, variables) of torchvision's ``inception_v3_google-0cc3c7bd.pth`` or of the folder of
+    nsfwjs; raises as the two importers.
+    """
+    if pathlib.Path(path).is_dir():
+        return load_nsfwjs(path)
+    return files.reader(import_torchvision)(path)
+
+
+PARTS = {"inception": load}

@@ -1,6 +1,6 @@
 """Checks of published arrays before they become variables: names, shapes and finite values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -33,11 +33,27 @@ def check(
 
 def shapes_of(module: nn.Module, layers: Layers, image_size: int) -> Shapes:
     """What a state dict of an image network holds by name, without `num_batches_tracked`."""
-    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    variables = jax.eval_shape(lambda key, x: module.init(key, x, False), jax.random.key(0), image)
-    # Arrays of these shapes that take no memory.
-    empty = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), variables)
-    return {name: array.shape for name, array in to_state_dict(empty, layers).items()}
+    image = jnp.zeros((1, image_size, image_size, 3))
+    return _shapes(lambda: module.init(jax.random.key(0), image, False), layers)
+
+
+def empty(init: Callable[[], dict]) -> dict:
+    """Zeros that take no memory, of the shapes of what `init` makes; it is traced only."""
+    shapes = jax.eval_shape(init)
+    return jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), shapes)
+
+
+def _shapes(init: Callable[[], dict], layers: Layers) -> Shapes:
+    return {name: array.shape for name, array in to_state_dict(empty(init), layers).items()}
+
+
+def check_fits(
+    state: Mapping[str, np.ndarray], layers: Layers, init: Callable[[], dict], what: str
+) -> None:
+    """Raises ValueError, as `check`, where a state dict is not one of the variables that `init`
+    makes; `init` is traced only.
+    """
+    check(clean(state), _shapes(init, layers), what)
 
 
 def checked_variables(

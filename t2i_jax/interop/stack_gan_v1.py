@@ -1,19 +1,24 @@
 """Weights of StackGAN-v1's PyTorch release (state dicts) <-> our modules and variables.
 
 A Stage-II generator's file holds the Stage-I generator too, under "STAGE1_G."; so do our variables,
-in the collection "stage1". All sizes are read off the arrays' shapes. Read files with
-`t2i_jax.interop.pytorch_legacy.load`.
+in the collection "stage1". All sizes are read off the arrays' shapes; every array is checked by
+name, shape and for finite values.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from t2i_jax.interop import files
+from t2i_jax.interop.published import check_fits
 from t2i_jax.interop.state_dict import (
     Layers,
     StateDict,
     clean,
+    extent,
     numbers,
     to_state_dict,
     to_variables,
@@ -68,40 +73,61 @@ def discriminator_layers(image_size: int) -> Layers:
 
 
 def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
-    """(Stage I, variables) of a state dict of either stage; ValueError where names do not fit."""
+    """(Stage I, variables) of a state dict of either stage; ValueError that names what is wrong."""
     state = clean(state)
     inner = {k.removeprefix(_INNER): v for k, v in state.items() if k.startswith(_INNER)}
     state = inner or state
     variables = to_variables(state, generator_layers())
-    condition_dim = state["ca_net.fc.weight"].shape[0] // 2
+    condition_dim = extent(state, "ca_net.fc.weight") // 2
     module = Generator(
         image_size=_LOW_SIZE,
-        channels=2 * state["upsample4.1.weight"].shape[0],
+        channels=2 * extent(state, "upsample4.1.weight"),
         condition_dim=condition_dim,
-        noise_dim=state["fc.0.weight"].shape[1] - condition_dim,
+        noise_dim=extent(state, "fc.0.weight", 1) - condition_dim,
         activation="relu",
     )
+    sentence = jnp.zeros((1, extent(state, "ca_net.fc.weight", 1)))
+
+    def init():
+        return module.init(jax.random.key(0), _noise(module), sentence, train=False)
+
+    check_fits(state, generator_layers(), init, "Stage I of StackGAN-v1")
     return module, variables
+
+
+def _noise(module: Generator | Stage2Generator) -> dict[str, jax.Array]:
+    return {name: jnp.zeros((1, *shape)) for name, shape in module.noise_shapes.items()}
 
 
 def import_stage2(
     state: Mapping[str, np.ndarray],
 ) -> tuple[Generator, Stage2Generator, dict]:
     """(Stage I, Stage II, variables with the collection "stage1") of a Stage-II state dict;
-    ValueError where names do not fit.
+    ValueError that names what is wrong.
     """
     state = clean(state)
+    if not any(name.startswith(_INNER) for name in state):
+        raise ValueError(
+            f"this is not the state dict of Stage II of StackGAN-v1: it has no {_INNER}*, its "
+            "Stage I"
+        )
     stage1, inner = import_generator(state)
     own = {k: v for k, v in state.items() if not k.startswith(_INNER)}
     blocks = numbers(own, "residual.{}.")
     variables = to_variables(own, stage2_layers(blocks))
     module = Stage2Generator(
         image_size=4 * _LOW_SIZE,
-        channels=own["encoder.0.weight"].shape[0],
-        condition_dim=own["ca_net.fc.weight"].shape[0] // 2,
+        channels=extent(own, "encoder.0.weight"),
+        condition_dim=extent(own, "ca_net.fc.weight") // 2,
         residual_blocks=blocks,
         activation="relu",
     )
+    low, sentence = jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, extent(own, "ca_net.fc.weight", 1)))
+
+    def init():
+        return module.init(jax.random.key(0), low, _noise(module), sentence, train=False)
+
+    check_fits(own, stage2_layers(blocks), init, "Stage II of StackGAN-v1")
     return stage1, module, {**variables, "stage1": inner}
 
 
@@ -124,17 +150,26 @@ def export_stage2(
 
 
 def import_discriminator(state: Mapping[str, np.ndarray]) -> tuple[Discriminator, dict]:
-    """(module, variables) of a state dict of either stage; ValueError where names do not fit."""
+    """(module, variables) of a state dict of either stage; ValueError that names what is wrong."""
     state = clean(state)
     image_size = 256 if "encode_img.20.weight" in state else 64
-    variables = to_variables(state, discriminator_layers(image_size))
+    layers = discriminator_layers(image_size)
+    variables = to_variables(state, layers)
     module = Discriminator(
         image_size=image_size,
-        channels=state["encode_img.0.weight"].shape[0],
+        channels=extent(state, "encode_img.0.weight"),
         text_dim=0,
         join_kernel=3,
         unconditional=image_size == 256,
     )
+    joint = "get_cond_logits.outlogits.0.weight"
+    condition = jnp.zeros((1, extent(state, joint, 1) - extent(state, joint)))
+    images = jnp.zeros((1, image_size, image_size, 3))
+
+    def init():
+        return module.init(jax.random.key(0), images, condition, train=False)
+
+    check_fits(state, layers, init, "a discriminator of StackGAN-v1")
     return module, variables
 
 
@@ -143,3 +178,9 @@ def export_discriminator(
 ) -> StateDict:
     """The inverse of `import_discriminator`. Arguments as in `export_generator`."""
     return to_state_dict(variables, discriminator_layers(module.image_size), counts)
+
+
+PARTS = {
+    "generator": files.reader(import_generator),
+    "discriminator": files.reader(import_discriminator),
+}

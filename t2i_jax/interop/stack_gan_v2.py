@@ -1,19 +1,24 @@
 """Weights of the StackGAN-v2 release (PyTorch state dicts) <-> our modules and variables.
 
 The release keeps G in one file (``netG_210000.pth``) and the discriminator of each scale in one of
-its own (``netD0.pth`` ...). All sizes are read off the arrays' shapes. Read files with
-`t2i_jax.interop.pytorch_legacy.load`.
+its own (``netD0.pth`` ...). All sizes are read off the arrays' shapes; every array is checked by
+name, shape and for finite values.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from t2i_jax.interop import files
+from t2i_jax.interop.published import check, check_fits, empty
 from t2i_jax.interop.state_dict import (
     Layers,
     StateDict,
     clean,
+    extent,
     numbers,
     to_state_dict,
     to_variables,
@@ -21,6 +26,8 @@ from t2i_jax.interop.state_dict import (
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 
 _BASE_SIZE = 64  # the release's first stage always has four up-blocks
+_CONDITION = "ca_net.fc.weight"  # only conditional generators have it
+_JOIN = "jointConv.0.weight"  # of conditional discriminators
 _ENCODER_STEPS = 4  # strided convolutions of ``img_code_s16``
 
 
@@ -55,25 +62,33 @@ def generator_of(state: Mapping[str, np.ndarray]) -> Generator:
     """
     state = clean(state)
     try:
-        condition_dim = (
-            state["ca_net.fc.weight"].shape[0] // 4 if "ca_net.fc.weight" in state else 0
-        )
+        condition_dim = extent(state, _CONDITION) // 4 if _CONDITION in state else 0
         return Generator(
-            channels=state["h_net1.upsample4.1.weight"].shape[0] // 2,
+            channels=extent(state, "h_net1.upsample4.1.weight") // 2,
             condition_dim=condition_dim,
-            noise_dim=state["h_net1.fc.0.weight"].shape[1] - condition_dim,
+            noise_dim=extent(state, "h_net1.fc.0.weight", 1) - condition_dim,
             residual_blocks=numbers(state, "h_net2.residual.{}.") or 2,
             scales=numbers(state, "h_net{}."),
             base_size=_BASE_SIZE,
         )
-    except KeyError as error:
-        raise ValueError(f"not a generator of StackGAN-v2: it has no {error}") from error
+    except ValueError as error:
+        raise ValueError(f"not a generator of StackGAN-v2: {error}") from error
 
 
 def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
-    """(module, variables) of a state dict; ValueError where the names do not fit."""
+    """(module, variables) of a state dict; ValueError that names what is wrong."""
     generator = generator_of(state)
-    return generator, to_variables(state, generator_layers(generator))
+    layers = generator_layers(generator)
+    variables = to_variables(state, layers)
+    text = generator.condition_dim
+    sentence = jnp.zeros((1, extent(clean(state), _CONDITION, 1))) if text else None
+
+    def init():
+        noise = {name: jnp.zeros((1, *shape)) for name, shape in generator.noise_shapes.items()}
+        return generator.init(jax.random.key(0), noise, sentence, train=False)
+
+    check_fits(state, layers, init, "a generator of StackGAN-v2")
+    return generator, variables
 
 
 def export_generator(
@@ -124,10 +139,11 @@ def _image_size(state: Mapping[str, np.ndarray]) -> int:
 def import_discriminator(states: Sequence[Mapping[str, np.ndarray]]) -> tuple[Discriminator, dict]:
     """(module, variables) of the state dicts of all scales, from low to high resolution.
 
-    Raises ValueError where names do not fit or widths differ from scale to scale.
+    Raises ValueError that names what is wrong, or where widths differ from scale to scale.
     """
     trees, sizes, channels = [], [], set()
-    for state in map(clean, states):
+    states = [clean(state) for state in states]
+    for state in states:
         if "img_code_s16.0.weight" not in state:
             raise ValueError("not a discriminator of StackGAN-v2: no 'img_code_s16.0.weight'")
         sizes.append(_image_size(state))
@@ -140,7 +156,16 @@ def import_discriminator(states: Sequence[Mapping[str, np.ndarray]]) -> tuple[Di
     for i, tree in enumerate(trees):
         for name in tree:
             collections[name][f"nets_{i}"] = tree[name]
-    return Discriminator(channels=channels.pop(), image_sizes=tuple(sizes)), collections
+    module = Discriminator(channels=channels.pop(), image_sizes=tuple(sizes))
+    images, conditions = [jnp.zeros((1, size, size, 3)) for size in sizes], None
+    if all(_JOIN in state for state in states):
+        widths = (extent(state, _JOIN, 1) - extent(state, _JOIN) for state in states)
+        conditions = [jnp.zeros((1, width)) for width in widths]
+    made = empty(lambda: module.init(jax.random.key(0), images, conditions, train=False))
+    for state, like in zip(states, export_discriminator(module, made, counts=False), strict=True):
+        shapes = {name: array.shape for name, array in like.items()}
+        check(state, shapes, "a discriminator of StackGAN-v2")
+    return module, collections
 
 
 def export_discriminator(
@@ -156,3 +181,9 @@ def export_discriminator(
         layers = discriminator_layers(size, conditional)
         states.append(to_state_dict(tree, layers, counts))
     return states
+
+
+PARTS = {
+    "generator": files.reader(import_generator),
+    "discriminator": files.scales_reader(import_discriminator),
+}

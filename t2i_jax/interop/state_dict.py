@@ -48,6 +48,8 @@ def to_variables(state: Mapping[str, np.ndarray], layers: Layers) -> dict:
         seen.add(layer)
         collection, leaf = places[field]
         if leaf == "kernel":
+            if array.ndim not in _AXES:
+                raise ValueError(f"{name} has shape {array.shape}: no convolution or linear layer")
             array = np.transpose(array, _AXES[array.ndim])
         flat[(collection, *layers[layer], leaf)] = np.asarray(array, np.float32)
     missing = sorted(set(layers) - seen)
@@ -83,6 +85,15 @@ def to_state_dict(variables: Mapping[str, Any], layers: Layers, counts: bool = F
             state[f"{name}.{_COUNT}"] = np.zeros([], np.int64)
     order = {name: i for i, name in enumerate(layers)}
     return dict(sorted(state.items(), key=lambda item: order[item[0].rpartition(".")[0]]))
+
+
+def extent(state: Mapping[str, np.ndarray], name: str, axis: int = 0) -> int:
+    """The length of an array along an axis; ValueError, with its name, where there is none."""
+    if name not in state:
+        raise ValueError(f"{name} is missing")
+    if state[name].ndim <= axis:
+        raise ValueError(f"{name} has shape {state[name].shape}: it should have more axes")
+    return state[name].shape[axis]
 
 
 def numbers(state: Mapping[str, np.ndarray], pattern: str) -> int:

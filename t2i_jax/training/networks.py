@@ -6,8 +6,8 @@ A source, as ``encoder.source`` or ``frozen.<name>`` has it, is one of
     RUN         the directory of a run, of which the field's usual part is taken, from its best
                 checkpoint where ``evals.best`` chose one, else from its latest
     RUN:part    the same, another part of it
-    FILE        published weights that `t2i_jax.interop` reads for this kind of network, or a
-                .safetensors file that a run of this library has kept
+    FILE        published weights (a file, or a folder that is no run) that `t2i_jax.interop` reads
+                for this kind of network, or a .safetensors file that a run of this library has kept
 
 Every run keeps its own copy of these networks in ``<run>/frozen``, so that it can be resumed and
 sampled alone, moved or not.
@@ -86,7 +86,7 @@ def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
     for path, chosen in ((source, part), (head, tail)):
         if runs.is_run(path):
             return path, chosen, "run"
-        if path and pathlib.Path(path).is_file():
+        if path and pathlib.Path(path).exists():
             return path, chosen, "file"
     raise FileNotFoundError(
         f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file"
@@ -127,7 +127,17 @@ def _of_run(field: str, path: str, part: str) -> Network:
 def _of_file(field: str, path: str, part: str, kind: type[nn.Module]) -> Network:
     if path.endswith(".safetensors"):
         return _read(pathlib.Path(path))
-    room = f"t2i_jax.interop.{kind.__module__.rpartition('.')[2]}"
+    # A field that takes any module is named after those that it usually has: frozen.damsm.
+    name = field if kind is nn.Module else kind.__module__
+    return published(field, path, part, name.rpartition(".")[2])
+
+
+def published(field: str, path: str, part: str, name: str) -> Network:
+    """The network in published weights, as ``t2i_jax.interop.<name>`` reads them.
+
+    Raises ValueError where that has no reader of `part`, or the file holds something else.
+    """
+    room = f"t2i_jax.interop.{name}"
     try:
         readers = importlib.import_module(room).PARTS
     except (ModuleNotFoundError, AttributeError):
@@ -135,10 +145,12 @@ def _of_file(field: str, path: str, part: str, kind: type[nn.Module]) -> Network
     if part not in readers:
         known = f"{room} reads {sorted(readers)}" if readers else f"there is no reader in {room}"
         raise ValueError(
-            f"{field}={path!r}: no published files are known for {part!r} of "
-            f"{kind.__module__}:{kind.__qualname__} ({known})"
+            f"{field}={path!r}: no published files are known for {part!r} of {name!r} ({known})"
         )
-    return Network(*readers[part](path))
+    try:
+        return Network(*readers[part](path))
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from error
 
 
 def joint_encoder(config) -> nn.Module:
