@@ -15,7 +15,9 @@ FLOORS = {
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
-    **dict.fromkeys(("sampler", "train", "sample", "evaluate", "prepare", "benchmark"), 4),
+    **dict.fromkeys(
+        ("sampler", "train", "sample", "evaluate", "prepare", "benchmark", "import_weights"), 4
+    ),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
