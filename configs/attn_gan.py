@@ -46,6 +46,7 @@ def get_config(arg: str = "toy_birds"):
             "damsm_sentence": damsm,
         },
     }
+    parts.distribution_terms(config)
     config.optim = {p: adam(2e-4) for p in ("g", "d")}
     config.ema.update({"decay": 0.999, "statistics": "live"})
     config.data.update(

@@ -9,7 +9,9 @@ alone; folder_unconditional is the paper's way with LSUN and ImageNet's dogs and
 
 Fewer or more scales: --generator.scales=2 (with --data.size=128 to load no larger images than
 needed). The authors' code form: --recipe.condition=mean --recipe.color=released, and its
-habit of going on from the averaged weights at every snapshot: --ema.restart_every=2000.
+habit of going on from the averaged weights at every snapshot: --ema.restart_every=2000. DR-GAN's
+modules: --generator.sdm=True and --discriminator.dnm=True with weights for their terms
+(configs/ablations/dr_gan_generalisation.py).
 """
 
 from t2i_jax import config_parts as parts
@@ -35,8 +37,9 @@ def get_config(arg: str = "toy_birds"):
         "heads": (),
         "last_copies": 1,
         "same_size": False,
+        "sdm": False,
     }
-    config.discriminator = {"channels": 64, "image_sizes": ()}
+    config.discriminator = {"channels": 64, "image_sizes": (), "dnm": False}
     config.recipe = {"condition": "sampled", "color": "paper"}
     config.loss = {
         "d": {
@@ -49,6 +52,7 @@ def get_config(arg: str = "toy_birds"):
         },
         "g": {"fake": 1.0, "uncond_fake": 1.0, "kl": 2.0, "color": 0.0},
     }
+    parts.distribution_terms(config)
     config.optim = {p: adam(2e-4) for p in ("g", "d")}
     config.ema.decay = 0.999
     config.data.update(

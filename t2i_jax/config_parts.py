@@ -90,10 +90,19 @@ def damsm_text(config: ConfigDict, data: str) -> None:
     config.frozen = {"damsm": "runs/damsm"}
 
 
+def distribution_terms(config: ConfigDict) -> None:
+    """The terms of DR-GAN's two modules (`t2i_jax.recipes.distribution_terms`), without weights."""
+    g = ("sdl", "sdl_image", "sdl_context", "rirm", "dnm_image", "dnm_kl")
+    d = ("dnm_real", "dnm_fake", "dnm_kl_real", "dnm_kl_fake")
+    config.loss.g.update(dict.fromkeys(g, 0.0))
+    config.loss.d.update(dict.fromkeys(d, 0.0))
+
+
 def debug_damsm(config: ConfigDict) -> None:
     """Tiny untrained encoders in place of a trained DAMSM."""
     fields = {"word_dim": 6, "embedding": 12}
-    config.encoder.update({"name": "damsm", "source": "random", "fields": fields})
+    config.encoder.update({"name": "damsm", "source": "random"})
+    config.encoder.fields = fields  # in place of another encoder's
     config.frozen = {"damsm": "random"}
     config.damsm = {
         "module": "t2i_jax.encoders.damsm:CompactImageEncoder",

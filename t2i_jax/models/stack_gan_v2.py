@@ -8,13 +8,15 @@ into a feature map. Each further stage reads the map before it and the condition
 returns a map of twice the side. One convolution turns the map of a stage into an image, so that
 three stages give images of 64, 128 and 256 px.
 
-The discriminator holds one network for each of these images; they share no weights. Each network
-answers two questions about its image with a logit: whether the image fits the condition, and
-whether it is real.
+Without text, the noise takes the condition's place. The trees that the paper compares in its
+ablations are fields of `Generator`. The release's fifth stage cannot run; here it is one stage more
+of the same kind.
 
-Without text, the noise takes the condition's place and only the second question is asked. The trees
-that the paper compares in its ablations are fields of `Generator`. The release's fifth stage cannot
-run; here it is one stage more of the same kind.
+The discriminator is in a file of its own, `t2i_jax.models.stack_gan_v2_discriminator`.
+
+DR-GAN's Semantic Disentangling Module can be put in front of every stage but the first
+(``sdm=True``): it masks the map that the stage reads. There are no words, so it has the half of the
+image alone.
 
 AssertionError where arrays have other shapes than the docstrings give.
 """
@@ -28,18 +30,13 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.models.conditioning import ConditioningAugmentation, draw
-from t2i_jax.models.down_trunk import DownTrunk, Logit
 from t2i_jax.models.gated_stages import ORTHOGONAL, FirstStage, NextStage
 from t2i_jax.models.images import check_side
-from t2i_jax.models.layers import (
-    Conv,
-    ConvNorm,
-    Dtype,
-    check_noise,
-    check_same_rows,
-    leaky_relu,
-    tile_to,
-)
+from t2i_jax.models.layers import Conv, Dtype, check_noise
+from t2i_jax.models.semantic_disentangling import Disentangled, SemanticDisentangling
+from t2i_jax.models.stack_gan_v2_discriminator import Discriminator
+
+__all__ = ["Discriminator", "Generated", "Generator"]
 
 
 class Generated(NamedTuple):
@@ -48,12 +45,14 @@ class Generated(NamedTuple):
     images: [B, S, S, 3] float32 in [-1, 1], in the order of `Generator.image_sizes`.
     conditions: the sampled condition of each image, [B, condition_dim]; () without text.
     mu, logvar: of the conditioning augmentation, [B, condition_dim]; None without text.
+    disentangled: of the second and later stages; () without the module or without real images.
     """
 
     images: tuple[jax.Array, ...]
     conditions: tuple[jax.Array, ...] = ()
     mu: jax.Array | None = None
     logvar: jax.Array | None = None
+    disentangled: tuple[Disentangled, ...] = ()
 
 
 class Generator(nn.Module):
@@ -71,6 +70,8 @@ class Generator(nn.Module):
     last_copies: independent copies of the last stage, each with its own weights, noise and image;
         heads=(3,) with 3 copies is "3G3".
     same_size: every stage works and emits at the final resolution: "all256".
+    sdm: puts DR-GAN's Semantic Disentangling Module in front of every stage but the first, for
+        trees whose stages all emit images; sdm_form, sdm_mask_scale: its `form` and `mask_scale`.
     axis_name: mapped axis over which batch norm reduces.
     """
 
@@ -84,6 +85,9 @@ class Generator(nn.Module):
     heads: tuple[int, ...] = ()
     last_copies: int = 1
     same_size: bool = False
+    sdm: bool = False
+    sdm_form: str = "paper"
+    sdm_mask_scale: float = 0.0
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
@@ -138,18 +142,31 @@ class Generator(nn.Module):
                 f"last_copies={self.last_copies} with scales={self.scales}: needs at least 1 copy, "
                 "and at least 2 scales for more than one"
             )
+        if self.sdm and self.heads:
+            raise ValueError(
+                f"sdm=True needs the image of every stage, but heads={self.heads}: leave it ()"
+            )
 
     @nn.compact
     def __call__(
-        self, noise: Mapping[str, jax.Array], sentence: jax.Array | None, train: bool
+        self,
+        noise: Mapping[str, jax.Array],
+        sentence: jax.Array | None,
+        train: bool,
+        real: Sequence[jax.Array] | None = None,
     ) -> Generated:
         """noise: rows of `noise_shapes`. sentence: [B, E], or None for an unconditional generator.
+
+        real: real images of the sizes `image_sizes`, for the losses of ``sdm``. They change no
+            image, but in training the running statistics of the layers that they pass.
 
         Raises ValueError for fields that do not fit each other.
         """
         emitting = self.emitting
         rows = len(noise["z"])
         check_noise(noise, self.noise_shapes, rows)
+        if real is None and self.is_initializing():  # the encoder of real images needs weights too
+            real = [jnp.zeros((rows, s, s, 3)) for s in self.image_sizes]
         norm = dict(axis_name=self.axis_name, dtype=self.dtype)
         copies = [noise["copies"][:, i] for i in range(self.last_copies) if self.last_copies > 1]
         mu = logvar = None
@@ -171,10 +188,19 @@ class Generator(nn.Module):
         ups = (self.base_size // 4).bit_length() - 1
         extra = self.scales - 1 if self.same_size else 0
         h = FirstStage(self.channels // 2**extra, ups + extra, name="stage1", **norm)(start, train)
-        images, conditions = [], []
+        head, images, conditions, disentangled = None, [], [], []
         for stage in range(1, self.scales + 1):
             results = [(condition, h)]
             if stage > 1:
+                if self.sdm:
+                    module = SemanticDisentangling(
+                        self.sdm_form, self.sdm_mask_scale, name=f"sdm{stage}", **norm
+                    )
+                    h, _, parts = module(h, None, None if real is None else real[stage - 2], train)
+                    if parts is not None:
+                        # The layer that drew this size decodes the real image as well.
+                        decoded = jnp.tanh(head(parts.features.real).astype(jnp.float32))
+                        disentangled.append(parts._replace(reconstruction=decoded))
                 own = copies if stage == self.scales and copies else [condition]
                 results = []
                 for i, c in enumerate(own):
@@ -185,108 +211,8 @@ class Generator(nn.Module):
             for i, (c, x) in enumerate(results):
                 if (stage, i) in emitting:
                     name = f"image{stage}" + (f"_copy{i}" if i else "")
-                    x = Conv(3, kernel_init=ORTHOGONAL, dtype=self.dtype, name=name)(x)
-                    images.append(jnp.tanh(x.astype(jnp.float32)))
+                    head = Conv(3, kernel_init=ORTHOGONAL, dtype=self.dtype, name=name)
+                    images.append(jnp.tanh(head(x).astype(jnp.float32)))
                     conditions.append(c)
-        if mu is None:
-            return Generated(tuple(images))
-        return Generated(tuple(images), tuple(conditions), mu, logvar)
-
-
-class ScaleDiscriminator(nn.Module):
-    """The discriminator of one scale: an image trunk with a head for each question.
-
-    image_size, channels, axis_name: as in `Discriminator`.
-    """
-
-    image_size: int
-    channels: int
-    dtype: Dtype = jnp.float32
-    axis_name: str | None = None
-
-    def setup(self):
-        norm = dict(kernel_init=ORTHOGONAL, dtype=self.dtype, axis_name=self.axis_name)
-        self.trunk = DownTrunk(self.image_size, self.channels, **norm)
-        width = self.channels * min(8, self.image_size // 8)
-        self.join = ConvNorm(width, **norm)
-        self.cond_logit = Logit(ORTHOGONAL, self.dtype)
-        self.uncond_logit = Logit(ORTHOGONAL, self.dtype)
-
-    def features(self, images: jax.Array, train: bool) -> jax.Array:
-        """[B, S, S, 3] -> [B, 4, 4, C]: what both heads start from."""
-        return self.trunk(images, train)
-
-    def fits(self, features: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
-        """Features and conditions [B, N] -> logits [B] float32."""
-        check_same_rows(features, condition)
-        tiled = tile_to(condition, features).astype(self.dtype)
-        joined = self.join(jnp.concatenate([tiled, features], axis=-1), train)
-        return self.cond_logit(leaky_relu(joined))
-
-    def real(self, features: jax.Array) -> jax.Array:
-        """Features -> logits [B] float32."""
-        chex.assert_rank(features, 4)
-        return self.uncond_logit(features)
-
-
-class Discriminator(nn.Module):
-    """One independent discriminator an image (section 4.2).
-
-    channels: width of the first convolution (``DF_DIM``).
-    image_sizes: sides of the images, powers of two >= 8; (): a recipe takes those of its generator.
-    axis_name: mapped axis over which batch norm reduces.
-    """
-
-    channels: int = 64
-    image_sizes: tuple[int, ...] = ()
-    dtype: Dtype = jnp.float32
-    axis_name: str | None = None
-
-    def setup(self):
-        self.nets = [
-            ScaleDiscriminator(size, self.channels, self.dtype, self.axis_name)
-            for size in self.image_sizes
-        ]
-
-    def features(self, images: Sequence[jax.Array], train: bool) -> tuple[jax.Array, ...]:
-        """Images [B, S, S, 3] of each of `image_sizes` -> one map [B, 4, 4, C] each.
-
-        Raises ValueError where the number or the sizes of the images are not those of the fields.
-        """
-        if len(images) != len(self.image_sizes):
-            raise ValueError(f"{len(images)} images for the scales {self.image_sizes}")
-        return tuple(net.features(x, train) for net, x in zip(self.nets, images, strict=True))
-
-    def judge(
-        self,
-        features: Sequence[jax.Array],
-        conditions: Sequence[jax.Array] | None,
-        train: bool,
-        uncond: bool = True,
-    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-        """Logits of all scales, [B] float32 each: (image fits condition, image is real).
-
-        features: of `features`. conditions: [B, N] for each, or None.
-        A tuple is empty where its question is not asked: no conditions, or ``uncond=False``.
-
-        Raises ValueError for another number of conditions than of scales.
-        """
-        fits = real = ()
-        if conditions and len(conditions) != len(self.image_sizes):
-            raise ValueError(f"{len(conditions)} conditions for the scales {self.image_sizes}")
-        if conditions:
-            triples = zip(self.nets, features, conditions, strict=True)
-            fits = tuple(net.fits(x, c, train) for net, x, c in triples)
-        if uncond:
-            real = tuple(net.real(x) for net, x in zip(self.nets, features, strict=True))
-        return fits, real
-
-    def __call__(
-        self,
-        images: Sequence[jax.Array],
-        conditions: Sequence[jax.Array] | None,
-        train: bool,
-        uncond: bool = True,
-    ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-        """`judge` of the `features` of the images."""
-        return self.judge(self.features(images, train), conditions, train, uncond)
+        conditions = () if mu is None else tuple(conditions)
+        return Generated(tuple(images), conditions, mu, logvar, tuple(disentangled))

@@ -10,7 +10,7 @@ sentences.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -141,6 +141,8 @@ class Discriminator(nn.Module):
     axis_name: mapped axis over which batch norm reduces.
     """
 
+    scale: ClassVar[type[ScaleDiscriminator]] = ScaleDiscriminator
+
     channels: int = 64
     image_sizes: tuple[int, ...] = ()
     norm: str = "batch"
@@ -159,7 +161,7 @@ class Discriminator(nn.Module):
 
     def setup(self):
         self.nets = [
-            ScaleDiscriminator(
+            self.scale(
                 size,
                 self.channels,
                 self.norm,
@@ -210,13 +212,16 @@ class Discriminator(nn.Module):
             for i, (net, f) in enumerate(zip(self.nets, features, strict=True))
         )
 
+    def add_reconstruction(self, features: Sequence[Features], sentence: jax.Array, train: bool):
+        """While initializing, runs `reconstruct` once, so that its weights are there."""
+        if self.dnm and self.is_initializing():
+            noise = jnp.zeros((features[0].last.shape[0], *self.noise_shapes["dnm"]))
+            self.reconstruct(features, sentence, noise, train)
+
     def __call__(
         self, images: Sequence[jax.Array], sentence: jax.Array, train: bool
     ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-        """`judge` of `features`; while initializing also `reconstruct`, which adds its weights."""
+        """`judge` of `features`."""
         features = self.features(images, train)
-        if self.dnm and self.is_initializing():
-            rows = features[0].last.shape[0]
-            noise = jnp.zeros((rows, *self.noise_shapes["dnm"]))
-            self.reconstruct(features, sentence, noise, train)
+        self.add_reconstruction(features, sentence, train)
         return self.judge(features, sentence, train)

@@ -26,14 +26,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from t2i_jax import axis, types
+from t2i_jax import types
 from t2i_jax.losses import damsm as damsm_losses
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
 from t2i_jax.models.images import pyramid
-from t2i_jax.recipes import distribution_terms as distributions
-from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.distribution_terms import DistributionRecipe
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, shifted_pairs
 
 _MISMATCHES = ("shift", "caption")
@@ -41,7 +40,7 @@ _ADVERSARIAL = {"real": (1.0, 1.0), "fake": (0.0, 0.0), "wrong": (0.0, None)}  #
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe(GanRecipe):
+class Recipe(DistributionRecipe):
     """Equations of AttnGAN.
 
     discriminator: without ``image_sizes`` it takes the generator's.
@@ -51,7 +50,6 @@ class Recipe(GanRecipe):
         the caption of the next, whatever its class (release). "caption": a caption of another class
         from the data (``data.mismatch=caption``).
     gamma1, gamma2, gamma3, damsm_form: of DAMSM's losses, see `losses.damsm`.
-    dnm_scales: factors of G's term ``dnm_image`` for each scale; (): 1.
     """
 
     frozen_parts = {"damsm": "image"}
@@ -65,9 +63,9 @@ class Recipe(GanRecipe):
     gamma2: float = damsm_losses.GAMMA2
     gamma3: float = damsm_losses.GAMMA3
     damsm_form: str = "released"
-    dnm_scales: tuple[float, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         if self.mismatch not in _MISMATCHES:
             raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
         sizes = self.generator.image_sizes
@@ -79,15 +77,15 @@ class Recipe(GanRecipe):
                 f"discriminator.image_sizes={self.discriminator.image_sizes}, but the generator "
                 f"makes {sizes}: leave the field () to follow the generator"
             )
-        if self.damsm is None and (self.on("g.damsm_words") or self.on("g.damsm_sentence")):
+
+    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
+        """Variables of both players; ValueError where weighted terms lack their encoder."""
+        if "damsm" not in seen.frozen and (self.on("g.damsm_words") or self.on("g.damsm_sentence")):
             raise ValueError(
                 "the terms g.damsm_* need a trained image encoder: set frozen.damsm to the run of "
                 "configs/damsm.py, or their weights (loss.g.damsm_words, loss.g.damsm_sentence) "
                 "to 0"
             )
-
-    def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
-        """Variables of both players."""
         g_key, d_key = jax.random.split(key)
         noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
         sentence, words, mask = (x[:1] for x in seen.text)
@@ -102,19 +100,15 @@ class Recipe(GanRecipe):
         size = self.generator.image_sizes[-1]
         return self.damsm.init(key, jnp.zeros((1, size, size, 3)), train=False)
 
-    def real_images(self, seen: Seen) -> tuple[jax.Array, ...]:
-        """The batch's images at every scale."""
-        return pyramid(seen.of(types.IMAGES), self.generator.image_sizes)
-
     def generate(
         self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
         """``out`` holds ``images``, ``mu`` and ``logvar`` [B, condition_dim], ``attention`` (a map
         [B, H, W, T] for every stage but the first) and ``disentangled``, what the terms of the
-        Semantic Disentangling Module compare.
+        Semantic Disentangling Module compare, if they have weights.
         """
         g = Net(self.generator, g_vars, train=train)
-        real = self.real_images(seen) if train and self.generator.sdm else None
+        real = self.real_images(seen) if train and self.disentangles else None
         made = g(noise, *seen.text, real=real)
         return made._asdict(), g.state
 
@@ -137,8 +131,8 @@ class Recipe(GanRecipe):
         features, again = {}, {}
         for i, kind in enumerate(images):
             features[kind] = self.look(d, images[kind])
-            if self.discriminator.dnm:
-                again[kind] = self._reconstruct(d, features[kind], sentence, key, i)
+            if self.reconstructs("d"):
+                again[kind] = self.reconstruct(d, features[kind], seen, key, call=i)
         judged = {kind: self.judge(d, features[kind], sentence) for kind in features}
         if self.on("d.wrong"):
             judged["wrong"] = self._wrong(d, features["real"], seen, sentence)
@@ -149,9 +143,7 @@ class Recipe(GanRecipe):
             if self.on(f"d.uncond_{kind}"):
                 losses[f"uncond_{kind}"] = _summed(judged[kind].real, real)
         if again:
-            form, axis_name = self.discriminator.dnm_form, self.axis_name
-            found = distributions.of_discriminator(images, again, form, axis_name)
-            losses |= {name: x for name, x in found.items() if self.on(f"d.{name}")}
+            losses |= self.reconstruction_losses_of_d(images, again)
         return Terms(losses, accuracies(judged), d.state, judged["fake"])
 
     def _wrong(self, d: Net, features, seen: Seen, sentence: jax.Array) -> Judgement:
@@ -161,46 +153,28 @@ class Recipe(GanRecipe):
         pairs = shifted_pairs(features, sentence, self.axis_name)
         return self.judge(d.on_all_rows(), *pairs, real=False)
 
-    def _reconstruct(self, d: Net, features, sentence: jax.Array, key: jax.Array, call: int):
-        """Images drawn again by D's module; `call` tells the calls of one key apart."""
-        noise = self.dnm_noise(jax.random.fold_in(key, call), sentence.shape[0])
-        return d(features, sentence, noise, method="reconstruct")
-
-    def dnm_noise(self, key: jax.Array, rows: int) -> jax.Array:
-        """The noise of one reconstruction, `rows` local rows."""
-        shape = self.discriminator.noise_shapes["dnm"]
-        return axis.normal(key, (rows, *shape), self.axis_name)
-
     def g_terms(
         self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
     ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
-        d, sentence, losses = self.critic(d_vars), self.condition_of(seen, out), {}
-        if self.discriminator.dnm:
-            form = self.discriminator.dnm_form
-            # The release looks at the fakes twice, first for the module's terms alone.
-            shared = fakes.extra if fakes is not None else self.look(d, out["images"])
-            again = self._reconstruct(d, shared, sentence, key, 0)
-            if fakes is None and form == "paper":
-                fakes = self.judge(d, shared, sentence)
-            found = distributions.of_generator(
-                self.real_images(seen), again, form, self.dnm_scales, self.axis_name
-            )
-            losses |= {name: x for name, x in found.items() if self.on(f"g.{name}")}
+        d, losses = self.critic(d_vars), {}
+        features = None if fakes is None else fakes.extra
+        if self.reconstructs("g"):
+            features = features or self.look(d, out["images"])
+            losses |= self.reconstruction_losses_of_g(d, features, seen, key)
+            if self.discriminator.dnm_form == "released":
+                features = None  # the release looks at the fakes again for the other terms
         if self.on("g.fake") or self.on("g.uncond_fake"):
-            fakes = fakes or self.discriminate(d, out["images"], sentence)
+            if fakes is None:
+                features = features or self.look(d, out["images"])
+                fakes = self.judge(d, features, self.condition_of(seen, out))
             if self.on("g.fake"):
                 losses["fake"] = _summed(fakes.fits, 1.0)
             if self.on("g.uncond_fake"):
                 losses["uncond_fake"] = _summed(fakes.real, 1.0)
         if self.on("g.kl"):
             losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
-        losses |= self._damsm_losses(seen, out["images"][-1])
-        if self.generator.sdm:
-            found = distributions.of_stages(
-                self.real_images(seen), out["disentangled"], self.generator.sdm_form, self.axis_name
-            )
-            losses |= {name: x for name, x in found.items() if self.on(f"g.{name}")}
+        losses |= self._damsm_losses(seen, out["images"][-1]) | self.stage_losses(seen, out)
         return Terms(losses, state=d.state)
 
     def _damsm_losses(self, seen: Seen, images: jax.Array) -> dict[str, jax.Array]:

@@ -17,24 +17,126 @@ form "released": ``sdl`` for the first two, 10.1 to the power of the sum of the 
 squares per pixel for rirm; norms over the whole batch for the reconstructions, which all have the
 side of the lowest scale: real ones are compared with the lowest real image, fakes with themselves
 reduced.
+
+A recipe takes them over from `DistributionRecipe`.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 
+from t2i_jax import axis, types
 from t2i_jax.losses import distributions as losses
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.distribution_normalization import Reconstructed
+from t2i_jax.models.images import pyramid
 from t2i_jax.models.semantic_disentangling import Disentangled
+from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.terms import Net, Seen
 
 Images = Sequence[jax.Array]
-Terms = dict[str, jax.Array]
+Losses = dict[str, jax.Array]
+
+_OF_STAGES = {"paper": ("sdl_image", "sdl_context", "rirm"), "released": ("sdl", "rirm")}
+_OF_RECONSTRUCTIONS = {
+    "g": ("dnm_image", "dnm_kl"),
+    "d": ("dnm_real", "dnm_fake", "dnm_kl_real", "dnm_kl_fake"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistributionRecipe(GanRecipe):
+    """Base of recipes whose networks may have the two modules. A module that no weighted term asks
+    is not run for the sake of its terms.
+
+    dnm_scales: factors of G's term ``dnm_image`` for each scale; (): 1.
+    """
+
+    dnm_scales: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        form = self.generator.sdm_form
+        if form not in _OF_STAGES:
+            raise ValueError(f"generator.sdm_form must be one of {[*_OF_STAGES]}, got {form!r}")
+        for term in sorted({name for names in _OF_STAGES.values() for name in names}):
+            if not self.on(f"g.{term}"):
+                continue
+            if not self.generator.sdm:
+                raise ValueError(
+                    f"the term g.{term} is of the Semantic Disentangling Module: set "
+                    f"generator.sdm=True, or its weight (loss.g.{term}) to 0"
+                )
+            if term not in _OF_STAGES[form]:
+                raise ValueError(
+                    f"generator.sdm_form={form!r} has the terms {_OF_STAGES[form]}, not {term!r}: "
+                    f"set its weight (loss.g.{term}) to 0, or the other form"
+                )
+        for player in _OF_RECONSTRUCTIONS:
+            if self.reconstructs(player) and not self.discriminator.dnm:
+                raise ValueError(
+                    f"the terms {player}.dnm_* are of the Distribution Normalization Module: set "
+                    f"discriminator.dnm=True, or their weights (loss.{player}.dnm_*) to 0"
+                )
+        scales = len(self.generator.image_sizes)
+        if self.dnm_scales and len(self.dnm_scales) != scales:
+            raise ValueError(f"dnm_scales={self.dnm_scales}: give one for each of {scales} scales")
+
+    @property
+    def disentangles(self) -> bool:
+        """Whether a weighted term compares what the stages make of real images."""
+        return any(self.on(f"g.{term}") for terms in _OF_STAGES.values() for term in terms)
+
+    def reconstructs(self, player: str) -> bool:
+        """Whether a weighted term of that player asks D for reconstructions."""
+        return any(self.on(f"{player}.{term}") for term in _OF_RECONSTRUCTIONS[player])
+
+    def real_images(self, seen: Seen) -> tuple[jax.Array, ...]:
+        """The batch's images at every scale."""
+        return pyramid(seen.of(types.IMAGES), self.generator.image_sizes)
+
+    def _on(self, player: str, found: Losses) -> Losses:
+        return {name: loss for name, loss in found.items() if self.on(f"{player}.{name}")}
+
+    def stage_losses(self, seen: Seen, out: Mapping[str, Any]) -> Losses:
+        """G's weighted terms of the Semantic Disentangling Module, from ``out["disentangled"]``."""
+        if not self.disentangles:
+            return {}
+        form, axis_name = self.generator.sdm_form, self.axis_name
+        found = of_stages(self.real_images(seen), out["disentangled"], form, axis_name)
+        return self._on("g", found)
+
+    def reconstruct(
+        self, d: Net, features: Any, seen: Seen, key: jax.Array, call: int = 0
+    ) -> tuple[Reconstructed, ...]:
+        """The images of every scale again, by D's module. call: tells calls of one key apart."""
+        sentence = seen.text.sentence
+        noise = self.dnm_noise(jax.random.fold_in(key, call), sentence.shape[0])
+        return d(features, sentence, noise, method="reconstruct")
+
+    def dnm_noise(self, key: jax.Array, rows: int) -> jax.Array:
+        """The noise of one reconstruction, `rows` local rows."""
+        shape = self.discriminator.noise_shapes["dnm"]
+        return axis.normal(key, (rows, *shape), self.axis_name)
+
+    def reconstruction_losses_of_d(
+        self, images: Mapping[str, Images], again: Mapping[str, Sequence[Reconstructed]]
+    ) -> Losses:
+        """D's weighted terms of the Distribution Normalization Module, see `of_discriminator`."""
+        found = of_discriminator(images, again, self.discriminator.dnm_form, self.axis_name)
+        return self._on("d", found)
+
+    def reconstruction_losses_of_g(self, d: Net, features: Any, seen: Seen, key: jax.Array):
+        """G's weighted terms of that module, from D's features of the fakes."""
+        form, axis_name = self.discriminator.dnm_form, self.axis_name
+        again, real = self.reconstruct(d, features, seen, key), self.real_images(seen)
+        return self._on("g", of_generator(real, again, form, self.dnm_scales, axis_name))
 
 
 def of_stages(
     real: Images, stages: Sequence[Disentangled], form: str, axis_name: str | None
-) -> Terms:
+) -> Losses:
     """G's terms of the Semantic Disentangling Module; none without stages behind the first.
 
     real: images of every scale, low to high; stages: what each stage behind the first gave.
@@ -80,7 +182,7 @@ def of_discriminator(
     again: Mapping[str, Sequence[Reconstructed]],
     form: str,
     axis_name: str | None,
-) -> Terms:
+) -> Losses:
     """D's terms of the Distribution Normalization Module.
 
     images, again: ``"real"`` and ``"fake"`` images of every scale, and their reconstructions.
@@ -88,10 +190,10 @@ def of_discriminator(
     found = {}
     for kind in ("real", "fake"):
         targets = images[kind]
-        if form == "released":
-            side = again[kind][0].image.shape[1]
-            reduced = [_reduced(x, side) for x in targets]
-            targets = [targets[0]] * len(targets) if kind == "real" else reduced
+        if form == "released" and kind == "real":
+            targets = [targets[0]] * len(targets)
+        elif form == "released":
+            targets = [_reduced(x, targets[0].shape[1]) for x in targets]
         found[f"dnm_{kind}"] = sum(_distances(targets, again[kind], form, axis_name))
         found[f"dnm_kl_{kind}"] = sum(gaussian_kl(x.mu, x.logvar) for x in again[kind])
     return found
@@ -103,15 +205,11 @@ def of_generator(
     form: str,
     factors: Sequence[float],
     axis_name: str | None,
-) -> Terms:
+) -> Losses:
     """G's terms of that module: `again` are the reconstructions of the fakes.
 
     factors: of the distance at each scale; empty: 1.
-
-    Raises ValueError for another number of factors.
     """
-    if factors and len(factors) != len(again):
-        raise ValueError(f"dnm_scales={tuple(factors)}: give one for each of {len(again)} scales")
     factors = factors or (1.0,) * len(again)
     targets = [real[0]] * len(again) if form == "released" else real
     distances = _distances(targets, again, form, axis_name)

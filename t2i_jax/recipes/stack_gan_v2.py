@@ -19,6 +19,9 @@ fake 0.5. An unconditional model has ``uncond_real``, ``uncond_fake`` and G's ``
 
 kl is the authors' mean over the batch and the dimensions, whose weight 2 is 2 / condition_dim of
 the divergence itself; the paper names no weight.
+
+Beside these stand the terms of DR-GAN's two modules, for networks that have them
+(`t2i_jax.recipes.distribution_terms`).
 """
 
 import dataclasses
@@ -32,7 +35,8 @@ from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import color_consistency, gaussian_kl
 from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
-from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.models.three_stage_discriminator import Features
+from t2i_jax.recipes.distribution_terms import DistributionRecipe
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
 
 _CHOICES = {"condition": ("sampled", "mean"), "color": ("paper", "released")}
@@ -40,7 +44,7 @@ _TEXT_TERMS = ("d.real", "d.wrong", "d.fake", "d.uncond_wrong", "g.fake", "g.kl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe(GanRecipe):
+class Recipe(DistributionRecipe):
     """Equations of StackGAN-v2, conditional and unconditional.
 
     discriminator: without ``image_sizes`` it takes the generator's.
@@ -55,6 +59,7 @@ class Recipe(GanRecipe):
     color: str = "paper"
 
     def __post_init__(self):
+        super().__post_init__()
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
@@ -72,6 +77,10 @@ class Recipe(GanRecipe):
             raise ValueError(
                 f"generator.condition_dim=0 is an unconditional model, without the terms {unusable}"
                 ": set their weights (loss.<player>.<term>) to 0"
+            )
+        if self.discriminator.dnm and not self.conditional:
+            raise ValueError(
+                "discriminator.dnm=True reads sentences, which an unconditional model does not have"
             )
 
     @property
@@ -95,18 +104,20 @@ class Recipe(GanRecipe):
         conditions = [jnp.zeros((1, width))] * len(sizes) if self.conditional else None
         return {
             "g": self.generator.init(g_key, noise, sentence, train=False),
-            "d": self.discriminator.init(d_key, images, conditions, train=False),
+            "d": self.discriminator.init(d_key, images, conditions, train=False, sentence=sentence),
         }
 
     def generate(
         self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
     ) -> tuple[dict, dict]:
         """``out`` holds ``images``; with text also ``conditions``, those of D for each image, and
-        ``mu`` and ``logvar`` [B, condition_dim]. Conditions are drawn in evaluation mode too.
+        ``mu`` and ``logvar`` [B, condition_dim]; and ``disentangled``, what the weighted terms of
+        the Semantic Disentangling Module compare. Conditions are drawn in evaluation mode too.
         """
         g = Net(self.generator, g_vars, train=train)
-        made = g(noise, seen.text.sentence if self.conditional else None)
-        out = {"images": made.images}
+        real = self.real_images(seen) if train and self.disentangles else None
+        made = g(noise, seen.text.sentence if self.conditional else None, real=real)
+        out = {"images": made.images, "disentangled": made.disentangled}
         if self.conditional:
             means = (made.mu,) * len(made.images)
             conditions = means if self.condition == "mean" else made.conditions
@@ -117,42 +128,49 @@ class Recipe(GanRecipe):
         """The condition of each scale, or None for an unconditional model."""
         return out.get("conditions")
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> tuple[Features, ...]:
         """The trunks of D, one a scale. One image is reduced to all of the scales."""
         images = images[0] if len(images) == 1 else images
         return d(pyramid(images, self.discriminator.image_sizes), method="features")
 
     def judge(
-        self, d: Net, features: tuple[jax.Array, ...], condition, real: bool = True
+        self, d: Net, features: tuple[Features, ...], condition, real: bool = True
     ) -> Judgement:
         """The heads of D on every scale."""
         fits, answers = d(features, condition, uncond=real, method="judge")
-        return Judgement(fits, answers)
+        return Judgement(fits, answers, features)
 
     def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
         """D's terms in the release's order (real, wrong, fake), which its running statistics
         follow. The batch's images are of the highest resolution, or pyramids.
         """
-        d, losses, judged = self.critic(d_vars, key), {}, {}
+        d, losses, judged, again = self.critic(d_vars, key), {}, {}, {}
         for kind, fits_label, real_label in (
             ("real", 1.0, 1.0),
             ("wrong", 0.0, 1.0),
             ("fake", 0.0, 0.0),
         ):
             ask_fits, ask_real = self.on(f"d.{kind}"), self.on(f"d.uncond_{kind}")
-            if not (ask_fits or ask_real):
+            draw_again = self.reconstructs("d") and kind != "wrong"
+            if not (ask_fits or ask_real or draw_again):
                 continue
             if kind == "fake":
                 images = out["images"]
             else:
                 images = seen.of(types.IMAGES if kind == "real" else types.WRONG_IMAGES)
                 images = images if isinstance(images, tuple | list) else (images,)
+            features = self.look(d, images)
+            if draw_again:
+                again[kind] = self.reconstruct(d, features, seen, key, call=len(again))
             condition = self.condition_of(seen, out) if ask_fits else None
-            judged[kind] = self.judge(d, self.look(d, images), condition, ask_real)
+            judged[kind] = self.judge(d, features, condition, ask_real)
             if ask_fits:
                 losses[kind] = _summed(judged[kind].fits, fits_label)
             if ask_real:
                 losses[f"uncond_{kind}"] = _summed(judged[kind].real, real_label)
+        if again:
+            compared = {"real": self.real_images(seen), "fake": out["images"]}
+            losses |= self.reconstruction_losses_of_d(compared, again)
         return Terms(losses, accuracies(judged), d.state, judged.get("fake"))
 
     def g_terms(
@@ -160,11 +178,16 @@ class Recipe(GanRecipe):
     ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
         d, losses = self.critic(d_vars, key), {}
+        features = None if fakes is None else fakes.extra
+        if self.reconstructs("g"):
+            features = features or self.look(d, out["images"])
+            losses |= self.reconstruction_losses_of_g(d, features, seen, key)
         ask_fits, ask_real = self.on("g.fake"), self.on("g.uncond_fake")
         if ask_fits or ask_real:
             if fakes is None or not fakes.answers(ask_fits, ask_real):
+                features = features or self.look(d, out["images"])
                 condition = self.condition_of(seen, out) if ask_fits else None
-                fakes = self.judge(d, self.look(d, out["images"]), condition, ask_real)
+                fakes = self.judge(d, features, condition, ask_real)
             if ask_fits:
                 losses["fake"] = _summed(fakes.fits, 1.0)
             if ask_real:
@@ -173,7 +196,7 @@ class Recipe(GanRecipe):
             losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
         if self.on("g.color"):
             losses["color"] = color_consistency(out["images"], self.color)
-        return Terms(losses, state=d.state)
+        return Terms(losses | self.stage_losses(seen, out), state=d.state)
 
 
 def _summed(logits: tuple[jax.Array, ...], label: float) -> jax.Array:
