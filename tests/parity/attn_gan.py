@@ -5,9 +5,11 @@ import jax.numpy as jnp
 
 from parity._compare import close
 from parity._three_stage import SCALES, Case
+from parity._three_stage_step import check
 from t2i_jax.interop.attn_gan import RELEASE
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import gaussian_kl
+from t2i_jax.recipes.attn_gan import Recipe
 
 
 def _run(case):
@@ -76,4 +78,8 @@ def _released(golden):
     case.check_g_gradients(r["g_grads"], "G_grad")
 
 
-CASES = {"released": _released}
+def _step(golden):
+    check(golden, RELEASE, Recipe)
+
+
+CASES = {"released": _released, "step": _step}

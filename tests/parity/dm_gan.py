@@ -6,8 +6,10 @@ import numpy as np
 
 from parity._compare import close
 from parity._three_stage import Case
+from parity._three_stage_step import check
 from t2i_jax.interop.dm_gan import RELEASE
 from t2i_jax.losses.regularizers import gaussian_kl
+from t2i_jax.recipes.dm_gan import Recipe
 
 _CAPTURED = ("gate_words", "gate_image", "key", "value", "write_words", "response", "res1")
 
@@ -82,4 +84,9 @@ def _released(golden):
     case.check_d(r["d_grads"], variables)
 
 
-CASES = {"released": _released}
+def _step(golden):
+    """Of D alone: the file has no objective of G."""
+    check(golden, RELEASE, Recipe, of_g=False)
+
+
+CASES = {"released": _released, "step": _step}

@@ -6,6 +6,7 @@ import numpy as np
 
 from parity._compare import close, nhwc
 from parity._three_stage import SCALES, Case
+from parity._three_stage_step import check
 from t2i_jax.interop.dr_gan import RELEASE
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.distributions import (
@@ -15,6 +16,7 @@ from t2i_jax.losses.distributions import (
     squares_per_pixel,
 )
 from t2i_jax.losses.regularizers import gaussian_kl
+from t2i_jax.recipes.dr_gan import Recipe
 
 _INPUT_SIDES = (64, 128)  # of the second and third stage
 _G_DAL = (1e-6, 1e-4, 1e-2)
@@ -234,4 +236,11 @@ def _released(golden):
     assert np.isfinite(r["g_terms"]["total"])
 
 
-CASES = {"released": _released}
+def _step(golden):
+    """With the file's noise; D's objective is traced twice, see `Case.grad_as_released`."""
+    case = Case(golden, RELEASE)
+    of_d = [_noise(case, 0, 2), _noise(case, 1, 2)]
+    check(golden, RELEASE, Recipe, "total", noise=[*of_d, *of_d, _noise(case, 6, 1)])
+
+
+CASES = {"released": _released, "step": _step}
