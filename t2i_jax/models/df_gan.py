@@ -1,0 +1,132 @@
+"""Networks of DF-GAN, one stage from noise to image, in both of its published versions.
+
+Tao et al., "DF-GAN: A Simple and Effective Baseline for Text-to-Image Synthesis" (CVPR 2022, arXiv
+2008.05865), section 3, with the layers of the authors' releases. Both activate the fusion blocks
+with LeakyReLU where the paper draws ReLU.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from t2i_jax.models.affine_blocks import Decoder, ImageTrunk, Verdict, only_image
+from t2i_jax.models.layers import Dtype, check_noise, check_same_rows
+
+VERSIONS = ("2022", "2020")
+
+
+def _check(version: str) -> None:
+    if version not in VERSIONS:
+        raise ValueError(f"version must be one of {VERSIONS}, got {version!r}")
+
+
+class Generator(nn.Module):
+    """Noise and a sentence to an image.
+
+    channels: channel base (``nf``); 32 is released, the best runs of 2020 took 64.
+    image_size: side of the image, a power of two >= 8.
+    noise_dim: width of the noise z.
+    version: "2022" (CVPR): noise and sentence steer the affine layers together. "2020" (first on
+        arXiv): the sentence alone does; one block more, on the 4x4 map; every residual has a
+        learned factor that starts at 0.
+    affines: affine layers of a block, an even number; 4 is published ("deep" fusion).
+    affine_dim: width of the affine layers' perceptrons; 0: that of the map, as in 2022. The
+        release of 2020 has 256.
+    """
+
+    channels: int = 32
+    image_size: int = 256
+    noise_dim: int = 100
+    version: Literal["2022", "2020"] = "2022"
+    affines: int = 4
+    affine_dim: int = 0
+    dtype: Dtype = jnp.float32
+
+    @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """Sides of the images in pixels."""
+        return (self.image_size,)
+
+    @property
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Noise of one image: normal; the release samples with 0.88 times a normal cut at +-2."""
+        return {"z": (self.noise_dim,)}
+
+    @nn.compact
+    def __call__(
+        self, noise: Mapping[str, jax.Array], sentence: jax.Array, train: bool
+    ) -> tuple[jax.Array, ...]:
+        """noise: rows of `noise_shapes`; sentence: [B, E] -> one image [B, S, S, 3] in [-1, 1].
+
+        `train` changes nothing: no layer has a mode. Raises ValueError for impossible fields.
+        """
+        _check(self.version)
+        z = noise["z"]
+        chex.assert_rank(sentence, 2)
+        check_noise(noise, self.noise_shapes, sentence.shape[0])
+        first = self.version == "2020"
+        decoder = Decoder(
+            self.channels,
+            self.image_size,
+            self.affines,
+            first_block=first,
+            gated=first,
+            hidden=self.affine_dim,
+            dtype=self.dtype,
+            name="decoder",
+        )
+        condition = sentence if first else jnp.concatenate([z, sentence], axis=-1)
+        steps = decoder.blocks * self.affines
+        return (decoder(z, jnp.broadcast_to(condition, (steps, *condition.shape))),)
+
+
+class Discriminator(nn.Module):
+    """Whether an image is real and fits its sentence: one output for both (section 3.4).
+
+    channels, image_size: as in `Generator`.
+    version: "2022": widths up to 8 times `channels`; "2020": up to 16 times, RAT-GAN's without
+        attention.
+    two_way: a second head that judges the image alone, which the paper ablates.
+    """
+
+    channels: int = 32
+    image_size: int = 256
+    version: Literal["2022", "2020"] = "2022"
+    two_way: bool = False
+    dtype: Dtype = jnp.float32
+
+    def setup(self):
+        _check(self.version)
+        widest = 8 if self.version == "2022" else 16
+        self.trunk = ImageTrunk(self.channels, self.image_size, widest, dtype=self.dtype)
+        self.fits = Verdict(2 * self.channels, self.dtype)
+        if self.two_way:
+            self.real = Verdict(2 * self.channels, self.dtype)
+
+    def features(self, images: jax.Array | Sequence[jax.Array], train: bool) -> jax.Array:
+        """[B, S, S, 3], alone or as a tuple of one -> a map [B, 4, 4, C]. ValueError for images of
+        other sizes.
+        """
+        return self.trunk(only_image(images, self.image_size))
+
+    def judge(
+        self, features: jax.Array, sentence: jax.Array, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Logits [B] of "real and fits the sentence" and, where there is a second head, "real": the
+        logits [B] of the image alone.
+
+        features: as `features` gives them; sentence: [B, E].
+        """
+        check_same_rows(features, sentence)
+        extras = {"real": self.real(features)} if self.two_way else {}
+        return self.fits(features, sentence), extras
+
+    def __call__(
+        self, images: jax.Array | Sequence[jax.Array], sentence: jax.Array, train: bool
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """`judge` of the `features` of images."""
+        return self.judge(self.features(images, train), sentence, train)
