@@ -11,12 +11,12 @@ import re
 import jax
 import numpy as np
 import pytest
+from devices import use_devices
 
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, fields, loop, modules, runs
-from t2i_jax.training import parallel as parallel_module
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -58,9 +58,10 @@ def text_encoder(config):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_a_copy_of_the_file_works_elsewhere(path, tmp_path):
-    """Stage II, which takes over Stage I's config, beside a copy of that."""
-    for file in {path, path.with_name(path.name.replace("_stage2", ""))}:
-        (tmp_path / file.name).write_text(file.read_text())
+    """One that takes over another system's config, beside a copy of that."""
+    taken = re.findall(r'with_name\("(.+)"\)', path.read_text())
+    for name in {path.name, *taken}:
+        (tmp_path / name).write_text(path.with_name(name).read_text())
     copied = configs.load(f"{tmp_path / path.name}:cub")
     assert copied.to_dict() == configs.load(f"{path}:cub").to_dict()
 
@@ -83,7 +84,7 @@ def trained(data_dir, tmp_path_factory):
         changes = {"data.data_dir": str(data_dir), "parallel": kind}
         config = fields.resolve(f"{path}:debug", changes).config
         with pytest.MonkeyPatch.context() as patch:
-            use_devices(patch, jax.devices()[:count])
+            use_devices(patch, count)
             traces = count_traces(patch)
             metrics = loop.train(config, workdir)
         assert len(traces) == 1, f"traced {len(traces)} times"
@@ -91,13 +92,6 @@ def trained(data_dir, tmp_path_factory):
         return workdir, metrics
 
     return train
-
-
-def use_devices(patch, devices) -> None:
-    """Makes the parallel modules see these devices only."""
-    patch.setattr(parallel_module.jax, "devices", lambda *a: devices)
-    patch.setattr(parallel_module.jax, "local_devices", lambda *a: devices)
-    patch.setattr(parallel_module.jax, "device_count", lambda *a: len(devices))
 
 
 def count_traces(patch) -> list[None]:
