@@ -139,7 +139,8 @@ class Net:
         global batch on every device, and so must not reach over the devices.
         """
         other = copy.copy(self)
-        other.module = self.module.clone(axis_name=None)
+        if hasattr(self.module, "axis_name"):  # else no row of it sees another
+            other.module = self.module.clone(axis_name=None)
         return other
 
 

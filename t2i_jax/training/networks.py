@@ -86,11 +86,16 @@ def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
     for path, chosen in ((source, part), (head, tail)):
         if runs.is_run(path):
             return path, chosen, "run"
-        if path and pathlib.Path(path).exists():
+        if path and _holds_something(pathlib.Path(path)):
             return path, chosen, "file"
     raise FileNotFoundError(
         f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file"
     )
+
+
+def _holds_something(path: pathlib.Path) -> bool:
+    # A run that was moved may have left an empty folder.
+    return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
 def _of_run(field: str, path: str, part: str) -> Network:
