@@ -16,11 +16,7 @@ import jax.numpy as jnp
 from t2i_jax import axis
 from t2i_jax.types import Text
 
-GAMMA1, GAMMA2, GAMMA3 = (
-    4.0,
-    5.0,
-    10.0,
-)  # of the authors' configurations; the paper has a first of 5
+GAMMA1, GAMMA2, GAMMA3 = 4.0, 5.0, 10.0  # of the authors' configurations; the paper's first is 5
 _SMALLEST_PRODUCT = 1e-8  # of two norms, below which a cosine is not one
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -142,7 +138,10 @@ def word_losses(
         return axis.gather(x, axis_name)
 
     by_image = word_scores(regions, everywhere(text.words), everywhere(text.mask), **options)
-    by_caption = word_scores(everywhere(regions), text.words, text.mask, **options).T
+    if axis_name is None:  # every image and every caption is here: the same scores
+        by_caption = by_image.T
+    else:
+        by_caption = word_scores(everywhere(regions), text.words, text.mask, **options).T
     return (
         matching_loss(by_image, own, gamma3=gamma3, negatives=negatives),
         matching_loss(by_caption, own, gamma3=gamma3, negatives=negatives),
