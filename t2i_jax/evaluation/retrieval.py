@@ -22,6 +22,7 @@ from t2i_jax.training.inputs import to_float
 POOL = 100
 RANKS = (1, 5)
 _BATCH = 50
+_EQUAL = 1e-9  # cosines that differ by less are one score, rounded in two ways
 
 
 def recall(
@@ -44,7 +45,7 @@ def recall(
     for start in range(0, len(queries) - rows + 1, rows):
         scores = _unit(queries[start : start + rows]) @ _unit(candidates[start : start + rows]).T
         own = np.diag(scores)[:, None]
-        places.append((scores >= own).sum(axis=1))  # 1 for the best, the own one included
+        places.append((scores > own - _EQUAL).sum(axis=1))  # 1 for the best, the own one included
     return {k: float(np.mean(np.concatenate(places) <= k)) for k in ranks}
 
 

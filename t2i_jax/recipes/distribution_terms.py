@@ -94,7 +94,7 @@ class DistributionRecipe(GanRecipe):
 
     def real_images(self, seen: Seen) -> tuple[jax.Array, ...]:
         """The batch's images at every scale."""
-        return pyramid(seen.of(types.IMAGES), self.generator.image_sizes)
+        return pyramid(seen.of(types.IMAGES), self.discriminator.image_sizes)
 
     def _on(self, player: str, found: Losses) -> Losses:
         return {name: loss for name, loss in found.items() if self.on(f"{player}.{name}")}

@@ -1,0 +1,175 @@
+"""Recall of images and captions, and the checkpoint that it chooses in a training."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from tiny_runs import ROOT
+
+from t2i_jax import types
+from t2i_jax.data import catalog
+from t2i_jax.drawing.drawer import text_inputs
+from t2i_jax.encoders.damsm import CompactImageEncoder, TextEncoder
+from t2i_jax.evaluation import in_training
+from t2i_jax.evaluation.held_out import HeldOut
+from t2i_jax.evaluation.retrieval import Retrieval, recall
+from t2i_jax.training import build, fields, loop, networks, runs
+
+
+def by_hand(queries, candidates, rank):
+    """One query after the other, with ties as misses."""
+    hits = 0
+    for i, query in enumerate(queries.astype(float)):
+        cosines = [
+            query @ c / (np.linalg.norm(query) * np.linalg.norm(c))
+            for c in candidates.astype(float)
+        ]
+        better = sum(c >= cosines[i] for j, c in enumerate(cosines) if j != i)
+        hits += better < rank
+    return hits / len(queries)
+
+
+def test_recall_is_the_share_of_queries_whose_own_is_among_the_first():
+    rng = np.random.default_rng(0)
+    candidates = rng.normal(size=(60, 5)).astype(np.float32)
+    queries = candidates + rng.normal(size=(60, 5)).astype(np.float32)
+    found = recall(queries, 7 * candidates, ranks=(1, 5, 60))
+    assert 0.1 < found[1] < found[5] < found[60] == 1
+    for rank in (1, 5):
+        assert found[rank] == pytest.approx(by_hand(queries, candidates, rank))
+    assert recall(candidates, candidates) == {1: 1.0, 5: 1.0}
+    assert recall(candidates, -candidates)[1] == 0.0
+
+
+def test_chance_in_pools_is_rank_over_pool():
+    rng = np.random.default_rng(1)
+    queries, candidates = rng.normal(size=(2, 20_000, 8)).astype(np.float32)
+    found = recall(queries, candidates, pool=50)
+    assert found[1] == pytest.approx(1 / 50, rel=0.2) and found[5] == pytest.approx(0.1, rel=0.1)
+
+
+def test_rows_are_compared_in_pools_in_their_order():
+    """Two rows of each pool of four have changed places; a rest of less than a pool is left out."""
+    vectors = np.eye(11, dtype=np.float32)
+    mixed = vectors[[1, 0, 2, 3, 5, 4, 6, 7, 9, 8, 10]]
+    assert recall(vectors, mixed, ranks=(1,), pool=4) == {1: 0.5}
+    across = vectors[[4, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10]]
+    assert recall(vectors, across, ranks=(1,), pool=4) == {1: 0.75}
+    assert recall(vectors, across, ranks=(1,), pool=100) == {1: pytest.approx(9 / 11)}
+
+
+def test_surprise_ties_are_misses():
+    """An encoder that has collapsed finds nothing, whichever way its products are rounded."""
+    rng = np.random.default_rng(2)
+    same = np.tile(rng.normal(size=(1, 256)).astype(np.float32), (100, 1))
+    assert recall(same, same) == {1: 0.0, 5: 0.0}
+    nothing = np.zeros((10, 4), np.float32)
+    assert recall(nothing, nothing) == {1: 0.0, 5: 0.0}
+    pairs = np.repeat(np.eye(10, dtype=np.float32), 2, axis=0)
+    assert recall(pairs, pairs) == {1: 0.0, 5: 1.0}
+
+
+def test_vectors_that_cannot_be_compared_are_refused():
+    good = np.ones((10, 3), np.float32)
+    for bad in (np.nan, np.inf):
+        broken = good.copy()
+        broken[4, 1] = bad
+        for pair in ((good, broken), (broken, good)):
+            with pytest.raises(ValueError, match="a vector is NaN or infinite"):
+                recall(*pair)
+    with pytest.raises(ValueError, match="retrieval at 5 needs as many rows, not 4"):
+        recall(good[:4], good[:4])
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    catalog.prepare("toy_birds", None, folder, num_images=200, size=32)
+    return str(folder)
+
+
+def resolved(data_dir, file="damsm", **changes):
+    changes = {"data.data_dir": data_dir, **changes}
+    return fields.resolve(f"{ROOT}/configs/{file}.py:debug", changes).config
+
+
+@pytest.fixture(scope="module")
+def training(data_dir, tmp_path_factory):
+    """Two steps, of which the first is told to be the better one: (run, [(averages, the same with
+    larger weights, what retrieval finds of these)]).
+    """
+    workdir, found = tmp_path_factory.mktemp("runs") / "damsm", []
+
+    def make(system, options):
+        (evaluate,) = in_training.evaluators(system, options).values()
+        told = iter((0.5, 0.25))
+
+        def both(averages):
+            averages = jax.device_get(averages)
+            # After two steps all captions have nearly the same vector, and rounding decides.
+            large = {**averages, "params": jax.tree.map(lambda x: 6 * x, averages["params"])}
+            found.append((averages, large, evaluate(large)))
+            return {**found[-1][2], "recall_at_1": next(told)}
+
+        return {"retrieval": both}
+
+    changes = {"evals.names": ("retrieval",), "evals.records": 10, "train.keep": 1}
+    config = resolved(data_dir, **changes, **{"evals.best": "retrieval/recall_at_1"})
+    loop.train(config, workdir, make)
+    return workdir, found
+
+
+def test_a_training_measures_its_averaged_encoders(training, data_dir):
+    workdir, found = training
+    config, _ = runs.load_ema(workdir)
+    network = networks.resolve("x", str(workdir), "text")
+    held_out = HeldOut(build.data_options(config))
+    batch = text_inputs(network.tokenizer, held_out.captions(10))
+    images = held_out.images(10).astype(np.float32) / 127.5 - 1
+    image_encoder = build.make_recipe(config).image
+    for _, averages, values in found:
+        params, stats = averages["params"]["net"], averages["stats"]["net"]["batch_stats"]
+        variables = {"params": params["image"], "batch_stats": stats["image"]}
+        codes = np.asarray(image_encoder.apply(variables, images, train=False).code)
+        tokens, mask = batch[types.TOKENS][:, 0], batch[types.MASK][:, 0]
+        text = network.module.apply({"params": params["text"]}, tokens, mask)
+        sentences = np.asarray(text.sentence)
+        for rank in (1, 5):
+            captions, images_found = (
+                by_hand(codes, sentences, rank),
+                by_hand(sentences, codes, rank),
+            )
+            assert values[f"recall_at_{rank}_of_captions"] == pytest.approx(captions)
+            assert values[f"recall_at_{rank}_of_images"] == pytest.approx(images_found)
+            assert values[f"recall_at_{rank}"] == pytest.approx((captions + images_found) / 2)
+    assert len(values) == 6
+
+
+def test_the_best_checkpoint_is_what_other_runs_take(training):
+    """Both of a GAN's networks come from the one run, with its vocabulary."""
+    workdir, found = training
+    assert runs.best_step(workdir) == 1
+    best, last = (averages["params"]["net"] for averages, _, _ in found)
+    config = resolved("nowhere", "attn_gan")
+    config.encoder.source, config.frozen.damsm = str(workdir), str(workdir)
+    system = build.build(config)
+    assert isinstance(system.encoder, TextEncoder)
+    assert isinstance(system.recipe.damsm, CompactImageEncoder)
+    assert system.tokenizer.vocab_size == system.encoder.vocab_size > 10
+    for name, part in (("encoder", "text"), ("damsm", "image")):
+        taken = system.frozen[name].variables["params"]
+        jax.tree.map(np.testing.assert_array_equal, taken, best[part])
+        same = jax.tree.map(np.array_equal, taken, last[part])
+        assert not all(jax.tree.leaves(same))
+
+
+def test_bad_evaluations_are_refused(data_dir):
+    config = resolved(data_dir, **{"evals.names": ("retrival",)})
+    system = build.System(config, None, None, None, {})
+    with pytest.raises(ValueError, match="evals.names: no 'retrival'; did you mean 'retrieval'"):
+        in_training.evaluators(system, build.data_options(config))
+    config.system = "attn_gan"
+    system = dataclasses.replace(system, recipe=object())
+    with pytest.raises(ValueError, match="'attn_gan' trains no pair of encoders"):
+        Retrieval(system, build.data_options(config), 10)
