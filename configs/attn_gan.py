@@ -88,9 +88,9 @@ def toy_birds(config) -> None:
 
 def debug(config) -> None:
     """Tiny everything, on a few embedded birds, with untrained encoders."""
-    config.generator.update({"channels": 4, "scales": 2, "base_size": 16, "residual_blocks": 1})
+    config.generator.update({"channels": 4, "scales": 2, "base_size": 8, "residual_blocks": 1})
     config.generator.update({"condition_dim": 6, "noise_dim": 4})
     config.discriminator.channels = 4
     released(config)
-    parts.debug_gan_training(config, size=32)
+    parts.debug_gan_training(config, size=16)
     parts.debug_damsm(config)

@@ -108,7 +108,10 @@ def test_a_training_takes_published_encoders(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_read_as_published_files(tmp_path):
-    """The folder of nsfwjs, of which this one has nothing."""
+    """A folder in which nothing of nsfwjs is; an empty one is no source at all."""
+    with pytest.raises(FileNotFoundError, match="neither a run directory"):
+        networks.resolve("frozen.inception", str(tmp_path), "inception", InceptionV3)
+    (tmp_path / "notes.txt").write_text("")
     with pytest.raises(FileNotFoundError, match="group1-shard1of6"):
         networks.resolve("frozen.inception", str(tmp_path), "inception", InceptionV3)
     with pytest.raises(ValueError, match="encoder.source: .* is a folder"):
