@@ -5,7 +5,7 @@
 
 Arguments and options as in configs/attn_gan.py, whose text and data it takes over. The paper's
 formulae are the default; "_released" after an argument has what the authors' code computes in their
-place, with its constants. The paper's lambdas are not known to us: these were found on toy_birds
+place, with its constants. The paper's lambdas are not known to us: these are reasoned, not tuned
 (docs/dr_gan.md).
 """
 
