@@ -1,9 +1,11 @@
-"""Adversarial losses, one value for each logit; the caller takes their mean.
+"""Adversarial losses, one value for each logit; the caller takes their mean (or `bce_over_scales`).
 
 Logits are a discriminator's output before any sigmoid, an array of floats of any shape. The losses
 have the same shape and are float32 whatever the compute dtype. AssertionError for logits that are
 no floats: most likely labels in their place.
 """
+
+from collections.abc import Sequence
 
 import chex
 import jax
@@ -43,3 +45,8 @@ def hinge_generator(logits: jax.Array) -> jax.Array:
 def _float32(logits: jax.Array) -> jax.Array:
     chex.assert_type(logits, float)
     return logits.astype(jnp.float32)
+
+
+def bce_over_scales(logits: Sequence[jax.Array], label: float) -> jax.Array:
+    """`bce` of the logits of several scales, [B] each: means over the batch, summed, a scalar."""
+    return sum(jnp.mean(bce(x, label)) for x in logits)

@@ -28,10 +28,9 @@ from jax import lax
 
 from t2i_jax import types
 from t2i_jax.losses import damsm as damsm_losses
-from t2i_jax.losses.adversarial import bce
+from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
-from t2i_jax.models.images import pyramid
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, shifted_pairs
 
@@ -68,15 +67,6 @@ class Recipe(DistributionRecipe):
         super().__post_init__()
         if self.mismatch not in _MISMATCHES:
             raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
-        sizes = self.generator.image_sizes
-        if not self.discriminator.image_sizes:
-            complete = self.discriminator.clone(image_sizes=sizes)
-            object.__setattr__(self, "discriminator", complete)
-        if self.discriminator.image_sizes != sizes:
-            raise ValueError(
-                f"discriminator.image_sizes={self.discriminator.image_sizes}, but the generator "
-                f"makes {sizes}: leave the field () to follow the generator"
-            )
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players; ValueError where weighted terms lack their encoder."""
@@ -112,11 +102,6 @@ class Recipe(DistributionRecipe):
         made = g(noise, *seen.text, real=real)
         return made._asdict(), g.state
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]):
-        """The trunks of D, one a scale. One image is reduced to all of the scales."""
-        images = images[0] if len(images) == 1 else images
-        return d(pyramid(images, self.discriminator.image_sizes), method="features")
-
     def judge(self, d: Net, features, condition, real: bool = True) -> Judgement:
         """Both heads of D on every scale; `condition` is the sentence."""
         fits, answers = d(features, condition, method="judge")
@@ -139,9 +124,9 @@ class Recipe(DistributionRecipe):
         losses = {}
         for kind, (fits, real) in _ADVERSARIAL.items():
             if self.on(f"d.{kind}"):
-                losses[kind] = _summed(judged[kind].fits, fits)
+                losses[kind] = bce_over_scales(judged[kind].fits, fits)
             if self.on(f"d.uncond_{kind}"):
-                losses[f"uncond_{kind}"] = _summed(judged[kind].real, real)
+                losses[f"uncond_{kind}"] = bce_over_scales(judged[kind].real, real)
         if again:
             losses |= self.reconstruction_losses_of_d(images, again)
         return Terms(losses, accuracies(judged), d.state, judged["fake"])
@@ -169,9 +154,9 @@ class Recipe(DistributionRecipe):
                 features = features or self.look(d, out["images"])
                 fakes = self.judge(d, features, self.condition_of(seen, out))
             if self.on("g.fake"):
-                losses["fake"] = _summed(fakes.fits, 1.0)
+                losses["fake"] = bce_over_scales(fakes.fits, 1.0)
             if self.on("g.uncond_fake"):
-                losses["uncond_fake"] = _summed(fakes.real, 1.0)
+                losses["uncond_fake"] = bce_over_scales(fakes.real, 1.0)
         if self.on("g.kl"):
             losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
         losses |= self._damsm_losses(seen, out["images"][-1]) | self.stage_losses(seen, out)
@@ -195,8 +180,3 @@ class Recipe(DistributionRecipe):
             pair = damsm_losses.sentence_losses(found.code, text.sentence, **common)
             losses["damsm_sentence"] = sum(pair)
         return losses
-
-
-def _summed(logits: tuple[jax.Array, ...], label: float) -> jax.Array:
-    """Cross-entropy, the mean over the batch, summed over the scales."""
-    return sum(jnp.mean(bce(x, label)) for x in logits)

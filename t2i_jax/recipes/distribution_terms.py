@@ -48,7 +48,8 @@ _OF_RECONSTRUCTIONS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistributionRecipe(GanRecipe):
-    """Base of recipes whose networks may have the two modules. A module that no weighted term asks
+    """Base of recipes of several scales, whose networks may have the two modules. Without
+    ``image_sizes`` the discriminator takes the generator's. A module that no weighted term asks
     is not run for the sake of its terms.
 
     dnm_scales: factors of G's term ``dnm_image`` for each scale; (): 1.
@@ -57,6 +58,15 @@ class DistributionRecipe(GanRecipe):
     dnm_scales: tuple[float, ...] = ()
 
     def __post_init__(self):
+        sizes = self.generator.image_sizes
+        if not self.discriminator.image_sizes:
+            complete = self.discriminator.clone(image_sizes=sizes)
+            object.__setattr__(self, "discriminator", complete)
+        if self.discriminator.image_sizes != sizes:
+            raise ValueError(
+                f"discriminator.image_sizes={self.discriminator.image_sizes}, but the generator "
+                f"makes {sizes}: leave the field () to follow the generator"
+            )
         form = self.generator.sdm_form
         if form not in _OF_STAGES:
             raise ValueError(f"generator.sdm_form must be one of {[*_OF_STAGES]}, got {form!r}")
@@ -79,9 +89,15 @@ class DistributionRecipe(GanRecipe):
                     f"the terms {player}.dnm_* are of the Distribution Normalization Module: set "
                     f"discriminator.dnm=True, or their weights (loss.{player}.dnm_*) to 0"
                 )
-        scales = len(self.generator.image_sizes)
-        if self.dnm_scales and len(self.dnm_scales) != scales:
-            raise ValueError(f"dnm_scales={self.dnm_scales}: give one for each of {scales} scales")
+        if self.dnm_scales and len(self.dnm_scales) != len(sizes):
+            raise ValueError(
+                f"dnm_scales={self.dnm_scales}: give one for each of {len(sizes)} scales"
+            )
+
+    def look(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
+        """The trunks of D, one a scale. One image is reduced to all of the scales."""
+        images = images[0] if len(images) == 1 else images
+        return d(pyramid(images, self.discriminator.image_sizes), method="features")
 
     @property
     def disentangles(self) -> bool:

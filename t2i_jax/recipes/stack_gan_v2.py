@@ -31,9 +31,8 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import types
-from t2i_jax.losses.adversarial import bce
+from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import color_consistency, gaussian_kl
-from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 from t2i_jax.models.three_stage_discriminator import Features
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
@@ -63,15 +62,6 @@ class Recipe(DistributionRecipe):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        sizes = self.generator.image_sizes
-        if not self.discriminator.image_sizes:
-            complete = self.discriminator.clone(image_sizes=sizes)
-            object.__setattr__(self, "discriminator", complete)
-        if self.discriminator.image_sizes != sizes:
-            raise ValueError(
-                f"discriminator.image_sizes={self.discriminator.image_sizes}, but the generator "
-                f"makes {sizes}: leave the field () to follow the generator"
-            )
         unusable = [t for t in _TEXT_TERMS if self.on(t)] if not self.conditional else []
         if unusable:
             raise ValueError(
@@ -128,11 +118,6 @@ class Recipe(DistributionRecipe):
         """The condition of each scale, or None for an unconditional model."""
         return out.get("conditions")
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]) -> tuple[Features, ...]:
-        """The trunks of D, one a scale. One image is reduced to all of the scales."""
-        images = images[0] if len(images) == 1 else images
-        return d(pyramid(images, self.discriminator.image_sizes), method="features")
-
     def judge(
         self, d: Net, features: tuple[Features, ...], condition, real: bool = True
     ) -> Judgement:
@@ -165,9 +150,9 @@ class Recipe(DistributionRecipe):
             condition = self.condition_of(seen, out) if ask_fits else None
             judged[kind] = self.judge(d, features, condition, ask_real)
             if ask_fits:
-                losses[kind] = _summed(judged[kind].fits, fits_label)
+                losses[kind] = bce_over_scales(judged[kind].fits, fits_label)
             if ask_real:
-                losses[f"uncond_{kind}"] = _summed(judged[kind].real, real_label)
+                losses[f"uncond_{kind}"] = bce_over_scales(judged[kind].real, real_label)
         if again:
             compared = {"real": self.real_images(seen), "fake": out["images"]}
             losses |= self.reconstruction_losses_of_d(compared, again)
@@ -189,16 +174,11 @@ class Recipe(DistributionRecipe):
                 condition = self.condition_of(seen, out) if ask_fits else None
                 fakes = self.judge(d, features, condition, ask_real)
             if ask_fits:
-                losses["fake"] = _summed(fakes.fits, 1.0)
+                losses["fake"] = bce_over_scales(fakes.fits, 1.0)
             if ask_real:
-                losses["uncond_fake"] = _summed(fakes.real, 1.0)
+                losses["uncond_fake"] = bce_over_scales(fakes.real, 1.0)
         if self.on("g.kl"):
             losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
         if self.on("g.color"):
             losses["color"] = color_consistency(out["images"], self.color)
         return Terms(losses | self.stage_losses(seen, out), state=d.state)
-
-
-def _summed(logits: tuple[jax.Array, ...], label: float) -> jax.Array:
-    """Cross-entropy, the mean over the batch, summed over the scales."""
-    return sum(jnp.mean(bce(x, label)) for x in logits)

@@ -23,6 +23,7 @@ from typing import Any
 import flax.linen as nn
 import numpy as np
 
+from t2i_jax import config as configs
 from t2i_jax.config import suggest
 from t2i_jax.data import tokenizers
 from t2i_jax.interop import weights
@@ -211,13 +212,7 @@ def _described(path: pathlib.Path, metadata: dict[str, str]) -> nn.Module | None
     if "module" not in metadata:
         return None
     cls = named_class(metadata["module"], f"{path}: module")
-    return construct(cls, _tuples(json.loads(metadata["fields"])), str(path))
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _tuples(v) for k, v in value.items()}
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    return construct(cls, configs.from_json(metadata["fields"]), str(path))
 
 
 def kept_modules(workdir: str | pathlib.Path, config) -> dict[str, nn.Module | None]:
