@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from t2i_jax.data import toy_birds
-
-from .toy_bird_facts import caption_facts
+from t2i_jax.data.toy_birds import caption_facts
 
 PARTS = ("body", "wing", "breast", "crown", "beak")
 

@@ -22,6 +22,7 @@ from t2i_jax.data.toy_birds.attributes import (
 )
 from t2i_jax.data.toy_birds.captions import write_captions
 from t2i_jax.data.toy_birds.drawing import PALETTE, draw
+from t2i_jax.data.toy_birds.facts import caption_facts
 
 __all__ = [
     "ATTRIBUTES",
@@ -32,7 +33,9 @@ __all__ = [
     "SPECIES_ATTRIBUTES",
     "Species",
     "ToyBird",
+    "caption_facts",
     "draw",
+    "draw_attributes",
     "generate",
     "split_indices",
     "value_names",
@@ -60,6 +63,14 @@ class ToyBird(NamedTuple):
 
 def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, index, stream]))
+
+
+def draw_attributes(generator: np.random.Generator) -> dict[str, int]:
+    """The attributes of a bird of no species: each drawn by itself, so that none tells of another.
+
+    The value names of `ATTRIBUTES` are equally likely.
+    """
+    return {name: int(generator.random() * len(values)) for name, values in ATTRIBUTES.items()}
 
 
 def generate(index: int, seed: int = 0, size: int = 96) -> ToyBird:

@@ -92,7 +92,8 @@ _MOST_FACTS = 5
 _THIS = ("this", "the")
 
 
-def _wordings(attribute: str, value: str) -> tuple[str, ...]:
+def wordings(attribute: str, value: str) -> tuple[str, ...]:
+    """The ways to say that an attribute has a value, the value's name where no other is known."""
     return _WORDS.get(attribute, {}).get(value, (value,))
 
 
@@ -112,7 +113,7 @@ class _Writer:
     def fill(self, template: str) -> str:
         """The template with a wording of each attribute's value."""
         return re.sub(
-            r"{(\w+)}", lambda slot: self.pick(_wordings(slot[1], self.values[slot[1]])), template
+            r"{(\w+)}", lambda slot: self.pick(wordings(slot[1], self.values[slot[1]])), template
         )
 
     def choose(self) -> list[str]:

@@ -2,13 +2,13 @@
 
 import re
 
-from t2i_jax.data.toy_birds import ATTRIBUTES
 from t2i_jax.data.toy_birds import captions as grammar
+from t2i_jax.data.toy_birds.attributes import ATTRIBUTES
 
 
 def _patterns() -> list[re.Pattern]:
     meanings = {
-        name: "|".join(wording for value in values for wording in grammar._wordings(name, value))
+        name: "|".join(wording for value in values for wording in grammar.wordings(name, value))
         for name, values in ATTRIBUTES.items()
     }
     templates = {
@@ -32,7 +32,7 @@ _VALUE_OF = {
     (name, wording): value
     for name, values in ATTRIBUTES.items()
     for value in values
-    for wording in grammar._wordings(name, value)
+    for wording in grammar.wordings(name, value)
 }
 
 
