@@ -8,6 +8,9 @@ their index. Writes DIR/<protocol>.json, which says what was computed from what,
 tsne: the mode-collapse check of StackGAN-v2. Samples laid out by t-SNE, so that regions of
 near-identical images show; how near they are to each other against real images. Needs the extra
 "eval" (scikit-learn).
+
+text_probe: which attributes of the toy birds a linear classifier finds in the sentence vectors of
+their captions. --workdir is the run of a text encoder, or of a GAN, whose encoder is then probed.
 """
 
 import argparse
@@ -25,17 +28,26 @@ from PIL import Image
 import t2i_jax
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
-from t2i_jax.evaluation import features, tsne
+from t2i_jax.evaluation import features, text_probe, tsne
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.subject import Subject, latest_step
 from t2i_jax.training import build, runs
 
-Result = tuple[dict, dict[str, Image.Image]]
+# Numbers (JSON types), pictures by name, and what is printed.
+Result = tuple[dict, dict[str, Image.Image], str]
 
-# A protocol takes the run's samples and image features; it gives its result (JSON types) and its
-# pictures by name.
-PROTOCOLS: dict[str, Callable[[Subject, features.Features], Result]] = {
-    "tsne": tsne.evaluate,
+
+def _tsne(args: argparse.Namespace) -> Result:
+    return (*tsne.evaluate(_subject(args), features.load(args.features)), "")
+
+
+def _text_probe(args: argparse.Namespace) -> Result:
+    return text_probe.evaluate(args.workdir, args.num, args.seed)
+
+
+PROTOCOLS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "tsne": _tsne,
+    "text_probe": _text_probe,
 }
 
 
@@ -48,7 +60,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--protocol", required=True, help=", ".join(PROTOCOLS))
-    add("--workdir", required=True, help="the run directory of a GAN")
+    add("--workdir", required=True, help="the run directory")
     add("--out", default="evaluation", help="folder for the results (default: %(default)s)")
     add("--num", type=int, default=1000, help="samples (default: %(default)s)")
     add("--seed", type=int, default=0, help="of captions and noise (default: %(default)s)")
@@ -86,16 +98,16 @@ def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
     if args.num < 1:
         raise ValueError(f"num={args.num}: must be at least 1")
-    subject = _subject(args)
-    extractor = features.load(args.features)
-    result, pictures = PROTOCOLS[args.protocol](subject, extractor)
+    result, pictures, text = PROTOCOLS[args.protocol](args)
+    if text:
+        print(text)
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         picture.save(out / f"{name}.png")
         print(f"wrote {out / name}.png")
-    text = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
-    (out / f"{args.protocol}.json").write_text(text + "\n", encoding="utf-8")
+    numbers = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
+    (out / f"{args.protocol}.json").write_text(numbers + "\n", encoding="utf-8")
     print(f"wrote {out / args.protocol}.json")
 
 
