@@ -163,6 +163,7 @@ class Decoder(nn.Module):
     image_size: side of the image, a power of two >= 8.
     affines: affine layers of a block.
     first_block: a block on the 4x4 map, before the first upsampling.
+    remat: whether the backward pass computes each block anew instead of keeping its maps.
     """
 
     channels: int
@@ -171,6 +172,7 @@ class Decoder(nn.Module):
     first_block: bool = True
     gated: bool = True
     hidden: int = 0
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     @property
@@ -190,8 +192,9 @@ class Decoder(nn.Module):
         x = dense(z, 16 * sizes[0], "fc", self.dtype)
         # Channel-major, as in the releases.
         x = x.reshape(-1, sizes[0], 4, 4).transpose(0, 2, 3, 1)
+        block_class = nn.remat(UpBlock) if self.remat else UpBlock
         for i, features in enumerate(sizes if self.first_block else sizes[1:]):
-            block = UpBlock(
+            block = block_class(
                 features,
                 upsample=i > 0 or not self.first_block,
                 gated=self.gated,
@@ -229,20 +232,23 @@ class ImageTrunk(nn.Module):
 
     widest: largest width, as a multiple of `channels`.
     last: side of the result.
+    remat: as in `Decoder`.
     """
 
     channels: int
     image_size: int
     widest: int
     last: int = 4
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         halvings = (self.image_size // self.last).bit_length() - 1
         x = conv(images, self.channels, "conv", self.dtype, bias=True)
+        block_class = nn.remat(DownBlock) if self.remat else DownBlock
         for i, width in enumerate(widths(self.image_size, self.widest)[1 : halvings + 1]):
-            x = DownBlock(self.channels * width, self.dtype, name=f"block{i}")(x)
+            x = block_class(self.channels * width, self.dtype, name=f"block{i}")(x)
         return x
 
 

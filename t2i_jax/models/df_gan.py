@@ -36,6 +36,8 @@ class Generator(nn.Module):
     affines: affine layers of a block, an even number; 4 is published ("deep" fusion).
     affine_dim: width of the affine layers' perceptrons; 0: that of the map, as in 2022. The
         release of 2020 has 256.
+    remat: the backward pass computes each block anew instead of keeping its maps: less memory for
+        one more forward pass, the same numbers.
     """
 
     channels: int = 32
@@ -44,6 +46,7 @@ class Generator(nn.Module):
     version: Literal["2022", "2020"] = "2022"
     affines: int = 4
     affine_dim: int = 0
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     @property
@@ -76,6 +79,7 @@ class Generator(nn.Module):
             first_block=first,
             gated=first,
             hidden=self.affine_dim,
+            remat=self.remat,
             dtype=self.dtype,
             name="decoder",
         )
@@ -91,18 +95,22 @@ class Discriminator(nn.Module):
     version: "2022": widths up to 8 times `channels`; "2020": up to 16 times, RAT-GAN's without
         attention.
     two_way: a second head that judges the image alone, which the paper ablates.
+    remat: as in `Generator`.
     """
 
     channels: int = 32
     image_size: int = 256
     version: Literal["2022", "2020"] = "2022"
     two_way: bool = False
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     def setup(self):
         _check(self.version)
         widest = 8 if self.version == "2022" else 16
-        self.trunk = ImageTrunk(self.channels, self.image_size, widest, dtype=self.dtype)
+        self.trunk = ImageTrunk(
+            self.channels, self.image_size, widest, remat=self.remat, dtype=self.dtype
+        )
         self.fits = Verdict(2 * self.channels, self.dtype)
         if self.two_way:
             self.real = Verdict(2 * self.channels, self.dtype)
@@ -114,15 +122,17 @@ class Discriminator(nn.Module):
         return self.trunk(only_image(images, self.image_size))
 
     def judge(
-        self, features: jax.Array, sentence: jax.Array, train: bool
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        self, features: jax.Array, sentence: jax.Array | None, train: bool
+    ) -> tuple[jax.Array | None, dict[str, jax.Array]]:
         """Logits [B] of "real and fits the sentence" and, where there is a second head, "real": the
         logits [B] of the image alone.
 
-        features: as `features` gives them; sentence: [B, E].
+        features: as `features` gives them; sentence: [B, E], or None to ask of the image alone.
         """
-        check_same_rows(features, sentence)
         extras = {"real": self.real(features)} if self.two_way else {}
+        if sentence is None:
+            return None, extras
+        check_same_rows(features, sentence)
         return self.fits(features, sentence), extras
 
     def __call__(

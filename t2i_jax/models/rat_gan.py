@@ -82,6 +82,8 @@ class Generator(nn.Module):
     state_dim: width of the cell's states and of the affine layers' perceptrons.
     affines: affine layers of a block, an even number: 4 for CUB and COCO, 6 for Oxford-102.
     recurrent: False: every affine layer sees the sentence itself, which is DF-GAN of 2020.
+    remat: the backward pass computes each block anew instead of keeping its maps: less memory for
+        one more forward pass, the same numbers.
     """
 
     channels: int = 64
@@ -90,6 +92,7 @@ class Generator(nn.Module):
     state_dim: int = 256
     affines: int = 4
     recurrent: bool = True
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     @property
@@ -118,6 +121,7 @@ class Generator(nn.Module):
             self.image_size,
             self.affines,
             hidden=self.state_dim,
+            remat=self.remat,
             dtype=self.dtype,
             name="decoder",
         )
@@ -166,12 +170,14 @@ class Discriminator(nn.Module):
     attention: "soft_threshold" (paper) or "softmax" (release until 2023), see `AttentiveVerdict`;
         "none": the plain head, in the release since.
     two_way: a second head that judges the image alone.
+    remat: as in `Generator`.
     """
 
     channels: int = 64
     image_size: int = 256
     attention: Literal["soft_threshold", "softmax", "none"] = "soft_threshold"
     two_way: bool = False
+    remat: bool = False
     dtype: Dtype = jnp.float32
 
     def setup(self):
@@ -184,7 +190,9 @@ class Discriminator(nn.Module):
                 f" got {self.image_size}"
             )
         last = 8 if attentive else 4
-        self.trunk = ImageTrunk(self.channels, self.image_size, _WIDEST, last, self.dtype)
+        self.trunk = ImageTrunk(
+            self.channels, self.image_size, _WIDEST, last, self.remat, self.dtype
+        )
         hidden = 2 * self.channels
         if attentive:
             features = self.channels * widths(self.image_size, _WIDEST)[-1]
@@ -201,21 +209,19 @@ class Discriminator(nn.Module):
         return self.trunk(only_image(images, self.image_size))
 
     def judge(
-        self, features: jax.Array, sentence: jax.Array, train: bool
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        self, features: jax.Array, sentence: jax.Array | None, train: bool
+    ) -> tuple[jax.Array | None, dict[str, jax.Array]]:
         """Logits [B] of "real and fits the sentence" and, as far as there are such, "attention"
         [B, 8, 8] (sums to 1) and "real", the logits [B] of the image alone.
 
-        features: as `features` gives them; sentence: [B, E].
+        features: as `features` gives them; sentence: [B, E], or None to ask of the image alone.
         """
-        check_same_rows(features, sentence)
-        extras = {}
-        if self.attention == "none":
+        logits, extras = None, {"real": self.real(features)} if self.two_way else {}
+        if sentence is not None:
+            check_same_rows(features, sentence)
             logits = self.fits(features, sentence)
-        else:
-            logits, extras["attention"] = self.fits(features, sentence)
-        if self.two_way:
-            extras["real"] = self.real(features)
+            if self.attention != "none":
+                logits, extras["attention"] = logits
         return logits, extras
 
     def __call__(

@@ -165,6 +165,9 @@ def test_two_way_output_has_a_head_without_text(attention):
     assert not np.any(logits == other_logits)
     np.testing.assert_array_equal(extras["real"], other_extras["real"])
     assert extras["real"].shape == (3,)
+    nothing, alone = run(discriminator, variables, IMAGES, None)
+    assert nothing is None and alone.keys() == {"real"}
+    np.testing.assert_array_equal(alone["real"], extras["real"])
 
 
 def test_bfloat16_computes_near_float32_with_float32_results():
@@ -183,6 +186,38 @@ def test_bfloat16_computes_near_float32_with_float32_results():
     for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         assert b.dtype == jnp.float32
         np.testing.assert_allclose(a, b, atol=0.05 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("module", [Generator(**SMALL), Discriminator(channels=2, image_size=16)])
+def test_remat_keeps_fewer_maps_for_the_same_gradients(module):
+    inputs = (NOISE if isinstance(module, Generator) else IMAGES), SENTENCE
+    variables = random_variables(module, *inputs)
+    again = module.clone(remat=True)
+
+    def total(module, variables):
+        return jnp.sum(jnp.square(module.apply(variables, *inputs, train=True)[0]))
+
+    both = jax.jit(lambda v: [jax.grad(total, argnums=1)(m, v) for m in (module, again)])
+    plain, found = both(variables)
+    for a, b in zip(*map(jax.tree.leaves, (plain, found)), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5 * np.abs(a).max())
+
+    assert kept(again.clone(image_size=64)) < 0.6 * kept(module.clone(image_size=64))
+
+
+def kept(module):
+    """Numbers beside the parameters that the forward pass keeps for the backward pass."""
+    images, variables = jnp.zeros((3, *[module.image_size] * 2, 3)), shapes(module, 5)
+    first = NOISE if isinstance(module, Generator) else images
+
+    def pull(variables):
+        return jax.vjp(lambda v: module.apply(v, first, SENTENCE, train=True)[0], variables)[1]
+
+    all_of_it, parameters = (
+        sum(x.size for x in jax.tree.leaves(tree))
+        for tree in (jax.eval_shape(pull, variables), variables)
+    )
+    return all_of_it - parameters
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
