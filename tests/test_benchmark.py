@@ -89,12 +89,13 @@ class DenseNet(EncoderRecipe):
         return Terms({"one": jnp.mean((made - 1) ** 2)})
 
 
-def workload(recipe, **settings) -> step_time.Workload:
+def workload(recipe, groups=None, **settings) -> step_time.Workload:
     weights = {name: 1.0 for name in recipe.active}
-    section = {"name": "sgd", "lr": 1e-5}
+    section, groups = {"name": "sgd", "lr": 1e-5}, groups or {}
     options = StepOptions(
         weights=weights,
-        directions={p: make_direction(section) for p in recipe.players},
+        groups={p: groups for p in recipe.players},
+        directions={p: make_direction({**section, "groups": groups}) for p in recipe.players},
         schedules={p: make_schedule(section, 1, 1) for p in recipe.players},
         **settings,
     )
@@ -112,8 +113,8 @@ def gan(**settings) -> step_time.Workload:
     return workload(recipe, **settings)
 
 
-def net() -> step_time.Workload:
-    return workload(DenseNet(net=Discriminator(), active=frozenset({"net.one"})))
+def net(**settings) -> step_time.Workload:
+    return workload(DenseNet(net=Discriminator(), active=frozenset({"net.one"})), **settings)
 
 
 def near(flops):
@@ -182,6 +183,11 @@ def test_one_player():
     assert found["step"] == near(2 * D_FIRST + 3 * D_LAST)
     assert found["ratio"] == pytest.approx(1, abs=0.03)
     assert found["runs"] == {"Discriminator": {"step": 1, "needed": 1}}
+
+
+def test_nothing_is_differentiated_for_the_sake_of_frozen_parts():
+    found = passes.step_flops(net(groups={"Dense_1": 0.0}))  # the first, made as the second
+    assert found["step"] == near(D_FIRST + 2 * D_LAST)
 
 
 @pytest.mark.parametrize("parallel", ["jit", "pmap"])

@@ -354,6 +354,7 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
             p: make_direction(config.optim[p], images, records, n) for p, n in updates.items()
         },
         schedules={p: make_schedule(config.optim[p], images, records) for p in recipe.players},
+        groups={p: dict(config.optim[p].get("groups", {})) for p in recipe.players},
         encoder=system.encoder,
         joint=system.joint,
         order=config.order,

@@ -22,6 +22,7 @@ from jax import lax
 from t2i_jax import axis, keys, types
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
 from t2i_jax.recipes.terms import Seen, Terms, check_terms, local_rows
+from t2i_jax.training import parameter_groups
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.optimizers import Schedule
 from t2i_jax.training.state import Ema, TrainState, networks_of
@@ -39,6 +40,7 @@ class StepOptions:
     """What the step needs beside the recipe.
 
     weights: by ``"<player>.<term>"``; zeros are left out. directions, schedules: by player.
+    groups: by player, see `parameter_groups.grouped`.
     encoder: the text encoder, or None where batches bring sentence vectors or no text.
     joint: the encoder is trained with G; else its variables are ``frozen["encoder"]``.
     order: "alternating" updates D first and lets the new D judge for G; "simultaneous" lets the old
@@ -49,6 +51,7 @@ class StepOptions:
     weights: Mapping[str, float]
     directions: Mapping[str, optax.GradientTransformation]
     schedules: Mapping[str, Schedule]
+    groups: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     encoder: nn.Module | None = None
     joint: bool = False
     order: str = "alternating"
@@ -165,11 +168,14 @@ class Step:
     def apply_gradients(
         self, player: str, state: TrainState, grads: Params
     ) -> tuple[TrainState, jax.Array]:
-        """The state after an update, and the global norm of the gradients."""
+        """The state after an update, and the global norm of the gradients. Those of frozen parts
+        are left out: asking for them would have them computed.
+        """
         grads = axis.mean(grads, self.axis_name)
         new, opt = self.update(player, state.params, state.opt[player], grads, state.step)
         params, opts = {**state.params, **new}, {**state.opt, player: opt}
-        return state.replace(params=params, opt=opts), optax.tree.norm(grads)
+        trained = parameter_groups.trained(self.options.groups.get(player, {}), grads)
+        return state.replace(params=params, opt=opts), optax.tree.norm(trained)
 
 
 def _variables(state: TrainState, player: str) -> dict:
