@@ -207,7 +207,7 @@ def _gan_parts(work: Workload, step, state, seen: Seen, key):
         if times:
             yield Part(f"D: {terms_of.__name__}", d_loss, args, times, _TRAINED)
     if shared:
-        args = d[0], made, d[1], seen, key, key
+        args = d[0], made, d[1], seen, key
         name = "D's first terms and G's, of one D"
         yield Part(name, step.both_losses, args, 1, _TRAINED, _both_pulled(step))
     else:

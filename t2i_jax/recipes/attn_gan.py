@@ -32,6 +32,7 @@ from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
+from t2i_jax.recipes.regularizers import augmented
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, shifted_pairs
 
 _MISMATCHES = ("shift", "caption")
@@ -111,14 +112,18 @@ class Recipe(DistributionRecipe):
         """D's terms in the release's order of passes, which its running statistics follow: the
         trunks over real and fake images, then the heads over real, fake and wrong pairs.
         """
-        d, sentence = self.critic(d_vars), self.condition_of(seen, out)
+        d, sentence = self.critic(d_vars, key), self.condition_of(seen, out)
         images = {"real": self.real_images(seen), "fake": out["images"]}
+        asked = [k for k in images if self.on(f"d.{k}") or self.on(f"d.uncond_{k}")]
         features, again = {}, {}
         for i, kind in enumerate(images):
+            of_wrong = kind == "real" and self.on("d.wrong")
+            if not (kind in asked or of_wrong or self.reconstructs("d")):
+                continue
             features[kind] = self.look(d, images[kind])
             if self.reconstructs("d"):
                 again[kind] = self.reconstruct(d, features[kind], seen, key, call=i)
-        judged = {kind: self.judge(d, features[kind], sentence) for kind in features}
+        judged = {kind: self.judge(d, features[kind], sentence) for kind in asked}
         if self.on("d.wrong"):
             judged["wrong"] = self._wrong(d, features["real"], seen, sentence)
         losses = {}
@@ -128,8 +133,9 @@ class Recipe(DistributionRecipe):
             if self.on(f"d.uncond_{kind}"):
                 losses[f"uncond_{kind}"] = bce_over_scales(judged[kind].real, real)
         if again:
-            losses |= self.reconstruction_losses_of_d(images, again)
-        return Terms(losses, accuracies(judged), d.state, judged["fake"])
+            compared = {kind: augmented(self, d, x) for kind, x in images.items()}
+            losses |= self.reconstruction_losses_of_d(compared, again)
+        return Terms(losses, accuracies(judged), d.state, judged.get("fake"))
 
     def _wrong(self, d: Net, features, seen: Seen, sentence: jax.Array) -> Judgement:
         """Of real images, of which it has the features, with captions that do not fit."""
@@ -142,7 +148,7 @@ class Recipe(DistributionRecipe):
         self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes=None
     ) -> Terms:
         """G's terms; D's running statistics move, as in the release."""
-        d, losses = self.critic(d_vars), {}
+        d, losses = self.critic(d_vars, key), {}
         features = None if fakes is None else fakes.extra
         if self.reconstructs("g"):
             features = features or self.look(d, out["images"])

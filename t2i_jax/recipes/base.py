@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Literal
 import flax.linen as nn
 import jax
 
-from t2i_jax import axis
-from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables
+from t2i_jax import axis, types
+from t2i_jax.recipes import regularizers
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, with_state
 
 Reads = Literal["nothing", "sentence", "words", "tokens"]
 
@@ -37,6 +38,7 @@ class Recipe:
     starting_points: those of them that are only needed to initialize (see `init`).
     reads: what of the text the terms read. "nothing"; "sentence" vectors; "words": sentence
         vectors, word vectors and the mask; "tokens": the recipe encodes the token ids itself.
+    optional_terms: by player, terms that a config need not mention; their weight is then 0.
 
     Fields:
 
@@ -49,6 +51,7 @@ class Recipe:
     frozen_parts: ClassVar[Mapping[str, str]] = {}
     starting_points: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[Reads] = "sentence"
+    optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     active: frozenset[str] = frozenset()
     axis_name: str | None = None
@@ -85,20 +88,37 @@ class Recipe:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GanRecipe(Recipe):
     """Two players, the generator ``g`` and the discriminator ``d``. Subclasses give the equations
-    of one system. A system with several discriminators has one Discriminator module that owns all
-    of them.
+    of one system. Several discriminators are one Discriminator module that owns all of them.
 
     kept: players beside G whose variables a run keeps for sampling: ``("d",)`` where samples show
         what D looks at.
+
+    Fields, for the regularizers that every system has (`t2i_jax.recipes.regularizers`):
+
+    augment: policies of `losses.diff_augment`; (): none. All that D sees while it trains passes
+        through them; what is drawn or shown does not.
+    penalty_update: penalties on D are "shared" with its other terms in one update, or have their
+        "own", after it and on the same batch.
+    ma_gp_form, ma_gp_scale, ma_gp_exponent: of the term ma_gp, see
+        `losses.gradient_penalties.matching_aware`.
     """
 
     players: ClassVar[tuple[str, ...]] = ("g", "d")
+    optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = regularizers.TERMS
     networks: ClassVar[Mapping[str, tuple[str, ...]]] = {"generator": ("g",)}
     kept: ClassVar[tuple[str, ...]] = ()
     noise_distribution: ClassVar[str] = "normal"  # of all of G's noise, see `t2i_jax.axis.noise`
 
     generator: nn.Module
     discriminator: nn.Module
+    augment: tuple[str, ...] = ()
+    penalty_update: str = "shared"
+    ma_gp_form: str = "paper"
+    ma_gp_scale: float = 2.0
+    ma_gp_exponent: float = 6.0
+
+    def __post_init__(self):
+        regularizers.check_fields(self)
 
     @property
     def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -175,12 +195,27 @@ class GanRecipe(Recipe):
         shaped = {k: v for k, v in found.items() if hasattr(v, "shape")}
         return {k: v for k, v in shaped.items() if v.shape[:1] == (rows,)}
 
+    def real_images(self, seen: Seen, key: str = types.IMAGES) -> tuple[jax.Array, ...]:
+        """Images of the batch at the sizes that D takes, from low to high resolution."""
+        images = seen.of(key)
+        return tuple(images) if isinstance(images, tuple | list) else (images,)
+
+    def fakes_for_d(self, out: Mapping[str, Any]) -> tuple[jax.Array, ...]:
+        """The fakes that D is trained on: by default what G's terms are asked of, too."""
+        return out["images"]
+
     def critic(self, d_vars: Variables, key: jax.Array | None = None, train: bool = True) -> Net:
-        """D in use. All of a system's terms ask D through `look` and `judge` of such a `Net`."""
+        """D in use. All of a system's terms ask D through `look` and `judge` of such a `Net`, with
+        the key that they are given: of one key D sees all images augmented alike.
+        """
         return Net(self.discriminator, d_vars, key, train)
 
     def look(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
-        """D's features of images, a tuple from low to high resolution."""
+        """D's features of images as D sees them, augmented: see `regularizers.augmented`."""
+        return self.features(d, regularizers.augmented(self, d, images))
+
+    def features(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
+        """D's features of images, a tuple from low to high resolution. Terms ask for `look`."""
         raise NotImplementedError
 
     def judge(self, d: Net, features: Any, condition: Any, real: bool = True) -> Judgement:
@@ -195,35 +230,61 @@ class GanRecipe(Recipe):
         """What D sees of each row's text: by default its sentence vector, None without text."""
         return None if seen.text is None else seen.text.sentence
 
-    def discriminate(self, d: Net, images: tuple[jax.Array, ...], condition: Any) -> Judgement:
+    def discriminate(
+        self, d: Net, images: tuple[jax.Array, ...], condition: Any, real: bool = True
+    ) -> Judgement:
         """D's answers about images and conditions, from pixels to logits.
 
         This is the one door to D: `look` followed by `judge`. Penalties differentiate it, and what
         changes the images that D sees changes them in `look`.
         """
-        return self.judge(d, self.look(d, images), condition)
+        return self.judge(d, self.look(d, images), condition, real)
 
     def d_terms(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
-        """D's terms. `out` and `seen.text` are constants here."""
+        """The system's own terms of D. `out` and `seen.text` are constants here."""
         raise NotImplementedError
 
     def g_terms(
         self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes: Any = None
     ) -> Terms:
-        """G's terms as functions of `out` (and of `seen.text`, where its encoder is trained with
-        G). The state is D's: in several papers its running statistics also move in G's update.
+        """The system's own terms of G as functions of `out` (and of `seen.text`, where its encoder
+        is trained with G). The state is D's: in several papers its running statistics also move in
+        G's update.
 
-        fakes: what `d_terms` found in these fakes, where the same D judges for both players; else
-            None, and the terms ask D themselves.
+        fakes: what `d_terms` found in them, where the same D judges for both players; else None,
+            and the terms ask D themselves.
         """
         raise NotImplementedError
+
+    def penalties(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
+        """The weighted penalties on D; its state does not move."""
+        return Terms(regularizers.penalties(self, d_vars, seen, out, key))
+
+    def d_update(self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array) -> Terms:
+        """All of D's terms but penalties that have an update of their own."""
+        terms = self.d_terms(d_vars, seen, out, key)
+        terms = regularizers.with_relativistic(self, "d", terms, d_vars, seen, out, key)
+        if self.penalty_update == "own":
+            return terms
+        found = self.penalties(with_state(d_vars, terms.state), seen, out, key)
+        return terms.replace(losses={**terms.losses, **found.losses})
+
+    def g_update(
+        self, d_vars: Variables, seen: Seen, out: dict, key: jax.Array, fakes: Any = None
+    ) -> Terms:
+        """All of G's terms; arguments as in `g_terms`."""
+        terms = self.g_terms(d_vars, seen, out, key, fakes=fakes)
+        return regularizers.with_relativistic(self, "g", terms, d_vars, seen, out, key)
 
     @property
     def d_updates(self) -> tuple[Callable[..., Terms], ...]:
         """Functions like `d_terms`; each is one update of D in a step. One that returns no losses
         updates nothing.
         """
-        return (self.d_terms,)
+        apart = any(self.on(f"d.{name}") for name in regularizers.PENALTIES)
+        if self.penalty_update == "own" and apart:
+            return (self.d_update, self.penalties)
+        return (self.d_update,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from t2i_jax.models.distribution_normalization import Reconstructed
 from t2i_jax.models.images import pyramid
 from t2i_jax.models.semantic_disentangling import Disentangled
 from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.regularizers import augmented
 from t2i_jax.recipes.terms import Net, Seen
 
 Images = Sequence[jax.Array]
@@ -58,6 +59,7 @@ class DistributionRecipe(GanRecipe):
     dnm_scales: tuple[float, ...] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         sizes = self.generator.image_sizes
         if not self.discriminator.image_sizes:
             complete = self.discriminator.clone(image_sizes=sizes)
@@ -94,10 +96,9 @@ class DistributionRecipe(GanRecipe):
                 f"dnm_scales={self.dnm_scales}: give one for each of {len(sizes)} scales"
             )
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
-        """The trunks of D, one a scale. One image is reduced to all of the scales."""
-        images = images[0] if len(images) == 1 else images
-        return d(pyramid(images, self.discriminator.image_sizes), method="features")
+    def features(self, d: Net, images: tuple[jax.Array, ...]) -> Any:
+        """The trunks of D, one a scale."""
+        return d(images, method="features")
 
     @property
     def disentangles(self) -> bool:
@@ -108,9 +109,9 @@ class DistributionRecipe(GanRecipe):
         """Whether a weighted term of that player asks D for reconstructions."""
         return any(self.on(f"{player}.{term}") for term in _OF_RECONSTRUCTIONS[player])
 
-    def real_images(self, seen: Seen) -> tuple[jax.Array, ...]:
-        """The batch's images at every scale."""
-        return pyramid(seen.of(types.IMAGES), self.discriminator.image_sizes)
+    def real_images(self, seen: Seen, key: str = types.IMAGES) -> tuple[jax.Array, ...]:
+        """Images of the batch at every scale."""
+        return pyramid(seen.of(key), self.discriminator.image_sizes)
 
     def _on(self, player: str, found: Losses) -> Losses:
         return {name: loss for name, loss in found.items() if self.on(f"{player}.{name}")}
@@ -139,14 +140,19 @@ class DistributionRecipe(GanRecipe):
     def reconstruction_losses_of_d(
         self, images: Mapping[str, Images], again: Mapping[str, Sequence[Reconstructed]]
     ) -> Losses:
-        """D's weighted terms of the Distribution Normalization Module, see `of_discriminator`."""
+        """D's weighted terms of the Distribution Normalization Module, see `of_discriminator`.
+
+        images: as D has seen them, augmented.
+        """
         found = of_discriminator(images, again, self.discriminator.dnm_form, self.axis_name)
         return self._on("d", found)
 
     def reconstruction_losses_of_g(self, d: Net, features: Any, seen: Seen, key: jax.Array):
         """G's weighted terms of that module, from D's features of the fakes."""
         form, axis_name = self.discriminator.dnm_form, self.axis_name
-        again, real = self.reconstruct(d, features, seen, key), self.real_images(seen)
+        # Another call than D's: with order="simultaneous" both players have the same key.
+        again = self.reconstruct(d, features, seen, key, call=2)
+        real = augmented(self, d, self.real_images(seen))
         return self._on("g", of_generator(real, again, form, self.dnm_scales, axis_name))
 
 

@@ -32,6 +32,7 @@ from t2i_jax import axis, types
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.regularizers import augmented
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
 
 _CHOICES = {
@@ -63,6 +64,7 @@ class Recipe(GanRecipe):
     interp: str = "midpoint"
 
     def __post_init__(self):
+        super().__post_init__()
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
@@ -166,7 +168,11 @@ class Recipe(GanRecipe):
             return middle
         return middle + alpha[:, None] * axis.local(second - first, self.axis_name)
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
+    def fakes_for_d(self, out: Mapping[str, jax.Array]) -> tuple[jax.Array, ...]:
+        """In the released form those of their own noise."""
+        return (out["d_images"],) if self.form == "released" else out["images"]
+
+    def features(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
         """The image half of D."""
         return d(images[-1], method="features")
 
@@ -184,17 +190,16 @@ class Recipe(GanRecipe):
         condition = self.condition_of(seen, out)
         wrong_text = self.mismatch == "text" and self.on("d.wrong")
         if self.on("d.real") or wrong_text:
-            features = self.look(d, (seen.of(types.IMAGES),))
+            features = self.look(d, self.real_images(seen))
         if self.on("d.real"):
             judged["real"] = self.judge(d, features, condition)
         if wrong_text:
             judged["wrong"] = self.judge(d, features, seen.wrong_sentence)
         elif self.on("d.wrong"):
-            images = (seen.of(types.WRONG_IMAGES),)
+            images = self.real_images(seen, types.WRONG_IMAGES)
             judged["wrong"] = self.discriminate(d, images, condition)
         if self.on("d.fake"):
-            fakes = (out["d_images"],) if self.form == "released" else out["images"]
-            judged["fake"] = self.discriminate(d, fakes, condition)
+            judged["fake"] = self.discriminate(d, self.fakes_for_d(out), condition)
         for kind, judgement in judged.items():
             losses[kind] = jnp.mean(bce(judgement.fits[0], 1.0 if kind == "real" else 0.0))
         shared = judged.get("fake") if self.form == "paper" else None
@@ -217,9 +222,11 @@ class Recipe(GanRecipe):
 
     def _released_losses(self, d: Net, seen: Seen, out: dict) -> dict[str, jax.Array]:
         """One pass over all rows; both terms are divided by the number of all rows."""
-        images = jnp.concatenate([out["images"][-1], out["interp_images"]])
+        # Augmented apart: of all rows of the global batch, these are no consecutive ones.
+        parts = [augmented(self, d, x)[0] for x in (out["images"], (out["interp_images"],))]
+        features = self.features(d, (jnp.concatenate(parts),))
         sentences = jnp.concatenate([seen.text.sentence, out["interp_sentence"]])
-        values = bce(self.discriminate(d, (images,), sentences).fits[0], 1.0)
+        values = bce(self.judge(d, features, sentences).fits[0], 1.0)
         rows = seen.text.sentence.shape[0]
         losses = {"interp": jnp.sum(values[rows:]) / values.size}
         if self.on("g.fake"):

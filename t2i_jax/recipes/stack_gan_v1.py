@@ -60,6 +60,7 @@ class Recipe(GanRecipe):
     mismatch: str = "text"
 
     def __post_init__(self):
+        super().__post_init__()
         if self.mismatch not in _MISMATCHES:
             raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
         d = self.discriminator
@@ -108,10 +109,13 @@ class Recipe(GanRecipe):
         text_dim = self.discriminator.text_dim
         return seen.text.sentence if text_dim else lax.stop_gradient(out["mu"])
 
-    def look(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
-        """The trunk of D over the image, reduced to D's size where it is larger."""
-        (image,) = pyramid(images[-1], (self.discriminator.image_size,))
-        return d(image, method="features")
+    def real_images(self, seen: Seen, key: str = types.IMAGES) -> tuple[jax.Array, ...]:
+        """Images of the batch, reduced to D's size where they are larger."""
+        return pyramid(seen.of(key), (self.discriminator.image_size,))
+
+    def features(self, d: Net, images: tuple[jax.Array, ...]) -> jax.Array:
+        """The trunk of D over the largest image."""
+        return d(images[-1], method="features")
 
     def judge(
         self, d: Net, features: jax.Array, condition: jax.Array | None, real: bool = True
@@ -131,7 +135,7 @@ class Recipe(GanRecipe):
         }
         real = fake = None
         if ask["real"] or ask["uncond_real"] or (ask["wrong"] and self.mismatch != "image"):
-            real = self.look(d, (seen.of(types.IMAGES),))
+            real = self.look(d, self.real_images(seen))
         if ask["fake"] or ask["uncond_fake"]:
             fake = self.look(d, out["images"])
         if ask["real"] or ask["uncond_real"]:
@@ -154,7 +158,7 @@ class Recipe(GanRecipe):
     def _wrong(self, d: Net, seen: Seen, real: jax.Array, condition: jax.Array) -> Judgement:
         """Of the pairs that do not fit; `real` are the features of the real images."""
         if self.mismatch == "image":
-            features = self.look(d, (seen.of(types.WRONG_IMAGES),))
+            features = self.look(d, self.real_images(seen, types.WRONG_IMAGES))
             return self.judge(d, features, condition, real=False)
         if self.mismatch == "text":
             return self.judge(d, real, seen.wrong_sentence, real=False)

@@ -36,6 +36,7 @@ from t2i_jax.losses.regularizers import color_consistency, gaussian_kl
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 from t2i_jax.models.three_stage_discriminator import Features
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
+from t2i_jax.recipes.regularizers import augmented
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
 
 _CHOICES = {"condition": ("sampled", "mean"), "color": ("paper", "released")}
@@ -142,8 +143,8 @@ class Recipe(DistributionRecipe):
             if kind == "fake":
                 images = out["images"]
             else:
-                images = seen.of(types.IMAGES if kind == "real" else types.WRONG_IMAGES)
-                images = images if isinstance(images, tuple | list) else (images,)
+                key_of = types.IMAGES if kind == "real" else types.WRONG_IMAGES
+                images = self.real_images(seen, key_of)
             features = self.look(d, images)
             if draw_again:
                 again[kind] = self.reconstruct(d, features, seen, key, call=len(again))
@@ -154,7 +155,8 @@ class Recipe(DistributionRecipe):
             if ask_real:
                 losses[f"uncond_{kind}"] = bce_over_scales(judged[kind].real, real_label)
         if again:
-            compared = {"real": self.real_images(seen), "fake": out["images"]}
+            images = {"real": self.real_images(seen), "fake": out["images"]}
+            compared = {kind: augmented(self, d, x) for kind, x in images.items()}
             losses |= self.reconstruction_losses_of_d(compared, again)
         return Terms(losses, accuracies(judged), d.state, judged.get("fake"))
 

@@ -120,16 +120,16 @@ class Net:
     def __init__(
         self, module: nn.Module, variables: Variables, key: jax.Array | None = None, train=True
     ):
-        self.module, self.train = module, train
+        self.module, self.key, self.train = module, key, train
         self.state: dict[str, Any] = {}
-        self._variables, self._key, self._calls = variables, key, itertools.count()
+        self._variables, self._calls = variables, itertools.count()
 
     def __call__(self, *args, method: str = "__call__", **kwargs) -> Any:
-        if self._key is not None:
-            kwargs["rngs"] = {"noise": jax.random.fold_in(self._key, next(self._calls))}
         variables = with_state(self._variables, self.state)
         if not self.train:
             return self.module.apply(variables, *args, train=False, method=method, **kwargs)
+        if self.key is not None:
+            kwargs["rngs"] = {"noise": jax.random.fold_in(self.key, next(self._calls))}
         result, moved = apply_train(self.module, variables, *args, method=method, **kwargs)
         self.state.update(moved)
         return result

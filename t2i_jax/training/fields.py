@@ -153,6 +153,10 @@ def _sections(config: ConfigDict) -> Iterator[_Section]:
             yield _Section(name, section, _title(cls), _defaults(cls))
     switches = {k: v for k, v in _defaults(recipe).items() if k not in networks}
     yield _Section("recipe", config.recipe, _title(recipe), switches)
+    for player, terms in recipe.optional_terms.items():
+        if player in config.loss:
+            weights = dict.fromkeys(terms, 0.0)
+            yield _Section(f"loss.{player}", config.loss[player], _title(recipe), weights)
 
 
 def _title(cls: type) -> str:

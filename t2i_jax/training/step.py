@@ -212,8 +212,10 @@ class GanStep(Step):
             has_aux=True,
         )
         seen = self.see_made(state, batch, frozen, made)
-        both = self.alternate if self.options.order == "alternating" else self.simultaneous
-        state, metrics, cotangent = both(state, seen, made, d_key, g_key)
+        if self.options.order == "alternating":
+            state, metrics, cotangent = self.alternate(state, seen, made, d_key, g_key)
+        else:
+            state, metrics, cotangent = self.simultaneous(state, seen, made, d_key)
         (grads,) = pull(cotangent)
         state, norm = self.apply_gradients("g", _with_stats(state, "g", g_stats), grads)
         return state, {**metrics, "g/grad_norm": norm}
@@ -243,17 +245,17 @@ class GanStep(Step):
         """The weighted sum of G's terms, from what G made and the text that it made it from."""
         out, text = made
         seen = seen._replace(text=text)
-        terms = self.recipe.g_terms({"params": params, **stats}, seen, out, key, fakes=fakes)
+        terms = self.recipe.g_update({"params": params, **stats}, seen, out, key, fakes=fakes)
         return self.total("g", terms.losses), terms
 
-    def both_losses(self, d_params, made: Made, d_stats, seen: Seen, d_key, g_key):
+    def both_losses(self, d_params, made: Made, d_stats, seen: Seen, key):
         """The totals of D's first update and of G, from one pass of the same D over the fakes, and
-        the terms of both.
+        the terms of both. One key, so that both see the same augmentation.
         """
         (out, text), terms_of = made, self.recipe.d_updates[0]
         d_seen = seen._replace(text=text)
-        d_total, d = self.d_loss(d_params, d_stats, d_seen, out, d_key, terms_of)
-        g_total, g = self.g_loss(made, d_params, d_stats, seen, g_key, d.fakes)
+        d_total, d = self.d_loss(d_params, d_stats, d_seen, out, key, terms_of)
+        g_total, g = self.g_loss(made, d_params, d_stats, seen, key, d.fakes)
         return (d_total, g_total), (d, g)
 
     def update_d(
@@ -296,7 +298,7 @@ class GanStep(Step):
         state = _with_stats(state, "d", terms.state)
         return state, {**metrics, **self.g_metrics(total, terms)}, cotangent
 
-    def simultaneous(self, state: TrainState, seen: Seen, made: Made, d_key, g_key):
+    def simultaneous(self, state: TrainState, seen: Seen, made: Made, d_key):
         """Both players' terms under the same D, which looks at the fakes once, then D's updates.
 
         Returns as `alternate`. The first of D's updates shares the pass; what G's terms alone would
@@ -304,9 +306,7 @@ class GanStep(Step):
         """
         first_key = jax.random.fold_in(d_key, 0)
         (_, g_total), pull, (d, g) = jax.vjp(
-            lambda params, made: self.both_losses(
-                params, made, state.stats["d"], seen, first_key, g_key
-            ),
+            lambda params, made: self.both_losses(params, made, state.stats["d"], seen, first_key),
             state.params["d"],
             made,
             has_aux=True,
