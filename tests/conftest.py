@@ -3,10 +3,10 @@
 import os
 import pathlib
 
-from train_commands import QUICK_COMPILING
+from quick_compiling import options
 
-_FLAGS = f"--xla_force_host_platform_device_count=4 {QUICK_COMPILING}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+_FLAGS = f"--xla_force_host_platform_device_count=4 {options()}"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
 import jax  # noqa: E402

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 
+from quick_compiling import options
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPEC = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
 RATES = ("steps_per_second", "images_per_second")
-# Most of the suite's time is compiling.
-QUICK_COMPILING = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 PATIENCE = 280  # seconds that a process may take on a busy machine
 
 
@@ -29,7 +29,7 @@ class Command:
         env = {
             **os.environ,
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {QUICK_COMPILING}",
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {options()}",
             "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
