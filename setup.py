@@ -23,6 +23,7 @@ setup(
         "chex>=0.1.92",
         "numpy>=2.0",
         "scipy>=1.14",
+        "threadpoolctl>=3.1",
         "pillow>=11.0",
         "opencv-python-headless>=4.11",
         "matplotlib>=3.9",
