@@ -83,11 +83,31 @@ def words(config: ConfigDict, data: str) -> None:
     config.data.truncate = "thin"
 
 
-def damsm_text(config: ConfigDict, data: str) -> None:
-    """Words and sentences of a DAMSM that another run has trained, and its image encoder."""
+def damsm_captions(config: ConfigDict, data: str) -> None:
+    """Words and sentences of a DAMSM that another run has trained."""
     words(config, data)
     config.encoder.update({"name": "damsm", "source": "runs/damsm"})
+
+
+def damsm_text(config: ConfigDict, data: str) -> None:
+    """`damsm_captions`, and that DAMSM's image encoder."""
+    damsm_captions(config, data)
     config.frozen = {"damsm": "runs/damsm"}
+
+
+def one_stage_training(config: ConfigDict) -> None:
+    """Weights, rates and the schedule on birds that DF-GAN and RAT-GAN share."""
+    hinge = {"real": 1.0, "wrong": 0.5, "fake": 0.5, "uncond_real": 0.0, "uncond_fake": 0.0}
+    config.loss = {"d": {**hinge, "ma_gp": 1.0}, "g": {"fake": 1.0, "uncond_fake": 0.0}}
+    config.optim = {"g": adam(1e-4, 0.0, 0.9), "d": adam(4e-4, 0.0, 0.9)}
+    config.data.resize = "short_side"
+    long_gan_training(config)
+
+
+def toy_one_stage_training(config: ConfigDict) -> None:
+    """Minutes on two CPU cores, at twice the published rates."""
+    toy_gan_training(config)
+    config.optim = {"g": adam(2e-4, 0.0, 0.9), "d": adam(8e-4, 0.0, 0.9)}
 
 
 def distribution_terms(config: ConfigDict) -> None:
@@ -98,11 +118,16 @@ def distribution_terms(config: ConfigDict) -> None:
     config.loss.d.update(dict.fromkeys(d, 0.0))
 
 
-def debug_damsm(config: ConfigDict) -> None:
-    """Tiny untrained encoders in place of a trained DAMSM."""
-    fields = {"word_dim": 6, "embedding": 12}
+def debug_damsm_captions(config: ConfigDict) -> None:
+    """A tiny untrained DAMSM in place of a trained one, for captions."""
     config.encoder.update({"name": "damsm", "source": "random"})
-    config.encoder.fields = fields  # in place of another encoder's
+    # In place of another encoder's.
+    config.encoder.fields = {"word_dim": 6, "embedding": 12}
+
+
+def debug_damsm(config: ConfigDict) -> None:
+    """`debug_damsm_captions`, and its image encoder."""
+    debug_damsm_captions(config)
     config.frozen = {"damsm": "random"}
     config.damsm = {
         "module": "t2i_jax.encoders.damsm:CompactImageEncoder",

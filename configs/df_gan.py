@@ -1,0 +1,85 @@
+"""DF-GAN (Tao et al., CVPR 2022): one stage, text fused in every block, one-way output.
+
+    python -m t2i_jax.train --config=configs/df_gan.py:cub --workdir=runs/df_gan_cub \\
+        --encoder.source=runs/damsm_cub
+
+Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's size, 256 px: one
+GPU), debug (seconds). Each with "_released" after it is the authors' code, which takes one norm of
+both gradients in the penalty; with "_released_2020" their first one, of other networks and another
+order of updates.
+
+Other sizes: --generator.image_size=128 --discriminator.image_size=128 --data.size=128. Less memory
+for more time: --generator.remat=True --discriminator.remat=True. Another text encoder:
+--encoder.name=char_cnn_rnn --tokenizer.name=char --encoder.source=runs/char_cnn_rnn.
+"""
+
+from t2i_jax import config_parts as parts
+from t2i_jax.config import base
+
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+_EPOCHS = {"cub": 1300, "coco": 300, "flowers": 1000}
+
+
+def get_config(arg: str = "toy_birds"):
+    """The config of one data set; ValueError for an unknown one."""
+    name = arg.removesuffix("_2020").removesuffix("_released")
+    parts.one_of(name, ARGUMENTS, more=", also with '_released' or '_released_2020'")
+    config = base()
+    config.system = "df_gan"
+    config.generator = {
+        "channels": 32,
+        "image_size": 256,
+        "noise_dim": 100,
+        "version": "2022",
+        "affines": 4,
+        "affine_dim": 0,
+        "remat": False,
+    }
+    config.discriminator = {
+        "channels": 32,
+        "image_size": 256,
+        "version": "2022",
+        "two_way": False,
+        "remat": False,
+    }
+    config.recipe = {"mismatch": "roll", "penalty_update": "shared"}
+    parts.one_stage_training(config)
+    config.train.duration = f"{_EPOCHS.get(name, 600)} epochs"
+    config.data.update({"name": name, "size": 256, "batch": 32, "box_crop": name == "cub"})
+    parts.damsm_captions(config, name)
+    if name == "toy_birds":
+        toy_birds(config)
+    elif name == "debug":
+        debug(config)
+    if name != arg:
+        config.recipe.ma_gp_form = "released"
+    if arg.endswith("_2020"):
+        released_2020(config)
+    return config
+
+
+def released_2020(config) -> None:
+    """The authors' code until June 2022."""
+    config.generator.update({"version": "2020", "affine_dim": 256})
+    config.discriminator.version = "2020"
+    config.recipe.update({"mismatch": "shift", "penalty_update": "own"})
+    config.data.batch = 24
+    if config.data.name in ("cub", "coco"):
+        config.train.duration = {"cub": "600 epochs", "coco": "120 epochs"}[config.data.name]
+
+
+def toy_birds(config) -> None:
+    """64 px, small networks for two CPU cores."""
+    config.generator.update({"channels": 16, "image_size": 64, "noise_dim": 32})
+    config.discriminator.update({"channels": 16, "image_size": 64})
+    config.recipe.mismatch = "caption"
+    parts.toy_birds_data(config, size=64, batch=24, mismatch="caption")
+    parts.toy_one_stage_training(config)
+
+
+def debug(config) -> None:
+    """Tiny everything, on a few embedded birds, with an untrained encoder."""
+    config.generator.update({"channels": 2, "image_size": 16, "noise_dim": 4})
+    config.discriminator.update({"channels": 2, "image_size": 16})
+    parts.debug_gan_training(config, size=16)
+    parts.debug_damsm_captions(config)
