@@ -109,8 +109,8 @@ class Case:
         names = self.arrays[f"param_names/{net}"]
         norms = {name: np.linalg.norm(grads[name].ravel()) for name in names}
         expected = dict(zip(names, self.arrays[f"{kind}/{net}"], strict=True))
-        # Inputs of a LeakyReLU near 0 change their sign in single precision.
-        close_gradients(norms, expected, f"{kind} of {net}", 3e-3)
+        # Inputs of a LeakyReLU near 0 change their sign with the rounding, which is the compiler's.
+        close_gradients(norms, expected, f"{kind} of {net}", 1e-2)
 
 
 def _total(losses, weights):
