@@ -48,9 +48,9 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--embeddings", **flag, help="store char-CNN-RNN vectors (cub, flowers)")
     own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
     own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
-    own.add_argument("--num_images", type=int, help="train and test together (toy_birds)")
-    own.add_argument("--size", type=int, help="pixels a side (toy_birds)")
-    own.add_argument("--seed", type=int, help="of the generator (toy_birds)")
+    own.add_argument("--num_images", type=int, help="train and test together (toy_birds*)")
+    own.add_argument("--size", type=int, help="pixels a side (toy_birds*)")
+    own.add_argument("--seed", type=int, help="of the generator (toy_birds*)")
     return p
 
 

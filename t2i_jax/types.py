@@ -15,6 +15,7 @@ WRONG_MASK = "wrong_mask"  # [B, K, T] bool
 SENTENCE = "sentence"  # [B, E] float32, precomputed (mean of K captions), instead of tokens
 WRONG_SENTENCE = "wrong_sentence"  # [B, E] float32
 LABEL = "label"  # [B] int32, 0-based class; the record's own index where the set has no classes
+ATTRIBUTES = "attributes"  # [B, A] int32, the value of each attribute of data.attributes
 INDEX = "index"  # [B] int32, position of the record in its split
 
 

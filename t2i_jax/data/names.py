@@ -32,6 +32,7 @@ class DataSet:
 
 DATASETS: dict[str, DataSet] = {
     "toy_birds": DataSet(f"{_OURS}.toy_birds:T2iToyBirds"),
+    "toy_birds_mixed": DataSet(f"{_OURS}.toy_birds:T2iToyBirdsMixed"),
     "cub": DataSet(f"{_OURS}.cub:T2iCub", ("disjoint", "official")),
     "flowers": DataSet(f"{_OURS}.flowers:T2iFlowers", ("disjoint", "official")),
     "coco": DataSet(f"{_OURS}.coco:T2iCoco", ("2014",)),

@@ -21,6 +21,7 @@ class DataOptions:
       "sentences" (narratives), or a "thin" random subset of their words (word tokenizer; AttnGAN).
       Only where batches carry tokens: sentence vectors stand for whole captions.
     text: "tokens", or "embeddings" stored with the records.
+    attributes: names of integer attributes that the records have and batches are to hold.
     mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class.
     sampling: "epoch", "class_balanced" or "distinct_classes"; see `record_order`.
     load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
@@ -40,6 +41,7 @@ class DataOptions:
     replace: bool = False
     truncate: str = "head"
     text: str = "tokens"
+    attributes: tuple[str, ...] = ()
     mismatch: str = ""
     sampling: str = "epoch"
     load_ratio: float = 76 / 64

@@ -63,6 +63,8 @@ class RowMaker:
             types.LABEL: np.int32(label if label >= 0 else index),
             types.INDEX: np.int32(index),
         }
+        if o.attributes:
+            row[types.ATTRIBUTES] = self._attributes(record)
         if o.captions:
             row |= self._text(record, index, rng)
         if o.mismatch == "image":
@@ -79,6 +81,15 @@ class RowMaker:
             raise ValueError(
                 f"{self._where(record)}: {error}; prepare the set again, it reports such files"
             ) from error
+
+    def _attributes(self, record: Mapping[str, Any]) -> np.ndarray:
+        known = record.get("attributes", {})
+        if missing := [name for name in self._options.attributes if name not in known]:
+            raise ValueError(
+                f"{self._where(record)}: the record has no attribute {', '.join(missing)}; it has: "
+                f"{', '.join(known) or 'none'} (data.attributes)"
+            )
+        return np.array([known[name] for name in self._options.attributes], np.int32)
 
     def _text(self, record: Mapping[str, Any], index: int, rng: np.random.Generator) -> Row:
         o, texts = self._options, record["captions"]

@@ -25,6 +25,7 @@ _REMEDIES = {
     types.WRONG_IMAGES: "set data.mismatch=image",
     types.WRONG_TOKENS: "set data.mismatch=caption",
     types.TOKENS: "set data.captions and a tokenizer",
+    types.ATTRIBUTES: "set data.attributes",
 }
 
 

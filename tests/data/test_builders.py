@@ -53,6 +53,17 @@ def test_toy_birds_are_the_generator_s(toy):
     assert records.info["attribute_names"]["beak_shape"] == ["short", "long", "hooked"]
 
 
+def test_mixed_birds_have_no_species(tmp_path):
+    report = catalog.prepare("toy_birds_mixed", None, str(tmp_path), num_images=130, size=16)
+    assert report.records == {"train": 105, "test": 25} and not report.faults
+    records = catalog.open_split("toy_birds_mixed", str(tmp_path), "test")
+    assert records.label_names == [] and (records.labels == -1).all()
+    index = int(toy_birds.split_indices(130)["test"][3])
+    record, bird = records[3], toy_birds.mix(index, seed=0, size=16)
+    np.testing.assert_array_equal(decode_rgb(record["image"]), bird.image)
+    assert record["captions"] == bird.captions and record["attributes"] == bird.attributes
+
+
 def test_records_have_plain_types_and_survive_pickling(toy):
     records = catalog.open_split("toy_birds", toy[0], "train")
     record = pickle.loads(pickle.dumps(records))[5]

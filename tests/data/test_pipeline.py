@@ -42,6 +42,27 @@ def joined(parts):
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
+class WithAttributes(MemorySource):
+    """Records whose attributes are their number's last digit and whether it is even."""
+
+    def __getitem__(self, index):
+        return {
+            **super().__getitem__(index),
+            "attributes": {"digit": index % 10, "even": index % 2},
+        }
+
+
+def test_a_batch_holds_the_attributes_that_are_named():
+    batch = next(pipeline(source=WithAttributes(), attributes=("even", "digit")))
+    index = batch["index"]
+    np.testing.assert_array_equal(batch["attributes"], np.stack([index % 2, index % 10], axis=1))
+    assert batch["attributes"].dtype == np.int32
+    with pytest.raises(ValueError, match=r"no attribute beak; it has: digit, even"):
+        next(pipeline(source=WithAttributes(), attributes=("even", "beak")))
+    with pytest.raises(ValueError, match=r"no attribute even; it has: none"):
+        next(pipeline(attributes=("even",)))
+
+
 def text_of(row):
     return [text for text in TOKENIZER.decode(row)]
 

@@ -211,3 +211,20 @@ def test_bad_arguments_are_named():
         toy_birds.generate(-1)
     with pytest.raises(ValueError, match="size is 4"):
         toy_birds.generate(0, size=4)
+
+
+def test_attributes_of_mixed_birds_do_not_tell_of_each_other():
+    birds = [toy_birds.mix(k, seed=1, size=8) for k in range(500)]
+    again = toy_birds.mix(499, seed=1, size=8)
+    assert np.array_equal(again.image, birds[-1].image) and again[1:] == birds[-1][1:]
+    assert {bird.label for bird in birds} == {-1}
+    values = {name: [b.attributes[name] for b in birds] for name in toy_birds.ATTRIBUTES}
+    for name, seen in values.items():
+        assert set(seen) == set(range(len(toy_birds.ATTRIBUTES[name])))
+    table = np.array(list(values.values()), float)
+    correlations = np.corrcoef(table) - np.eye(len(table))
+    assert np.abs(correlations).max() < 4 / np.sqrt(len(birds))
+    pairs = {(b.attributes["body"], b.attributes["wing"]) for b in birds}
+    assert len(pairs) > 95  # of the 100; 100 species have fewer
+    with pytest.raises(ValueError, match="index is -1"):
+        toy_birds.mix(-1)

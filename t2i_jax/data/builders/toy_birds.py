@@ -35,6 +35,11 @@ class T2iToyBirds(Builder):
         "Procedurally drawn birds with ten captions each that are exactly true. The attributes "
         "behind image and captions are kept as integers; their names are in the metadata."
     )
+    SPECIES = tuple(species.name for species in toy_birds.SPECIES)
+
+    def draw(self, item: int) -> toy_birds.ToyBird:
+        """Example `item`."""
+        return toy_birds.generate(item, self.builder_config.seed, self.builder_config.size)
 
     def extra_features(self) -> dict[str, Any]:
         """The integer label of every attribute."""
@@ -52,12 +57,11 @@ class T2iToyBirds(Builder):
             for split, indices in toy_birds.split_indices(self.builder_config.num_images).items()
             if len(indices)
         }
-        return Layout(splits, [species.name for species in toy_birds.SPECIES])
+        return Layout(splits, self.SPECIES)
 
     def check(self, item: int) -> tuple[dict | None, list[Problem]]:
         """Draws example `item`, in a thread of the preparation, and stores it as PNG."""
-        config = self.builder_config
-        bird = toy_birds.generate(item, config.seed, config.size)
+        bird = self.draw(item)
         png = io.BytesIO()
         Image.fromarray(bird.image).save(png, "PNG")
         raw = Raw(
@@ -69,3 +73,17 @@ class T2iToyBirds(Builder):
             extra={"attributes": bird.attributes},
         )
         return super().check(raw)
+
+
+class T2iToyBirdsMixed(T2iToyBirds):
+    """The same of mixed birds: no species, every attribute drawn by itself."""
+
+    DESCRIPTION = (
+        "Procedurally drawn birds of no species, every attribute of which is drawn by itself; ten "
+        "captions each that are exactly true."
+    )
+    SPECIES = ()
+
+    def draw(self, item: int) -> toy_birds.ToyBird:
+        """Example `item`."""
+        return toy_birds.mix(item, self.builder_config.seed, self.builder_config.size)

@@ -5,6 +5,9 @@ of the beak, size), 100 of them for training and 25 for testing. Images of a spe
 pose, perch, background and jitter, and all face right: mirroring is the pipeline's. An image is a
 pure function of (seed, index, size) and looks the same at every size; its attributes and captions
 don't depend on the size.
+
+Mixed birds have no species: all their attributes are drawn by themselves, so that none tells of
+another. 100 species are few: two colours mostly tell which one it is, and with it all the others.
 """
 
 from typing import NamedTuple
@@ -37,13 +40,15 @@ __all__ = [
     "draw",
     "draw_attributes",
     "generate",
+    "mix",
     "split_indices",
     "value_names",
     "write_captions",
 ]
 
-# Independent streams of random numbers of one image.
+# Independent streams of random numbers of one image; mixed birds have three others.
 _ATTRIBUTES, _DRAWING, _CAPTIONS = range(3)
+_MIXED = 3
 
 
 class ToyBird(NamedTuple):
@@ -51,7 +56,7 @@ class ToyBird(NamedTuple):
 
     image: uint8 [S, S, 3], RGB.
     captions: ten distinct captions, each true of the image.
-    label: the species, an index into SPECIES (0-99 train, 100-124 test).
+    label: the species, an index into SPECIES (0-99 train, 100-124 test); -1 of a mixed bird.
     attributes: the integer label of every attribute, an index into ATTRIBUTES[name].
     """
 
@@ -96,10 +101,24 @@ def generate(index: int, seed: int = 0, size: int = 96) -> ToyBird:
     )
 
 
+def mix(index: int, seed: int = 0, size: int = 96) -> ToyBird:
+    """Example `index` of the endless set of mixed birds that `seed` defines; see `generate`."""
+    if index < 0 or seed < 0:
+        raise ValueError(f"index is {index} and seed is {seed}; both must be 0 or more")
+    attributes = draw_attributes(_generator(seed, index, _MIXED + _ATTRIBUTES))
+    return ToyBird(
+        image=draw(attributes, _generator(seed, index, _MIXED + _DRAWING), size),
+        captions=write_captions(attributes, _generator(seed, index, _MIXED + _CAPTIONS)),
+        label=-1,
+        attributes=attributes,
+    )
+
+
 def split_indices(num_images: int) -> dict[str, np.ndarray]:
     """The examples 0 ... num_images - 1 by split: {"train": int64 [N], "test": int64 [M]}.
 
-    The split is by species (class-disjoint), 4 to 1, and the same for every seed.
+    The split is by species (class-disjoint), 4 to 1, and the same for every seed. Mixed birds are
+    split at the same places.
     """
     indices = np.arange(num_images, dtype=np.int64)
     in_train = np.array([species.split == "train" for species in SPECIES])
