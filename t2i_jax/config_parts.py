@@ -6,6 +6,12 @@ from ml_collections import ConfigDict
 
 from t2i_jax.config import adam
 
+# The attributes of the toy birds and how many values each has.
+TOY_ATTRIBUTES = {
+    **dict.fromkeys(("body", "wing", "breast", "crown"), 10),
+    **{"beak": 4, "beak_shape": 3, "size": 3, "pose": 2, "perch": 4, "background": 4},
+}
+
 
 def one_of(arg: str, known: tuple[str, ...], more: str = "") -> str:
     """`arg`, or ValueError with the arguments that the config file knows (and `more` to say)."""

@@ -22,9 +22,11 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.encoders.attribute_head import AttributeHead
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.encoders.small_image_net import SmallImageNet
 from t2i_jax.losses.matching import matching_accuracy, structured_joint_embedding
+from t2i_jax.recipes.attribute_terms import attribute_terms
 from t2i_jax.recipes.base import EncoderRecipe
 from t2i_jax.recipes.terms import Batch, Seen, Terms, Variables, apply_train
 from t2i_jax.types import IMAGES, LABEL, MASK, TOKENS
@@ -34,10 +36,13 @@ FEATURES = "features"  # batch key: [B, E] float32 precomputed image features
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(EncoderRecipe):
-    """Terms of player ``net``: ``image_to_text`` and ``text_to_image``, or ``caption_to_caption``.
+    """Terms of player ``net``: ``image_to_text`` and ``text_to_image``, or ``caption_to_caption``;
+    and where weighted ``text_attributes`` and, with images, ``image_attributes``, see
+    `t2i_jax.recipes.attribute_terms`.
 
     text: the encoder that is trained.
     image: the network trained with it; not used with features in the batch or captions as pairs.
+    attributes: what reads attributes off both vectors, where their terms have weights.
     pairs: ``"image"`` or ``"captions"`` (needs batches with two captions an image).
     surrogate: ``"sum"`` (authors' code) or ``"max"`` (paper), see `structured_joint_embedding`.
     margin: of the hinge; 1 in the paper.
@@ -52,6 +57,7 @@ class Recipe(EncoderRecipe):
 
     text: TextEncoder
     image: SmallImageNet = SmallImageNet()
+    attributes: AttributeHead | None = None
     pairs: Literal["image", "captions"] = "image"
     surrogate: Literal["max", "sum"] = "sum"
     margin: float = 1.0
@@ -74,6 +80,10 @@ class Recipe(EncoderRecipe):
         tokens, mask = self._captions(batch)
         params = {"text": self.text.init(text_key, tokens[:, 0], mask[:, 0])["params"]}
         state = {}
+        if self.attributes is not None:
+            vector = jnp.zeros((1, self.text.embedding))
+            head = self.attributes.init(jax.random.fold_in(key, 2), vector)
+            params["attributes"] = head["params"]
         if self._uses_images(batch):
             variables = self.image.init(image_key, batch[IMAGES], train=False)
             params["image"] = variables["params"]
@@ -124,6 +134,10 @@ class Recipe(EncoderRecipe):
             metrics[f"accuracy_{name}"] = matching_accuracy(
                 queries, candidates, own, negatives=negatives
             )
+        vectors = {"text_attributes": sentences[:, 0]}
+        if self.pairs == "image":
+            vectors["image_attributes"] = images
+        terms |= attribute_terms(self, variables, seen, vectors)
         return Terms(terms, metrics, state)
 
     def _captions(self, batch: Batch) -> tuple[jax.Array, jax.Array]:

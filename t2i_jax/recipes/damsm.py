@@ -7,6 +7,11 @@ the cross-entropy of finding a row's partner among the global batch:
     word_images         the image of a caption, by words and regions
     sentence_captions   the caption of an image, by sentence and whole image
     sentence_images     the image of a caption, by sentence and whole image
+
+Two more, without weight unless asked for, are this library's (`t2i_jax.recipes.attribute_terms`):
+
+    text_attributes     the image's attributes, by the sentence
+    image_attributes    the same by the whole image
 """
 
 import dataclasses
@@ -17,9 +22,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.encoders.attribute_head import AttributeHead
 from t2i_jax.encoders.damsm import TextEncoder
 from t2i_jax.encoders.inception_v3 import InceptionV3
 from t2i_jax.losses import damsm as losses
+from t2i_jax.recipes.attribute_terms import attribute_terms
 from t2i_jax.recipes.base import EncoderRecipe
 from t2i_jax.recipes.terms import Batch, Seen, Terms, Variables
 from t2i_jax.types import IMAGES, LABEL, MASK, TOKENS, Text
@@ -35,6 +42,7 @@ class Recipe(EncoderRecipe):
     form: of the word scores, "released" (all published encoders) or "paper", see
         `losses.damsm.word_scores`.
     gamma1, gamma2, gamma3: the paper's factors.
+    attributes: what reads attributes off sentence and whole image, where their terms have weights.
     inception: a published Inception-v3 that the trunk of an ``image`` on one starts from.
     same_class: whether other rows of an image's class are its negatives too. False, as in the
         authors' code, leaves them out; sets without classes have none.
@@ -47,6 +55,7 @@ class Recipe(EncoderRecipe):
 
     text: TextEncoder
     image: nn.Module
+    attributes: AttributeHead | None = None
     inception: InceptionV3 = None
     form: str = "released"
     gamma1: float = losses.GAMMA1
@@ -68,6 +77,9 @@ class Recipe(EncoderRecipe):
         if "inception" in seen.frozen:
             image = _with_trunk(image, seen.frozen["inception"])
         made = {"text": self.text.init(text_key, *_caption(seen.batch)), "image": image}
+        if self.attributes is not None:
+            vector = jnp.zeros((1, self.text.embedding))
+            made["attributes"] = self.attributes.init(jax.random.fold_in(key, 2), vector)
         kinds = {kind for variables in made.values() for kind in variables}
         return {
             "net": {
@@ -109,6 +121,8 @@ class Recipe(EncoderRecipe):
         if self.on("net.sentence_captions") or self.on("net.sentence_images"):
             pair = losses.sentence_losses(image.code, text.sentence, **common)
             found |= dict(zip(("sentence_captions", "sentence_images"), pair, strict=True))
+        vectors = {"text_attributes": text.sentence, "image_attributes": image.code}
+        found |= attribute_terms(self, variables, seen, vectors)
         return Terms({k: v for k, v in found.items() if self.on(f"net.{k}")}, {}, state)
 
     def embed(self, variables: Variables, seen: Seen) -> dict[str, jax.Array]:
