@@ -11,6 +11,9 @@ near-identical images show; how near they are to each other against real images.
 
 text_probe: which attributes of the toy birds a linear classifier finds in the sentence vectors of
 their captions. --workdir is the run of a text encoder, or of a GAN, whose encoder is then probed.
+
+toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
+--classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
 """
 
 import argparse
@@ -28,7 +31,7 @@ from PIL import Image
 import t2i_jax
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
-from t2i_jax.evaluation import features, text_probe, tsne
+from t2i_jax.evaluation import attribute_reader, features, text_probe, toy_attributes, tsne
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.subject import Subject, latest_step
 from t2i_jax.training import build, runs
@@ -45,9 +48,30 @@ def _text_probe(args: argparse.Namespace) -> Result:
     return text_probe.evaluate(args.workdir, args.num, args.seed)
 
 
+def _toy_attributes(args: argparse.Namespace) -> Result:
+    if not args.classifier:
+        raise ValueError(
+            "--protocol=toy_attributes needs --classifier=RUN, a run of configs/toy_attributes.py"
+        )
+    config = runs.read_config(args.workdir)
+    step = latest_step(args.workdir) if args.step is None else args.step
+    sampler = t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
+    if not config.encoder.name:
+        raise ValueError(f"{args.workdir}: a run of {config.system!r} that reads no captions")
+    setup = toy_attributes.Setup(
+        draw=lambda captions, seed, num: _draw(sampler, captions, seed, num),
+        num=args.num,
+        seed=args.seed,
+        describe={"workdir": args.workdir, "system": config.system, "step": step},
+    )
+    reader = attribute_reader.load(args.classifier)
+    return toy_attributes.evaluate(setup, reader, features.load(args.features))
+
+
 PROTOCOLS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "tsne": _tsne,
     "text_probe": _text_probe,
+    "toy_attributes": _toy_attributes,
 }
 
 
@@ -72,6 +96,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="the run directory of an encoder, whose image network sees the images; or "
         f"{features.PIXELS}, their colours at 16 x 16 (default)",
     )
+    add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
     add("--data_dir", help="where the data set is prepared (default: where the run had it)")
     add("--split", default="", help="of the data set (default: test, else val)")
     add("--captions_file", help="captions instead of the data set's: one a line, in turn")
@@ -118,13 +143,7 @@ def _subject(args: argparse.Namespace) -> Subject:
     texts, origin, held_out = _texts(args, config)
 
     def draw() -> np.ndarray:
-        _say(f"drawing {args.num:,} images")
-        num = args.num if texts is None else 1
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", t2i_jax.CaptionWarning)
-            images = sampler.sample(texts, args.seed, num)
-        _report(caught)
-        return images
+        return _draw(sampler, texts, args.seed, args.num if texts is None else 1)
 
     return Subject(
         workdir=args.workdir,
@@ -136,6 +155,16 @@ def _subject(args: argparse.Namespace) -> Subject:
         draw=draw,
         real=None if held_out is None else lambda: held_out.images(args.num),
     )
+
+
+def _draw(sampler: t2i_jax.Sampler, texts, seed: int, num: int) -> np.ndarray:
+    """`num` images of each text, with one line for what is said of captions."""
+    _say(f"drawing {num if texts is None else num * len(texts):,} images")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", t2i_jax.CaptionWarning)
+        images = sampler.sample(texts, seed, num)
+    _report(caught)
+    return images
 
 
 def _texts(args: argparse.Namespace, config: ConfigDict):

@@ -11,7 +11,8 @@ from tiny_runs import gan_run
 from t2i_jax import Sampler, evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
-from t2i_jax.evaluation import features, tsne
+from t2i_jax.data.toy_birds import ATTRIBUTES
+from t2i_jax.evaluation import features, toy_attributes, tsne
 from t2i_jax.evaluation.held_out import HeldOut
 
 
@@ -158,6 +159,34 @@ def test_captions_for_a_run_without_text_are_refused(tmp_path, data_dir, capsys)
     with pytest.raises(SystemExit):
         evaluate.main(["--protocol=tsne", f"--out={tmp_path / 'out'}", *argv])
     assert "trained without text" in capsys.readouterr().err
+
+
+def test_attribute_accuracy(workdir, data_dir, tmp_path, capsys, monkeypatch):
+    """With a classifier that knows nothing, whose answers count all the same."""
+    reader = encoder_run(tmp_path / "reader", system="toy_attributes")
+    monkeypatch.setattr(toy_attributes, "READABLE", 0.0)
+    monkeypatch.setattr(toy_attributes, "CAPTIONS", 2)
+    monkeypatch.setattr(toy_attributes, "SAMPLES", 3)
+    out = tmp_path / "out"
+    argv = ["--protocol=toy_attributes", f"--workdir={workdir}", f"--out={out}", "--num=20"]
+    evaluate.main([*argv, f"--classifier={reader}"])
+    printed = capsys.readouterr()
+    assert printed.err == "drawing 20 images\ndrawing 6 images\n"
+    assert "every stated colour right" in printed.out
+    assert sorted(p.name for p in out.iterdir()) == ["toy_attributes.json", "toy_attributes.png"]
+    result = json.loads((out / "toy_attributes.json").read_text())
+    assert result["workdir"] == str(workdir) and result["step"] == 2 and result["n"] == 20
+    assert result["classifier"] == str(reader) and set(result["attributes"]) == set(ATTRIBUTES)
+    monkeypatch.setattr(toy_attributes, "READABLE", 1.1)
+    with pytest.raises(SystemExit):
+        evaluate.main([*argv, f"--classifier={reader}"])
+    assert "reads no attribute" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        evaluate.main(argv)
+    assert "needs --classifier=RUN" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        evaluate.main([*argv, f"--classifier={workdir}"])
+    assert "has no part 'net'" in capsys.readouterr().err
 
 
 def test_the_missing_extra_is_named(workdir, data_dir, tmp_path, capsys, monkeypatch):

@@ -10,8 +10,8 @@ import numpy as np
 
 from t2i_jax.data import toy_birds
 
-# A stream of random numbers that no data set draws from.
-_CAPTION = 11
+# Streams of random numbers that no data set draws from.
+_CAPTION, _DRAWING = 11, 12
 
 
 class Stated(NamedTuple):
@@ -38,3 +38,17 @@ def stated(index: int, seed: int = 0) -> Stated:
     caption = toy_birds.write_captions(attributes, generator, count=1)[0]
     facts = {name: attributes[name] for name in toy_birds.caption_facts(caption)}
     return Stated(caption, attributes, facts)
+
+
+def drawing(bird: Stated, index: int, seed: int, size: int) -> np.ndarray:
+    """A picture of the caption's bird, uint8 [size, size, 3], by the renderer of the data set."""
+    return toy_birds.draw(bird.attributes, np.random.default_rng((seed, index, _DRAWING)), size)
+
+
+def variation(bird: Stated, index: int, number: int, seed: int, size: int) -> np.ndarray:
+    """Picture `number` of what the caption may mean, uint8 [size, size, 3]: a bird with all that it
+    states, of which everything else is drawn anew.
+    """
+    generator = np.random.default_rng((seed, index, _DRAWING, number))
+    attributes = {**toy_birds.draw_attributes(generator), **bird.facts}
+    return toy_birds.draw(attributes, generator, size)

@@ -15,9 +15,11 @@ from t2i_jax.training import modules, runs
 from t2i_jax.training.checkpoints import Checkpoints
 
 
-def encoder_run(workdir: pathlib.Path, *overrides: str) -> pathlib.Path:
-    """A run of ``configs/char_cnn_rnn.py:debug``, saved at step 1."""
-    config = configs.load(f"{ROOT / 'configs' / 'char_cnn_rnn.py'}:debug")
+def encoder_run(
+    workdir: pathlib.Path, *overrides: str, system: str = "char_cnn_rnn"
+) -> pathlib.Path:
+    """A run of ``configs/<system>.py:debug``, saved at step 1."""
+    config = configs.load(f"{ROOT / 'configs' / system}.py:debug")
     configs.override(config, ["data.data_dir=nowhere", *overrides])
     tokens = jnp.zeros((1, 2, 201), jnp.int32)
     return _saved(workdir, config, {types.TOKENS: tokens, types.MASK: tokens > 0})
