@@ -5,6 +5,7 @@
 
 Or between two captions (--interpolate "A" "B"), between two seeds (--interpolate_noise 0 1), or in
 the style of photos (--style photo.jpg --style_encoder=runs/style). Writes PNG files and grid.png.
+Of photos themselves (--images photo.jpg --attention): where the discriminator looks in them.
 """
 
 import argparse
@@ -17,11 +18,11 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 import t2i_jax
 from t2i_jax import pictures
-from t2i_jax.drawing import attention
+from t2i_jax.drawing import attention, given
 
 _IN_GRID = 64  # captions that the grid shows
 _COLUMNS = 8  # of their images side by side
@@ -58,7 +59,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--attention",
         action="store_true",
-        help="also draw, into attention.png, where each word of a caption was read in its image",
+        help="also draw, into attention.png, where each word of a caption was read in its image, "
+        "or where the discriminator looks for the caption",
     )
     modes = parser.add_mutually_exclusive_group()
     add = modes.add_argument
@@ -71,6 +73,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="each caption, from the noise of one seed to that of another",
     )
     add("--style", nargs="+", metavar="PHOTO", help="each caption in the style of each photo")
+    add(
+        "--images",
+        nargs="+",
+        metavar="PHOTO",
+        help="--attention and --extras of each caption with each photo, in place of drawn images; "
+        "without captions: of a folder with a captions.jsonl",
+    )
     add = parser.add_argument
     add("--style_encoder", help="the run directory of a style encoder, for --style")
     add("--normalise", action="store_true", help="bring styles to the noise's usual norm")
@@ -85,13 +94,18 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--interpolate has its own two captions; leave out --caption")
     if args.style and args.num is not None:
         parser.error("--style draws one image for each caption and photo; leave out --num")
+    if args.images and not (args.attention or args.extras):
+        parser.error("--images needs what to find in them: give --attention or --extras NAME")
+    for flag in ("num", "scale", "truncation"):
+        if args.images and getattr(args, flag) is not None:
+            parser.error(f"--{flag} is for images that are drawn; leave out --images")
     other = args.interpolate or args.interpolate_noise or args.style
-    for flag, given in (
+    for flag, asked in (
         ("--truncation", args.truncation is not None),
         ("--extras", args.extras),
         ("--attention", args.attention),
     ):
-        if given and other:
+        if asked and other:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
         args.caption += _lines(args.captions_file) if args.captions_file else []
@@ -139,7 +153,8 @@ class _Row:
 
 def run(args: argparse.Namespace) -> None:
     """Draws what the arguments ask for; prints the name of every file it wrote."""
-    photos = [_photo(path) for path in args.style or ()]
+    photos = [given.photo(path) for path in args.style or ()]
+    pairs = given.pairs(args.images or (), args.caption)
     sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
     header, extras = [], {}
     if args.interpolate:
@@ -149,6 +164,8 @@ def run(args: argparse.Namespace) -> None:
     elif args.style:
         rows = _styled(sampler, args, photos)
         header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
+    elif args.images:
+        rows, extras = _examined(sampler, args, pairs)
     else:
         rows, extras = _sampled(sampler, args)
     out = pathlib.Path(args.out)
@@ -159,10 +176,10 @@ def run(args: argparse.Namespace) -> None:
             for name, image in zip(row.names, images, strict=True):
                 _write(Image.fromarray(image), out / f"{name}{scale}.png")
     if args.attention:
-        _write(_attention(sampler, args, rows, extras.pop(_ATTENTION)), out / "attention.png")
-    for name, array in extras.items():
-        np.save(out / f"{name}.npy", array)
-        print(f"wrote {out / name}.npy {array.shape}")
+        _write(_attention(sampler, rows, extras[_ATTENTION]), out / "attention.png")
+    for name in args.extras:
+        np.save(out / f"{name}.npy", extras[name])
+        print(f"wrote {out / name}.npy {extras[name].shape}")
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
     _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
@@ -171,8 +188,7 @@ def run(args: argparse.Namespace) -> None:
 def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, np.ndarray]]:
     num, extras = 1 if args.num is None else args.num, {}
     asked = args.caption or None, args.seed, num, args.scale, args.truncation
-    names = [*args.extras, *([_ATTENTION] if args.attention else [])]
-    if names:
+    if names := _names(args):
         drawn, extras = sampler.sample(*asked, extras=names)
     else:
         drawn = sampler.sample(*asked)
@@ -184,12 +200,33 @@ def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, n
     return rows, extras
 
 
-def _attention(sampler, args, rows: list[_Row], maps: np.ndarray) -> Image.Image:
-    """The first images' words over them; `maps` are of all images."""
+def _examined(
+    sampler, args: argparse.Namespace, pairs: list[given.Given]
+) -> tuple[list[_Row], dict[str, np.ndarray]]:
+    photos, titles = [pair.photo for pair in pairs], [pair.caption for pair in pairs]
+    extras = sampler.examine(photos, titles, _names(args))
+    rows = [
+        _Row(title, [_stem(i, title)], (image[None],))
+        for i, (title, image) in enumerate(zip(titles, sampler.view(photos), strict=True))
+    ]
+    return rows, extras
+
+
+def _names(args: argparse.Namespace) -> list[str]:
+    """The extras that are asked for."""
+    return [*args.extras, *([_ATTENTION] if args.attention else [])]
+
+
+def _attention(sampler, rows: list[_Row], maps: np.ndarray) -> Image.Image:
+    """The first images' words over them; `maps` are of all images, for each word of a caption or
+    for captions as a whole.
+    """
     titles = [row.title for row in rows for _ in row.names][:_IN_GRID]
     images = np.concatenate([row.images[-1] for row in rows])[:_IN_GRID]
-    words = [sampler.words(title) for title in titles]
-    return attention.picture(images, maps[: len(images)], words, titles)
+    maps = maps[: len(images)]
+    if maps.ndim == 3:
+        return attention.picture(images, maps[..., None], [["the caption"]] * len(maps), titles)
+    return attention.picture(images, maps, [sampler.words(title) for title in titles], titles)
 
 
 def _between_captions(sampler, args: argparse.Namespace) -> _Row:
@@ -237,12 +274,6 @@ def _grid(rows: list[_Row], header: list[tuple[str, Image.Image]]) -> Image.Imag
         for row in rows
     ]
     return pictures.titled(header + lines)
-
-
-def _photo(path: str) -> np.ndarray:
-    """uint8 RGB, turned as the camera was held."""
-    with Image.open(path) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def _slug(text: str) -> str:

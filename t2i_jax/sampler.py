@@ -104,6 +104,28 @@ class Sampler:
         images, found = self._drawer.examined(self._networks, text, noise, extras)
         return (images if place is None else images[place]), found
 
+    def examine(
+        self,
+        photos: Sequence[np.ndarray] | np.ndarray,
+        captions: str | Sequence[str] | np.ndarray | None = None,
+        extras: Sequence[str] = ("attention",),
+    ) -> dict[str, np.ndarray]:
+        """What the system finds in given images, arrays [N, ...] by name: ``"attention"`` is where
+        a discriminator that attends looks for the caption.
+
+        photos: N of them, uint8 RGB [H, W, 3] each, of any size; see `view`.
+        captions: one each, or one for all; otherwise as in `sample`.
+
+        Raises ValueError as `sample` and `view`, for another number of captions, and for what the
+        system only has for the images that it draws.
+        """
+        images, text = self.view(photos), self._text(captions)
+        if text is not None:
+            if len(text.sentence) not in (1, len(images)):
+                raise ValueError(f"{len(text.sentence)} captions for {len(images)} photos")
+            text = jax.tree.map(lambda x: np.broadcast_to(x, (len(images), *x.shape[1:])), text)
+        return self._drawer.given(self._networks, text, images, extras)
+
     def words(self, caption: str) -> list[str]:
         """The tokens of a caption as the run's text encoder reads them: the i-th belongs to the
         i-th entry of the last axis of word attention. Raises ValueError for a run without text.

@@ -6,6 +6,7 @@ from PIL import Image
 from tiny_runs import gan_run, style_run
 
 from t2i_jax import Sampler, sample
+from t2i_jax.recipes.gan_int_cls import Recipe
 
 RED, BLUE = "a small Red bird, with wings", "a blue bird"
 
@@ -115,6 +116,59 @@ def test_extras_are_arrays_beside_the_pictures(tmp_path, capsys):
         assert array.shape[0] == 4 and f"wrote {out}/{name}.npy {array.shape}" in printed
 
 
+@pytest.fixture
+def looking(monkeypatch):
+    """Runs find a map [N, H, W] in any image: its grey values and a number of the caption."""
+
+    def examine(self, networks, seen, out):
+        grey = out["images"][-1].mean(-1)
+        return {"attention": 9.0 + grey + seen.text.sentence[:, :1, None]}
+
+    monkeypatch.setattr(Recipe, "examine", examine)
+
+
+def test_attention_of_drawn_and_of_given_images(workdir, sampler, looking, tmp_path):
+    """Every caption with every photo, or each photo of a folder with its own."""
+    photos = [np.random.default_rng(i).integers(0, 256, (40, 50, 3), np.uint8) for i in (0, 1)]
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, photo in enumerate(photos):
+        Image.fromarray(photo).save(folder / f"{i}.png")
+    paths = [str(folder / f"{i}.png") for i in (0, 1)]
+
+    def run(*argv):
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        common = [f"--workdir={workdir}", f"--out={out}", "--attention", "--extras", "attention"]
+        sample.main([*common, *argv])
+        with Image.open(out / "attention.png") as picture:
+            assert picture.height > 96
+        files = sorted(p for p in out.glob("*.png") if p.name[0].isdigit())
+        return np.load(out / "attention.npy"), np.stack([np.asarray(Image.open(p)) for p in files])
+
+    found, images = run("--caption", RED, "--num=2")
+    expected, extras = sampler.sample(RED, num=2, extras=["attention"])
+    np.testing.assert_array_equal(images, expected)
+    np.testing.assert_allclose(found, extras["attention"], rtol=1e-6)
+
+    found, images = run("--images", *paths, "--caption", RED, "--caption", BLUE)
+    np.testing.assert_array_equal(images, np.tile(sampler.view(photos), (2, 1, 1, 1)))
+    np.testing.assert_allclose(
+        found, sampler.examine(photos * 2, [RED, RED, BLUE, BLUE])["attention"]
+    )
+    assert found[0, 0, 0] != found[2, 0, 0] and found[0].tolist() != found[1].tolist()
+
+    lines = [f'{{"image": "{i}.png", "captions": ["{c}", "x"]}}' for i, c in ((0, BLUE), (1, RED))]
+    (folder / "captions.jsonl").write_text("\n".join(lines))
+    of_folder, _ = run("--images", str(folder))
+    np.testing.assert_allclose(of_folder, sampler.examine(photos, [BLUE, RED])["attention"])
+    both, _ = run("--images", str(folder), "--caption", BLUE)
+    np.testing.assert_allclose(both, sampler.examine(photos, BLUE)["attention"])
+    with pytest.raises(ValueError, match="2 captions for 3 photos"):
+        sampler.examine([*photos, photos[0]], [RED, BLUE])
+    with pytest.raises(ValueError, match="no 'mask'; did you mean|no 'mask'; known: attention"):
+        sampler.examine(photos, RED, ["mask"])
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
@@ -136,6 +190,10 @@ def test_extras_are_arrays_beside_the_pictures(tmp_path, capsys):
         (["--interpolate", "a", "b", "--extras", "mu"], "--extras is for samples of captions"),
         (["--interpolate", "a", "b", "--truncation=1"], "--truncation is for samples"),
         (["--caption=a", "--truncation=much"], "invalid float value"),
+        (["--images", "x.png"], "--images needs what to find in them"),
+        (["--images", "x.png", "--attention", "--num=2"], "--num is for images that are drawn"),
+        (["--images", "/nowhere.png", "--attention"], "/nowhere.png has no caption"),
+        (["--images", "/nowhere.png", "--attention", "--caption=a"], "nowhere.png"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(workdir, tmp_path, capsys, argv, message):

@@ -19,7 +19,7 @@ from t2i_jax.config import suggest
 from t2i_jax.data.tokenizers import Tokenizer
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.terms import Seen
-from t2i_jax.training.inputs import encode
+from t2i_jax.training.inputs import encode, to_float
 from t2i_jax.types import MASK, SENTENCE, TOKENS, Text
 
 _MARKS = re.compile(r"\[[A-Z]+\]|\ufffd")  # what decoding writes for tokens that are no text
@@ -71,20 +71,27 @@ class Drawer:
                 encoder_vars = {"params": networks["params"]["encoder"]}
             return encode(encoder, encoder_vars, inputs)
 
-        def draw(networks, text, noise, examined: bool):
-            variables = {
+        def players(networks) -> dict[str, dict]:
+            return {
                 name: {"params": networks["params"][name], **networks["stats"].get(name, {})}
                 for name in ("g", *recipe.kept)
                 if name in networks["params"]
             }
-            seen = Seen({}, text)
+
+        def draw(networks, text, noise, examined: bool):
+            variables, seen = players(networks), Seen({}, text)
             out, _ = recipe.generate(variables["g"], seen, noise, train=False)
             images = tuple(to_uint8(x) for x in out["images"])
             return images, recipe.examine(variables, seen, out) if examined else {}
 
+        def examine(networks, text, images):
+            out = {"images": (to_float(images),)}
+            return recipe.examine(players(networks), Seen({}, text), out)
+
         self._text = jax.jit(text_of)
         self._noise = jax.jit(recipe.sample_noise, static_argnames="truncation")
         self._draw = jax.jit(draw, static_argnames="examined")
+        self._examine = jax.jit(examine)
 
     def text(self, networks, encoder_vars, inputs: dict[str, np.ndarray]) -> Text:
         """Encoded captions of a batch with tokens and mask, or sentence vectors: N rows each."""
@@ -111,12 +118,23 @@ class Drawer:
         """
         draw = functools.partial(self._draw, examined=True)
         _, known = jax.eval_shape(draw, networks, text, noise)
-        for name in names:
-            if name not in known:
-                hint = suggest(name, known) if known else "; this system has none"
-                raise ValueError(f"extras: no {name!r}{hint}")
+        _check_extras(names, known, "this system has none")
         images, found = self._drawn(networks, text, noise, examined=True)
         return images, {name: found[name] for name in names}
+
+    def given(
+        self, networks, text: Text | None, images: np.ndarray, names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """What `GanRecipe.examine` finds in images that were not drawn, uint8 [N, size, size, 3].
+
+        Raises ValueError for a name that the system does not have for such images.
+        """
+        known = jax.eval_shape(self._examine, networks, text, images)
+        _check_extras(names, known, "this system has none of images that it did not draw")
+        found = in_batches(
+            lambda part: self._examine(networks, *part), (text, images), self.batch_size
+        )
+        return {name: found[name] for name in names}
 
     def _drawn(self, networks, text, noise, examined: bool):
         return in_batches(
@@ -130,6 +148,13 @@ class Drawer:
         draw = functools.partial(self._draw, examined=False)
         images, _ = jax.eval_shape(draw, networks, text, noise)
         return tuple(x.shape[2] for x in images)
+
+
+def _check_extras(names: Sequence[str], known: dict[str, Any], none: str) -> None:
+    for name in names:
+        if name not in known:
+            hint = suggest(name, known) if known else f"; {none}"
+            raise ValueError(f"extras: no {name!r}{hint}")
 
 
 def text_inputs(tokenizer: Tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:
