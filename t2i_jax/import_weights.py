@@ -114,7 +114,7 @@ def _read(args: argparse.Namespace, part: str) -> Network:
     source, name = getattr(args, part), args.system.rpartition(".")[2]
     if not pathlib.Path(source).exists():
         raise FileNotFoundError(f"--{part}={source}: there is no such file")
-    return networks.published(f"--{part}", source, part, name)
+    return networks.published(f"--{part}", source, part, name, args.overrides)
 
 
 def _config(

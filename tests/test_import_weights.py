@@ -2,48 +2,41 @@
 damaged files are refused by the name of what is wrong, and nothing is written.
 """
 
-import pathlib
-import pickle
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pth_files
 import pytest
+from imports import (
+    CAPTIONS,
+    KEY,
+    WORDS,
+    applied,
+    damsm_text,
+    levels,
+    noise,
+    noise_of,
+    refused,
+    size,
+)
 from tiny_runs import random_like
 
 from t2i_jax import Sampler, import_weights, sample
 from t2i_jax.data.tokenizers import CharTokenizer, WordTokenizer
-from t2i_jax.drawing import drawer
-from t2i_jax.encoders.damsm import TextEncoder
 from t2i_jax.interop import attn_gan, char_cnn_rnn, damsm, dm_gan, dr_gan, stack_gan_v1
 from t2i_jax.interop import stack_gan_v2 as v2
 from t2i_jax.models.stack_gan_v1 import Generator, Stage2Generator
 from t2i_jax.models.stack_gan_v2 import Generator as TreeGenerator
 from t2i_jax.training import networks, runs
 
-WORDS = ["<end>", "a", "red", "bird", "blue", "small"]
-CAPTIONS = ["a small red bird", "a blue bird"]
 THREE_STAGE = {"attn_gan": attn_gan, "dm_gan": dm_gan, "dr_gan": dr_gan}
 TINY = {"channels": 4, "condition_dim": 6, "noise_dim": 4, "residual_blocks": 1}
-KEY = jax.random.key(0)
-
-
-def noise_of(module):
-    return {name: jnp.zeros((1, *shape)) for name, shape in module.noise_shapes.items()}
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
-    """(options, encoder, variables) of a DAMSM text encoder with its dictionary, as published."""
-    folder = tmp_path_factory.mktemp("damsm")
-    encoder = TextEncoder(vocab_size=len(WORDS), word_dim=5, embedding=8)
-    variables = random_like(encoder.init, KEY, jnp.ones((1, 3), jnp.int32))
-    path = pth_files.write(folder / "text_encoder200.pth", damsm.export_text_encoder(variables))
-    captions = [[], [], dict(enumerate(WORDS)), {word: i for i, word in enumerate(WORDS)}]
-    (folder / "captions.pickle").write_bytes(pickle.dumps(captions, 2))
-    options = [f"--text_encoder={path}", f"--captions={folder / 'captions.pickle'}"]
-    return options, encoder, variables
+    """(options, encoder, variables) of `damsm_text`."""
+    return damsm_text(tmp_path_factory.mktemp("damsm"))
 
 
 def three_stage(system):
@@ -53,23 +46,6 @@ def three_stage(system):
     text = (jnp.zeros((1, 8)), jnp.zeros((1, 3, 8)), jnp.ones((1, 3), bool))
     variables = random_like(lambda key: module.init(key, noise_of(module), *text, train=False), KEY)
     return module, variables, release.export_generator(module, variables)
-
-
-def levels(images, expected) -> int:
-    """The largest difference in 0..255 of drawn images from a generator's in [-1, 1]."""
-    expected = np.rint((np.asarray(expected, np.float64) + 1) * 127.5)
-    assert images.shape == expected.shape and expected.std() > 10
-    return int(np.abs(images - expected).max())
-
-
-def noise(sampler):
-    """Of the first two images of seed 5."""
-    return sampler._system.recipe.sample_noise(drawer.image_keys(5, range(2)))
-
-
-def applied(module, variables, *inputs):
-    """What a module makes of inputs in evaluation mode."""
-    return jax.jit(lambda v, *x: module.apply(v, *x, train=False))(variables, *inputs)
 
 
 @pytest.mark.parametrize("system", THREE_STAGE)
@@ -83,8 +59,7 @@ def test_the_attn_gan_family(system, words, tmp_path, capsys):
     argv = [f"--system={system}", f"--generator={path}", *options, f"--workdir={tmp_path / 'run'}"]
     import_weights.main([*argv, "--generator.mask_order=tiled", "--tokenizer.length=3"])
     told = capsys.readouterr().out
-    count = sum(x.size for x in jax.tree.leaves(variables["params"]))
-    assert f"{count:,} parameters" in told and "images   16, 32 px" in told
+    assert f"{size(variables):,} parameters" in told and "images   16, 32 px" in told
     assert "word: 6 ids, the first 3 are read" in told
 
     config, ema = runs.load_ema(tmp_path / "run")
@@ -190,15 +165,6 @@ def test_gan_int_cls_of_torch7(golden_dir, tmp_path):
     wanted = golden["out/g_eval_image"].transpose(0, 2, 3, 1)
     np.testing.assert_allclose(images, wanted, atol=1e-5)
     assert sampler.sample(golden["in/text"][:2], seed=1).shape == (2, 64, 64, 3)
-
-
-def refused(argv, capsys) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        import_weights.main(argv)
-    assert stopped.value.code == 2
-    (run,) = (a.removeprefix("--workdir=") for a in argv if a.startswith("--workdir="))
-    assert not (pathlib.Path(run) / "config.json").exists()
-    return capsys.readouterr().err
 
 
 def broken(state, fault):

@@ -1,8 +1,9 @@
 """Files of published weights, whatever program wrote them.
 
 An interop module that reads files says so in ``PARTS``: what a file holds ("generator", "text") ->
-its reader, a function of the path that gives (module, variables). `t2i_jax.training.networks` finds
-the readers there.
+its reader, a function of the path that gives (module, variables). What no file tells of a module is
+a keyword argument of its reader, by the field's name. `t2i_jax.training.networks` finds the readers
+there.
 """
 
 import os
@@ -18,7 +19,7 @@ from t2i_jax.interop import pytorch_legacy
 from t2i_jax.interop.state_dict import StateDict
 
 Path = str | os.PathLike
-Reader = Callable[[Path], tuple[nn.Module, dict]]
+Reader = Callable[..., tuple[nn.Module, dict]]
 
 _WRAPPERS = ("state_dict",)  # what checkpoints of many projects put around their weights
 

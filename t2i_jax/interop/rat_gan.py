@@ -6,6 +6,7 @@ finite values. What no file tells is an argument: how many affine layers of a bl
 how the discriminator's attention is normalised.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -172,7 +173,18 @@ def export_discriminator(
     return blocks.write(variables, layout, complete)
 
 
-PARTS = {
-    "generator": files.reader(import_generator),
-    "discriminator": files.reader(import_discriminator),
-}
+def load_generator(path: files.Path, affines: int = 4) -> tuple[Generator, dict[str, Any]]:
+    """`import_generator` of a file; errors name it."""
+    state = files.load_state_dict(path)
+    return files.named(path, functools.partial(import_generator, affines=affines), state)
+
+
+def load_discriminator(
+    path: files.Path, attention: str = "softmax"
+) -> tuple[Discriminator, dict[str, Any]]:
+    """`import_discriminator` of a file; errors name it."""
+    state = files.load_state_dict(path)
+    return files.named(path, functools.partial(import_discriminator, attention=attention), state)
+
+
+PARTS = {"generator": load_generator, "discriminator": load_discriminator}

@@ -16,12 +16,15 @@ sampled alone, moved or not.
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import numpy as np
+from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax.config import suggest
@@ -138,10 +141,15 @@ def _of_file(field: str, path: str, part: str, kind: type[nn.Module]) -> Network
     return published(field, path, part, name.rpartition(".")[2])
 
 
-def published(field: str, path: str, part: str, name: str) -> Network:
+def published(
+    field: str, path: str, part: str, name: str, assignments: Sequence[str] = ()
+) -> Network:
     """The network in published weights, as ``t2i_jax.interop.<name>`` reads them.
 
-    Raises ValueError where that has no reader of `part`, or the file holds something else.
+    assignments: of a config's fields, of which the reader takes what it asks for of `part`:
+    ``["generator.affines=6"]``.
+
+    Raises ValueError where there is no reader of `part`, or the file holds something else.
     """
     room = f"t2i_jax.interop.{name}"
     try:
@@ -153,8 +161,12 @@ def published(field: str, path: str, part: str, name: str) -> Network:
         raise ValueError(
             f"{field}={path!r}: no published files are known for {part!r} of {name!r} ({known})"
         )
+    asked = inspect.signature(readers[part]).parameters.values()
+    told = ConfigDict({part: {p.name: p.default for p in asked if p.default is not p.empty}})
+    given = configs.parse_overrides(assignments)
+    configs.override(told, {k: v for k, v in given.items() if k in configs.flatten(told)})
     try:
-        return Network(*readers[part](path))
+        return Network(*readers[part](path, **told[part]))
     except ValueError as error:
         raise ValueError(f"{field}: {error}") from error
 
