@@ -202,8 +202,9 @@ def passes(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
             )
         table.add_section()
         table.add_row("sum", *[""] * 4, _short(result["needed"]))
-        rule = "by rule: 3 x forward, seen through 2 x"
-        table.add_row(rule, *[""] * 4, _short(result["by_rule"]))
+        if result["by_rule"] is not None:
+            rule = "by rule: 3 x forward, seen through 2 x"
+            table.add_row(rule, *[""] * 4, _short(result["by_rule"]))
         table.add_row("compiled step", *[""] * 4, _short(result["step"]))
         table.caption = f"compiled / sum = {result['ratio']:.3f}"
         console.print(table)

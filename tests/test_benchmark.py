@@ -142,7 +142,7 @@ def test_the_parts_are_the_closed_forms():
 def test_sub_steps_generate_for_d_alone():
     found = passes.step_flops(gan(d_steps=2))
     times = {p["name"]: p["times"] for p in found["parts"]}
-    assert times["G, for D alone"] == times["G"] == 1 and times["D: d_terms"] == 2
+    assert times["G, for D alone"] == times["G"] == 1 and times["D: d_update"] == 2
     assert found["ratio"] == pytest.approx(1, abs=0.03)
     assert found["runs"]["Discriminator"] == {"step": 5, "needed": 5}
     assert found["runs"]["Generator"] == {"step": 2, "needed": 2}

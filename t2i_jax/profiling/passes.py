@@ -19,6 +19,7 @@ import optax
 from t2i_jax import keys, types
 from t2i_jax.profiling.step_time import Workload
 from t2i_jax.recipes.base import GanRecipe
+from t2i_jax.recipes.regularizers import PENALTIES
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training.inputs import with_float_images
 from t2i_jax.training.state import networks_of
@@ -62,10 +63,11 @@ def step_flops(work: Workload) -> dict[str, Any]:
 
     Plain JSON: ``step``; ``needed``, the sum over ``parts``, each compiled by itself; ``ratio`` of
     the two; ``by_rule``, from forward passes alone (3 for what is trained, 2 for what is seen
-    through); ``parts``, a list of name, times a step, FLOPs of ``forward`` and of what is ``used``;
-    ``runs``: for every network the forward passes over a batch as the step is traced, and as its
-    parts are. All for the global batch on one device. XLA counts additions and multiplications of
-    the optimized program, at image borders only those with pixels, in loops those of one round.
+    through), None with gradient penalties, for which there is no rule; ``parts``, a list of name,
+    times a step, FLOPs of ``forward`` and of what is ``used``; ``runs``: for every network the
+    forward passes over a batch as the step is traced, and as its parts are. All for the global
+    batch on one device. XLA counts additions and multiplications of the optimized program, at image
+    borders only those with pixels, in loops those of one round.
     """
     recipe, options, frozen = work.system.recipe, work.options, _shapes(work.system.variables)
     state = jax.eval_shape(
@@ -93,11 +95,13 @@ def step_flops(work: Workload) -> dict[str, Any]:
     step_runs = forward_runs(step, state, stacked, frozen, rows=rows)
     flops = _flops(step, state, stacked, frozen)
     needed = sum(p["times"] * p["used"] for p in listed)
+    by_rule = sum(p["times"] * p["passes"] * p["forward"] for p in listed)
+    penalized = any(recipe.on(f"d.{name}") for name in PENALTIES)
     return {
         "step": flops,
         "needed": needed,
         "ratio": flops / needed,
-        "by_rule": sum(p["times"] * p["passes"] * p["forward"] for p in listed),
+        "by_rule": None if penalized else by_rule,
         "parts": listed,
         "runs": {
             network: {"step": step_runs[network], "needed": needed_runs[network]}
