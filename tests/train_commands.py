@@ -83,14 +83,14 @@ def processes(count: int, workdir, data_dir, *arguments) -> list[Command]:
 
 
 def metrics(workdir: pathlib.Path) -> dict[int, dict[str, float]]:
-    """``metrics.jsonl`` by step without the rates. AssertionError where a step stands twice."""
-    rows = {}
+    """``metrics.jsonl`` by step without the rates. AssertionError where a value stands twice."""
+    rows: dict[int, dict[str, float]] = {}
     with contextlib.suppress(FileNotFoundError):
         for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines(True):
             if not line.endswith("\n"):
                 break  # it is being written
             row = json.loads(line)
-            step = row.pop("step")
-            assert step not in rows, f"step {step} stands twice in {workdir}"
-            rows[step] = {k: v for k, v in row.items() if k not in RATES}
+            known = rows.setdefault(row.pop("step"), {})
+            assert not known.keys() & row.keys(), f"a step's values stand twice in {workdir}"
+            known |= {k: v for k, v in row.items() if k not in RATES}
     return rows

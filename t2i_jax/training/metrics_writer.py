@@ -12,8 +12,8 @@ import numpy as np
 class MetricsWriter:
     """Writes scalars and sample pictures. Only process 0 makes one.
 
-    A resumed run drops the lines of steps that it is about to repeat, so that each step stands
-    once. Raises ModuleNotFoundError naming the extra to install where TensorBoard or W&B is asked
+    A resumed run drops the lines of steps that it is about to repeat, so that each value of a step
+    stands once; what is evaluated at a step is a line of its own. Raises ModuleNotFoundError naming the extra to install where TensorBoard or W&B is asked
     for and missing.
     """
 
@@ -31,7 +31,7 @@ class MetricsWriter:
         self._wandb = _wandb(wandb, workdir, config) if wandb else None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One line: the step and its values; a value that is not finite is written as null."""
+        """One line: the step and these values; a value that is not finite is written as null."""
         row = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
         self._file.write(json.dumps({"step": step, **row}) + "\n")
         self._file.flush()
