@@ -13,8 +13,8 @@ class MetricsWriter:
     """Writes scalars and sample pictures. Only process 0 makes one.
 
     A resumed run drops the lines of steps that it is about to repeat, so that each value of a step
-    stands once; what is evaluated at a step is a line of its own. Raises ModuleNotFoundError naming the extra to install where TensorBoard or W&B is asked
-    for and missing.
+    stands once; what is evaluated at a step is a line of its own. Raises ModuleNotFoundError naming
+    the extra to install where TensorBoard or W&B is asked for and missing.
     """
 
     def __init__(
