@@ -1,34 +1,66 @@
-"""What the parity cases of DF-GAN and RAT-GAN share: hinge losses, MA-GP, iterations."""
+"""What the parity cases of DF-GAN and RAT-GAN share: the terms of their recipes, with the weights
+and optimizers of the ``_released`` configs, and whole iterations of the train step.
+"""
+
+import pathlib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from parity._compare import close, nhwc
-from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
-from t2i_jax.losses.gradient_penalties import matching_aware
+from t2i_jax import config as configs
+from t2i_jax import types
+from t2i_jax.recipes.terms import Seen
+from t2i_jax.training import build
+from t2i_jax.training.modules import loss_weights, recipe_module
+from t2i_jax.training.state import TrainState
+from t2i_jax.training.step import make_step
+from t2i_jax.types import Text
 
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 LOGITS = ("logit_real", "logit_mismatch", "logit_fake")
+NAMES = {"mis": "d/wrong", "real": "d/real", "fake": "d/fake", "gp": "d/ma_gp", "G": "g/fake"}
+KEY = jax.random.key(0)
 
 
 class Game:
     """Two networks with the inputs of a golden file, and the programs that all checks share:
     compiling dominates the time.
 
-    mismatch: (features, sentences) -> those of the mismatched pairs.
+    generator, discriminator: (module, variables). mismatch: (features, sentences) -> those of the
+    mismatched pairs.
     """
 
-    def __init__(self, golden, generator, discriminator, mismatch):
+    def __init__(self, golden, system, generator, discriminator, mismatch):
         self.golden, self.mismatch = golden, mismatch
         self.generator, self.g = generator
         self.discriminator, self.d = discriminator
+        config = configs.load(f"{CONFIGS / system}.py:cub_released")
+
+        class Recipe(recipe_module(system).Recipe):
+            """Whose noise stands in the batch."""
+
+            def generate(self, g_vars, seen, noise, train):
+                return super().generate(g_vars, seen, {"z": seen.batch["z"]}, train)
+
+        self.recipe = Recipe(
+            generator=self.generator,
+            discriminator=self.discriminator,
+            active=frozenset(loss_weights(config)),
+            **config.recipe,
+        )
+        rows = len(golden["in/sent"])
+        system = build.System(config, self.recipe, None, None, {})
+        self.options = build.step_options(system, rows, rows)
+        self.step = make_step(self.recipe, self.options)
+        self.batch = {types.IMAGES: nhwc(golden["in/real_u8"]), types.SENTENCE: golden["in/sent"]}
         self.real = nhwc(golden["in/real_u8"]).astype(np.float32) / 127.5 - 1
         self.sentence = golden["in/sent"]
+        self.seen = Seen({types.IMAGES: self.real}, Text(self.sentence))
         self.generate = jax.jit(self._generate)
         self.judge = jax.jit(self._judge)
-        self.hinges = jax.jit(jax.value_and_grad(self._hinges, has_aux=True))
-        self.penalty = jax.jit(jax.value_and_grad(self._penalty))
+        self.look = jax.jit(self._look)
+        self.update_of_d = jax.jit(jax.grad(self._loss_of_d, has_aux=True), static_argnums=2)
         self.deceive = jax.jit(jax.value_and_grad(self._deceive))
 
     def _generate(self, g_vars, z):
@@ -38,81 +70,63 @@ class Game:
     def _judge(self, d_vars, images, sentence):
         return self.discriminator.apply(d_vars, images, sentence, train=True)
 
-    def _hinges(self, d_vars, fake):
-        """L_D without the penalty; its parts, the logits that they come from, the features."""
-        d = self.discriminator
-        features = d.apply(d_vars, self.real, train=True, method="features")
-        fits, _ = d.apply(d_vars, features, self.sentence, train=True, method="judge")
-        pairs = self.mismatch(features, self.sentence)
-        wrong, _ = d.apply(d_vars, *pairs, train=True, method="judge")
-        fakes, _ = self._judge(d_vars, fake, self.sentence)
-        losses = {
-            "real": jnp.mean(hinge_real(fits)),
-            "fake": jnp.mean(hinge_fake(fakes)),
-            "mis": jnp.mean(hinge_fake(wrong)),
-        }
-        total = losses["real"] + (losses["fake"] + losses["mis"]) / 2
-        return total, (losses, (fits, wrong, fakes), features)
+    def _look(self, d_vars, fake):
+        """Features of the real images; logits of real, mismatched and fake pairs."""
+        features = self.discriminator.apply(d_vars, self.real, train=True, method="features")
+        pairs = (features, self.sentence), self.mismatch(features, self.sentence)
+        logits = [
+            self.discriminator.apply(d_vars, *pair, train=True, method="judge")[0] for pair in pairs
+        ]
+        return features, [*logits, self._judge(d_vars, fake, self.sentence)[0]]
 
-    def _penalty(self, d_vars):
-        return matching_aware(
-            lambda x, s: self._judge(d_vars, x, s)[0], self.real, self.sentence, form="released"
-        )
+    def _loss_of_d(self, d_vars, fake, update):
+        terms_of = getattr(self.recipe, update)
+        out = {"images": (fake,)}
+        total, terms = self.step.d_loss(d_vars["params"], {}, self.seen, out, KEY, terms_of)
+        return total, {f"d/{k}": x for k, x in terms.losses.items()} | {"total": total}
 
     def _deceive(self, g_vars, d_vars, z):
-        logits, _ = self._judge(d_vars, self._generate(g_vars, z), self.sentence)
-        return jnp.mean(hinge_generator(logits))
+        made = {"images": (self._generate(g_vars, z),)}, self.seen.text
+        total, _ = self.step.g_loss(made, d_vars["params"], {}, self.seen, KEY)
+        return total
 
-    def train(self, separate_penalty):
-        """Three iterations: losses by name of each, and both networks' variables after them.
-
-        separate_penalty: as an update of D of its own, under the D that the hinges have updated.
-        """
-        adam = {"g": optax.adam(1e-4, 0.0, 0.9, 1e-8), "d": optax.adam(4e-4, 0.0, 0.9, 1e-8)}
-        variables = {"g": self.g, "d": self.d}
-        states = {player: adam[player].init(variables[player]) for player in adam}
-
-        def apply(player, grads, state, variables):
-            changes, state = adam[player].update(grads, state)
-            return optax.apply_updates(variables, changes), state
-
-        apply = jax.jit(apply, static_argnums=0)
-
-        def update(player, grads):
-            moved = apply(player, grads, states[player], variables[player])
-            variables[player], states[player] = moved
-
-        history = []
-        for z in map(jnp.asarray, self.golden["train/noise"]):
-            fake = self.generate(variables["g"], z)
-            (total, (losses, *_)), grads = self.hinges(variables["d"], fake)
-            if separate_penalty:
-                update("d", grads)
-            penalty, steep = self.penalty(variables["d"])
-            update("d", steep if separate_penalty else jax.tree.map(jnp.add, grads, steep))
-            deceit, grads = self.deceive(variables["g"], variables["d"], z)
-            update("g", grads)
-            history.append({**losses, "D": total, "gp": penalty, "G": deceit})
-        return history, variables
+    def train(self):
+        """Three steps: metrics of each, and both networks' variables after them."""
+        params = {"g": self.g["params"], "d": self.d["params"]}
+        stats = {"g": {}, "d": {}}
+        opt = {name: self.options.directions[name].init({name: params[name]}) for name in params}
+        ema = self.options.ema.init(params, stats)
+        state = TrainState(np.int32(0), params, stats, opt, ema)
+        history, step = [], jax.jit(self.step)
+        for z in self.golden["train/noise"]:
+            batch = {**self.batch, "z": z}
+            state, metrics = step(state, jax.tree.map(lambda x: x[None], batch), {})
+            history.append(metrics)
+        return history, {name: {"params": tree} for name, tree in state.params.items()}
 
 
-def check_discriminator(game, prefix, order, d_arrays, penalty_in_loss=False):
+def by_name(metrics, total):
+    """Losses by the golden files' names. total: "D" of the file."""
+    return {name: metrics[ours] for name, ours in NAMES.items()} | {"D": total}
+
+
+def check_discriminator(game, prefix, order, d_arrays):
     """Losses, logits, features and gradients at the initial parameters, under ``<prefix>/``.
 
     order: names of the losses as the file has them. d_arrays: variables of D -> arrays by the
-    file's names. penalty_in_loss: whether the file's L_D has the penalty in it.
+    file's names.
 
     Returns the slopes of the logits in the images, [B, H, W, 3], and the gradient of L_G.
     """
     golden = game.golden
     z = golden["in/noise"]
-    (total, (losses, logits, features)), grads = game.hinges(game.d, game.generate(game.g, z))
-    penalty, steep = game.penalty(game.d)
+    fake = game.generate(game.g, z)
+    features, logits = game.look(game.d, fake)
+    grads, losses = game.update_of_d(game.d, fake, "d_update")
+    steep, penalty = game.update_of_d(game.d, fake, "penalties")
     deceit, g_grads = game.deceive(game.g, game.d, z)
-    if penalty_in_loss:
-        total, grads = total + penalty, jax.tree.map(jnp.add, grads, steep)
 
-    losses = losses | {"D": total, "gp": penalty, "G": deceit}
+    losses = by_name(penalty | losses | {"g/fake": deceit}, losses["total"])
     for name, value in zip(order, golden[f"{prefix}/loss"], strict=True):
         close(losses[name], value, name, 1e-3 if name == "gp" else 1e-4, 1e-5)
     for name, found in zip(LOGITS, logits, strict=True):
@@ -139,7 +153,10 @@ def check_norms(grads, names, expected, what):
 
 
 def check_iterations(game, order, history, variables, d_kernel):
-    """Losses of three iterations, and both networks after them."""
+    """Losses of three iterations, and both networks after them.
+
+    history: losses by name, of each.
+    """
     golden = game.golden
     image = game.generate(variables["g"], golden["in/noise"])
     real, fake = (game.judge(variables["d"], x, game.sentence)[0] for x in (game.real, image))

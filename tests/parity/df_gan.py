@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from parity._compare import close, nhwc, section
-from parity._hinge_gan import Game, check_discriminator, check_iterations, check_norms
+from parity._hinge_gan import Game, by_name, check_discriminator, check_iterations, check_norms
 from t2i_jax.interop.df_gan import (
     export_discriminator,
     export_generator,
@@ -24,6 +24,7 @@ def _game(golden):
     assert found == (size, channels, noise_dim)
     return Game(
         golden,
+        "df_gan",
         generator,
         import_discriminator(section(golden, "D/"), section(golden, "C/")),
         lambda features, sentence: (jnp.roll(features, -1, axis=0), sentence),
@@ -68,7 +69,7 @@ def game(golden):
         nets = export_discriminator(game.discriminator, variables)
         return {f"{net[-1]}/{k}": v for net, state in nets.items() for k, v in state.items()}
 
-    slope, grads = check_discriminator(game, "outD", ORDER, d_arrays, penalty_in_loss=True)
+    slope, grads = check_discriminator(game, "outD", ORDER, d_arrays)
     close(slope, nhwc(golden["outD/gp_grad_img"]), "slope in the image", 1e-3)
     paper = matching_aware(
         lambda x, s: game.judge(game.d, x, s)[0], game.real, game.sentence, form="paper"
@@ -78,9 +79,9 @@ def game(golden):
     names = [name.removeprefix("G/") for name in golden["outG/names"]]
     check_norms(grads, names, golden["outG/gradnorm_errG"], "G's")
 
-    history, after = game.train(separate_penalty=False)
-    for losses in history:
-        losses["D"] += losses["gp"]
+    assert [f.__name__ for f in game.recipe.d_updates] == ["d_update"]
+    history, after = game.train()
+    history = [by_name(m, m["d/total"]) for m in history]
     check_iterations(game, ORDER, history, after, d_arrays(after["d"])["D/conv_img.weight"])
 
 
