@@ -101,9 +101,19 @@ def test_a_system_of_ones_own_is_completed(tmp_path, monkeypatch):
     resolved = fields.resolve(str(tmp_path / "config.py"), changes)
     assert resolved.config.generator.to_dict() == {"layers": (3,), "width": 5}
     assert resolved.config.helper.to_dict() == {"layers": (1, 2), "width": 6}
-    assert resolved.config.recipe.to_dict() == {"margin": 1.0}
+    assert resolved.config.recipe.margin == 1.0 and resolved.config.recipe.augment == ()
     missing = fields.resolve(str(tmp_path / "config.py")).missing
     assert set(missing) == {"generator.width", "helper.width"}
+
+
+def test_regularizers_need_no_mention():
+    changes = ["loss.d.r1=2", "recipe.augment=('color','cutout')"]
+    config = fields.resolve(GAN, changes).config
+    assert (config.loss.d.r1, config.loss.d.r2, config.loss.g.relativistic) == (2.0, 0.0, 0.0)
+    assert config.recipe.augment == ("color", "cutout")
+    assert "loss.d.ma_gp = 0.0" in fields.listing(fields.resolve(GAN))
+    with pytest.raises(ValueError, match="loss.d.r3.*known: .*r1, r2"):
+        fields.resolve(GAN, ["loss.d.r3=1"])
 
 
 def test_completing_adds_and_changes_nothing():
