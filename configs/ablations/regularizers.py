@@ -12,7 +12,7 @@ relativistic  R3GAN: by how much real images beat fake ones in place of the adve
 Each of them as it is and with DiffAugment ("_augment").
 """
 
-# About 0.0002 * side**2 / batch for 256 px; the slopes' sixth powers are thousands under batch norm.
+# About 0.0002 * side**2 / batch for 256 px; sixth powers of a batch-normalised D are thousands.
 _SLOPES = {"loss.d.r1": 0.5, "loss.d.r2": 0.5}
 _REPLACED = ("d.real", "d.fake", "d.uncond_real", "d.uncond_fake", "g.fake", "g.uncond_fake")
 _RUNS = {
