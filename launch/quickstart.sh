@@ -9,6 +9,7 @@ DATA="$OUT/data" ENCODER="$OUT/runs/quickstart_encoder" GAN="$OUT/runs/quickstar
 
 echo "== 1/4 drawing the embedded birds"
 python -m t2i_jax.prepare --dataset=toy_birds --num_images=5000 --size=64 --data_dir="$DATA"
+python -m t2i_jax.prepare --dataset=toy_birds_mixed --num_images=5000 --size=64 --data_dir="$DATA"
 echo "== 2/4 training the text encoder"
 python -m t2i_jax.train --config=configs/char_cnn_rnn.py:toy_birds --workdir="$ENCODER" \
     --data.data_dir="$DATA"

@@ -45,6 +45,17 @@ def toy_birds_data(config: ConfigDict, **fields: Any) -> None:
     config.data.update({**whole, "flip": False, **fields})
 
 
+def toy_encoder_data(config: ConfigDict, **fields: Any) -> None:
+    """Birds of no species, with terms by which both vectors are to say the colours and shapes that
+    captions state (`t2i_jax.recipes.attribute_terms`): from species and matching alone, an encoder
+    hears little more than body and wings.
+    """
+    names = ("body", "wing", "breast", "crown", "beak", "beak_shape", "size")
+    toy_birds_data(config, name="toy_birds_mixed", sampling="epoch", attributes=names, **fields)
+    config.attributes = {"classes": tuple(TOY_ATTRIBUTES[name] for name in names)}
+    config.loss.net.update({"text_attributes": 2.0, "image_attributes": 1.0})
+
+
 def toy_gan_training(config: ConfigDict, **train: str) -> None:
     """Minutes on two CPU cores. `train` are fields of ``config.train``."""
     # A slower D: at equal rates it wins before G has found the shape of a bird in some runs.

@@ -10,7 +10,7 @@ Departures from the authors' code: the mean can be replaced by the last state in
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -49,14 +49,16 @@ class ReluRecurrence(nn.Module):
     """
 
     initializer: Callable
+    bias_initializer: Callable
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, S, C] -> all states, [N, S, C]."""
         width = x.shape[-1]
-        given = _linear(width, self.initializer, self.dtype, "i2h")(x)
-        h2h = _linear(width, self.initializer, self.dtype, "h2h")
+        inits = self.initializer, self.bias_initializer
+        given = _linear(width, *inits, self.dtype, "i2h")(x)
+        h2h = _linear(width, *inits, self.dtype, "h2h")
         states = [nn.relu(given[:, 0])]
         for t in range(1, x.shape[1]):
             states.append(nn.relu(given[:, t] + h2h(states[-1])))
@@ -72,6 +74,7 @@ class PublishedGru(nn.Module):
     """
 
     initializer: Callable
+    bias_initializer: Callable
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -79,7 +82,8 @@ class PublishedGru(nn.Module):
         """[N, S, C] -> all states, [N, S, C]."""
 
         def linear(name):
-            return _linear(x.shape[-1], self.initializer, self.dtype, name)
+            inits = self.initializer, self.bias_initializer
+            return _linear(x.shape[-1], *inits, self.dtype, name)
 
         update, reset, candidate = (linear(name)(x) for name in ("i2h_update", "i2h_reset", "i2h"))
         h2h_update, h2h_reset, h2h = linear("h2h_update"), linear("h2h_reset"), linear("h2h")
@@ -93,8 +97,41 @@ class PublishedGru(nn.Module):
         return jnp.stack(states, axis=1)
 
 
-def _linear(features: int, init: Callable, dtype: Dtype, name: str) -> nn.Dense:
-    return nn.Dense(features, dtype=dtype, kernel_init=init, bias_init=init, name=name)
+def _linear(
+    features: int, init: Callable, bias_init: Callable, dtype: Dtype, name: str
+) -> nn.Dense:
+    return nn.Dense(features, dtype=dtype, kernel_init=init, bias_init=bias_init, name=name)
+
+
+class _Inits(NamedTuple):
+    """Initializers of the first convolution, the others, the linear layers, and their biases."""
+
+    first: Callable
+    conv: Callable
+    conv_bias: Callable
+    linear: Callable
+    linear_bias: Callable
+
+
+def _uniform(width: int) -> _Inits:
+    return _Inits(*[uniform_init(0.08)] * 5)
+
+
+def _coco(width: int) -> _Inits:
+    normal, zeros = nn.initializers.normal(0.02), nn.initializers.zeros_init()
+    # Every linear layer reads `width` channels.
+    linear = uniform_init(width**-0.5)
+    return _Inits(normal, normal, zeros, linear, linear)
+
+
+def _fan_in(width: int) -> _Inits:
+    zeros = nn.initializers.zeros_init()
+    # Of a character's 70 inputs to the first convolution one is 1, the others are 0.
+    first = nn.initializers.normal(KERNEL**-0.5)
+    return _Inits(first, nn.initializers.he_normal(), zeros, nn.initializers.lecun_normal(), zeros)
+
+
+_INITS = {"uniform": _uniform, "coco": _coco, "fan_in": _fan_in}
 
 
 class TextEncoder(nn.Module):
@@ -108,7 +145,9 @@ class TextEncoder(nn.Module):
     average: mean of all states (every published model) or the last one.
     dropout: rate before the last layer; active only where `apply` is given a ``dropout`` key.
     init_scheme: ``"uniform"``: every parameter U(-0.08, 0.08), the birds and flowers models;
-        ``"coco"``: convolutions N(0, 0.02^2) with bias 0, linear layers U(+-1/sqrt(fan_in)).
+        ``"coco"``: convolutions N(0, 0.02^2) with bias 0, linear layers U(+-1/sqrt(fan_in));
+        ``"fan_in"``, of no published model: every layer hands on about the variance that it is
+        given, whatever its width, with bias 0. Narrow nets learn several times faster from it.
     axis_name: as in `t2i_jax.axis`; used by dropout alone.
     """
 
@@ -118,7 +157,7 @@ class TextEncoder(nn.Module):
     embedding: int = 1024
     average: bool = True
     dropout: float = 0.0
-    init_scheme: Literal["uniform", "coco"] = "uniform"
+    init_scheme: Literal["uniform", "coco", "fan_in"] = "uniform"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
@@ -133,12 +172,7 @@ class TextEncoder(nn.Module):
         chex.assert_type(tokens, int)
         if mask is not None:
             chex.assert_equal_shape([tokens, mask])
-        if self.init_scheme == "uniform":
-            conv_init = conv_bias_init = linear_init = uniform_init(0.08)
-        else:
-            conv_init, conv_bias_init = nn.initializers.normal(0.02), nn.initializers.zeros_init()
-            # Every linear layer reads `width` channels.
-            linear_init = uniform_init(self.width**-0.5)
+        inits = _INITS[self.init_scheme](self.width)
 
         def conv(features: int, name: str) -> nn.Conv:
             return nn.Conv(
@@ -146,8 +180,8 @@ class TextEncoder(nn.Module):
                 (KERNEL,),
                 padding="VALID",
                 dtype=self.dtype,
-                kernel_init=conv_init,
-                bias_init=conv_bias_init,
+                kernel_init=inits.first if name == "conv1" else inits.conv,
+                bias_init=inits.conv_bias,
                 name=name,
             )
 
@@ -162,21 +196,27 @@ class TextEncoder(nn.Module):
         x = threshold(conv(self.width, "conv3")(x))
         self.sow("intermediates", "features", x)
         if self.recurrent == "rnn8":
-            hidden = ReluRecurrence(linear_init, self.dtype, name="rnn")(max_pool(x, 3, 2))
+            hidden = ReluRecurrence(inits.linear, inits.linear_bias, self.dtype, name="rnn")(
+                max_pool(x, 3, 2)
+            )
         else:
-            hidden = PublishedGru(linear_init, self.dtype, name="rnn")(x)
+            hidden = PublishedGru(inits.linear, inits.linear_bias, self.dtype, name="rnn")(x)
         self.sow("intermediates", "hidden", hidden)
         state = jnp.mean(hidden, axis=1) if self.average else hidden[:, -1]
         self.sow("intermediates", "state", state)
         state = self._drop(state)
-        sentence = _linear(self.embedding, linear_init, self.dtype, "proj")(state)
+        sentence = _linear(self.embedding, inits.linear, inits.linear_bias, self.dtype, "proj")(
+            state
+        )
         return Text(sentence=sentence.astype(jnp.float32))
 
     def _check(self, tokens: jax.Array) -> None:
         if self.recurrent not in ("rnn8", "gru18"):
             raise ValueError(f"recurrent must be 'rnn8' or 'gru18', not {self.recurrent!r}")
-        if self.init_scheme not in ("uniform", "coco"):
-            raise ValueError(f"init_scheme must be 'uniform' or 'coco', not {self.init_scheme!r}")
+        if self.init_scheme not in _INITS:
+            raise ValueError(
+                f"init_scheme must be one of {', '.join(_INITS)}, not {self.init_scheme!r}"
+            )
         # What leaves two recurrent steps, the fewest that use every parameter.
         shortest = 84 if self.recurrent == "rnn8" else 57
         if tokens.ndim != 2 or tokens.shape[1] < shortest:

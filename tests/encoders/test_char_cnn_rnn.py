@@ -61,7 +61,7 @@ def test_recurrences_from_their_equations():
 
     x = np.array([[[0.3], [-0.2], [0.5]]])
     params = weights(i2h=(2.0, 0.1), h2h=(0.5, 0.2))
-    states = ReluRecurrence(zeros).apply({"params": params}, x)[0, :, 0]
+    states = ReluRecurrence(zeros, zeros).apply({"params": params}, x)[0, :, 0]
     h1 = 2 * 0.3 + 0.1
     h2 = 2 * -0.2 + 0.1 + 0.5 * h1 + 0.2
     h3 = 2 * 0.5 + 0.1 + 0.5 * h2 + 0.2
@@ -70,7 +70,7 @@ def test_recurrences_from_their_equations():
     params |= weights(
         i2h_update=(1.0, 0.3), h2h_update=(-1.0, 0.4), i2h_reset=(0.7, -0.1), h2h_reset=(0.2, 0.6)
     )
-    states = PublishedGru(zeros).apply({"params": params}, x)[0, :, 0]
+    states = PublishedGru(zeros, zeros).apply({"params": params}, x)[0, :, 0]
     h = np.tanh(2 * 0.3 + 0.1)
     wanted = [h]
     for v in (-0.2, 0.5):
@@ -97,6 +97,24 @@ def test_uniform_initialisation():
         assert -0.08 <= leaf.min() and leaf.max() <= 0.08
     kernel = variables["params"]["conv2"]["kernel"]
     np.testing.assert_allclose(kernel.std(), 0.08 / np.sqrt(3), rtol=0.01)
+
+
+@pytest.mark.parametrize("widths", [((16, 24), 32), ((64, 96), 128)])
+def test_fan_in_initialisation_hands_signals_on(widths):
+    """Whatever the widths, activations keep their size, where "uniform" makes them vanish."""
+    tokens = jax.random.randint(jax.random.key(3), (16, 201), 1, 71)
+    size = {}
+    for scheme in ("fan_in", "uniform"):
+        encoder = TextEncoder("gru18", *widths, embedding=64, init_scheme=scheme)
+        variables = encoder.init(jax.random.key(4), tokens)
+        if scheme == "fan_in":
+            biases = [x for p, x in jax.tree.leaves_with_path(variables) if p[-1].key == "bias"]
+            assert biases and not any(np.any(x) for x in biases)
+        _, kept = encoder.apply(variables, tokens, mutable=["intermediates"])
+        kept = kept["intermediates"]
+        size[scheme] = [float(jnp.std(kept[k][0])) for k in ("pool1", "pool2", "features", "state")]
+    assert all(0.1 < x < 4 for x in size["fan_in"])
+    assert size["uniform"][2] < 0.2 * size["fan_in"][2]
 
 
 def test_coco_initialisation():
