@@ -27,7 +27,7 @@ def get_config(arg: str = "toy_birds_mixed"):
     config.loss = {"net": {"attributes": 1.0}}
     config.optim = {"net": adam(3e-3, b1=0.9, schedule="cosine to 0.02 over 2000 steps")}
     parts.toy_birds_data(config, name=arg, captions=0, attributes=tuple(parts.TOY_ATTRIBUTES))
-    config.net = {"widths": (16, 32, 64, 128), "embedding": sum(classes)}
+    config.net = {"widths": (16, 32, 64, 128), "embedding": sum(classes), "pooled": False}
     config.ema.half_life = "50 steps"
     config.train.update(
         {

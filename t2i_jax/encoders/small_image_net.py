@@ -14,15 +14,18 @@ from t2i_jax.models.layers import BatchNorm, Conv, Dtype, leaky_relu
 
 
 class SmallImageNet(nn.Module):
-    """Images [B, H, W, 3] in [-1, 1] -> vectors [B, embedding], of any image size.
+    """Images [B, H, W, 3] in [-1, 1] -> vectors [B, embedding].
 
     widths: channels of the convolutions, each of which halves H and W.
     embedding: size of the vector; the text encoder's.
+    pooled: whether the linear layer reads the mean over positions, of images of any size, or every
+        position by itself, of images of one size: for what is always at about the same place.
     axis_name: batch statistics are those of the global batch, see `t2i_jax.axis`.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
     embedding: int = 1024
+    pooled: bool = True
     axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
@@ -42,5 +45,5 @@ class SmallImageNet(nn.Module):
             x = Conv(width, kernel=4, stride=2, dtype=self.dtype, name=f"conv{i}")(x)
             x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype, name=f"bn{i}")(x, train)
             x = leaky_relu(x)
-        x = jnp.mean(x, axis=(1, 2))
+        x = jnp.mean(x, axis=(1, 2)) if self.pooled else x.reshape(len(x), -1)
         return nn.Dense(self.embedding, dtype=self.dtype, name="proj")(x).astype(jnp.float32)

@@ -117,6 +117,24 @@ def test_fan_in_initialisation_hands_signals_on(widths):
     assert size["uniform"][2] < 0.2 * size["fan_in"][2]
 
 
+def test_an_image_net_that_is_not_pooled_reads_every_place():
+    """Its linear layer has a weight for each position; the pooled one sees their mean."""
+    images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3), minval=-1.0)
+    vectors = {}
+    for pooled in (True, False):
+        net = SmallImageNet(widths=(4, 6), embedding=5, pooled=pooled)
+        variables = net.init(jax.random.key(1), images, train=False)
+        assert variables["params"]["proj"]["kernel"].shape == (6 if pooled else 2 * 2 * 6, 5)
+        vectors[pooled] = net.apply(variables, images, train=False)
+        if pooled:
+            means = variables["params"]["proj"]["kernel"] / 4
+            every = {**variables["params"], "proj": {"kernel": jnp.tile(means, (4, 1))}}
+            every["proj"]["bias"] = variables["params"]["proj"]["bias"]
+            same = net.clone(pooled=False).apply({**variables, "params": every}, images, False)
+            np.testing.assert_allclose(same, vectors[True], atol=1e-5)
+    assert np.abs(vectors[True] - vectors[False]).max() > 1e-3
+
+
 def test_coco_initialisation():
     encoder = TextEncoder(recurrent="gru18", width=64, embedding=64, init_scheme="coco")
     params = encoder.init(jax.random.key(0), jnp.zeros((1, 201), jnp.int32))["params"]
