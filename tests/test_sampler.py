@@ -59,7 +59,8 @@ class Oracle:
             lambda text: encoder.apply(encoder_vars, *text).sentence,
         )
         self.sentence = lambda caption: self.encode(tokenizer.encode([caption]))
-        self.apply = jax.jit(lambda z, s: self.generator.apply(self.g_vars, z, s, train=False))
+        apply = self.generator.apply
+        self.apply = jax.jit(lambda z, s: apply(self.g_vars, {"z": z}, s, train=False)[0])
 
     def noise(self, seed, index):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), index), 0)

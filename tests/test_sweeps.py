@@ -12,7 +12,7 @@ SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
 
 
 def base_config(sweep: pathlib.Path) -> str:
-    """The config whose file name the sweep's begins with; AttnGAN's for those of several systems."""
+    """The config whose name the sweep's begins with; AttnGAN's for sweeps of several systems."""
     stems = [p.stem for p in (ROOT / "configs").glob("*.py") if sweep.stem.startswith(p.stem)]
     return f"configs/{max(stems, key=len, default='attn_gan')}.py"
 

@@ -189,9 +189,8 @@ def import_generator(net: Any) -> tuple[Generator, dict]:
         large=large,
         conv_bias=True,
     )
-    noise, sentence = (
-        jnp.zeros((1, width)) for width in (module.noise_dim, extent(arrays, "fc/weight", 1))
-    )
+    noise = {"z": jnp.zeros((1, module.noise_dim))}
+    sentence = jnp.zeros((1, extent(arrays, "fc/weight", 1)))
     made = empty(lambda: module.init(jax.random.key(0), noise, sentence, train=False))
     shapes = {name: array.shape for name, array in to_arrays("g", made).items()}
     check(arrays, shapes, "the published generator of GAN-INT-CLS")

@@ -11,7 +11,7 @@ the same width at the same resolution.
 AssertionError where arrays have other shapes than the docstrings give.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import chex
 import flax.linen as nn
@@ -124,18 +124,26 @@ class Generator(nn.Module):
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
+    @property
+    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Noise of one image."""
+        return {"z": (self.noise_dim,)}
+
     @nn.compact
-    def __call__(self, noise: jax.Array, sentence: jax.Array, train: bool) -> jax.Array:
-        """[B, noise_dim] and [B, E] -> [B, H, W, 3] float32 in [-1, 1].
+    def __call__(
+        self, noise: Mapping[str, jax.Array], sentence: jax.Array, train: bool
+    ) -> tuple[jax.Array]:
+        """noise: rows of `noise_shapes`; sentence: [B, E] -> one image [B, H, W, 3] in [-1, 1].
 
         Raises ValueError for an impossible image size.
         """
         check_side("image_size", self.image_size, 32)
         chex.assert_rank(sentence, 2)
-        chex.assert_shape(noise, (len(sentence), self.noise_dim))
+        z = noise["z"]
+        chex.assert_shape(z, (len(sentence), self.noise_dim))
         common = dict(use_bias=self.conv_bias, dtype=self.dtype)
         text = torch_linear(self.text_dim, sentence.shape[-1], self.dtype, "fc")(sentence)
-        x = jnp.concatenate([noise.astype(self.dtype), leaky_relu(text)], axis=-1)
+        x = jnp.concatenate([z.astype(self.dtype), leaky_relu(text)], axis=-1)
         x = FirstConvTranspose(_width(self.channels, 4), name="deconv1", **common)(x)
         resolution, i = 4, 1
         while True:
@@ -161,7 +169,7 @@ class Generator(nn.Module):
                 _width(self.channels, resolution), name=f"deconv{i}", **common
             )(x)
         x = DoublingConvTranspose(3, name=f"deconv{i}", **common)(x)
-        return jnp.tanh(x.astype(jnp.float32))
+        return (jnp.tanh(x.astype(jnp.float32)),)
 
 
 class ImageTrunk(nn.Module):

@@ -75,11 +75,6 @@ class Recipe(GanRecipe):
             )
 
     @property
-    def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Noise of one sampled image."""
-        return {"z": (self.generator.noise_dim,)}
-
-    @property
     def noise_distribution(self) -> str:
         """What the generator is trained with and sampled from."""
         return self.generator.noise
@@ -89,7 +84,7 @@ class Recipe(GanRecipe):
         g_key, d_key = jax.random.split(key)
         images = jnp.zeros((1, *seen.batch[types.IMAGES].shape[1:]))
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
-        noise = jnp.zeros((1, self.generator.noise_dim))
+        noise = {"z": jnp.zeros((1, self.generator.noise_dim))}
         return {
             "g": self.generator.init(g_key, noise, sentence, train=False),
             "d": self.discriminator.init(d_key, images, sentence, train=False),
@@ -133,27 +128,27 @@ class Recipe(GanRecipe):
         sentence, out = seen.text.sentence, {}
         g = Net(self.generator, g_vars, train=train)
         if not train:
-            return {"images": (g(noise["z"], sentence),)}, {}
+            return {"images": g(noise, sentence)}, {}
         if self.form == "released":
             # No gradient reaches this pass: it only feeds D and moves the running statistics.
-            constants = jax.lax.stop_gradient((g_vars, noise["z_d"], sentence))
+            constants = jax.lax.stop_gradient((g_vars, {"z": noise["z_d"]}, sentence))
             first = Net(self.generator, constants[0])
-            out["d_images"] = first(*constants[1:])
+            (out["d_images"],) = first(*constants[1:])
             g.state = first.state
         if not self.on("g.interp"):
-            out["images"] = (g(noise["z"], sentence),)
+            out["images"] = g(noise, sentence)
             return out, g.state
 
         between = self.interpolate(sentence, noise.get("alpha"))
         out["interp_sentence"] = between
         if self.form == "released":
             z = jnp.concatenate([noise["z"], noise["z_interp"]])
-            images = g(z, jnp.concatenate([sentence, between]))
+            (images,) = g({"z": z}, jnp.concatenate([sentence, between]))
             rows = sentence.shape[0]
             out["images"], out["interp_images"] = (images[:rows],), images[rows:]
         else:
-            out["images"] = (g(noise["z"], sentence),)
-            out["interp_images"] = g(noise["z_interp"], between)
+            out["images"] = g(noise, sentence)
+            (out["interp_images"],) = g({"z": noise["z_interp"]}, between)
         return out, g.state
 
     def interpolate(self, sentence: jax.Array, alpha: jax.Array | None = None) -> jax.Array:

@@ -25,8 +25,8 @@ class Recipe(EncoderRecipe):
     """Equation of the style encoder.
 
     net: maps images to noise (`t2i_jax.models.style_encoder.StyleEncoder`).
-    generator: the trained generator (`t2i_jax.models.gan_int_cls.Generator`), which runs in
-        evaluation mode.
+    generator: a trained generator whose only noise is one vector z, such as those of GAN-INT-CLS,
+        DF-GAN and RAT-GAN; it runs in evaluation mode. ValueError for another one.
     """
 
     networks = {"net": ("net",)}
@@ -35,6 +35,14 @@ class Recipe(EncoderRecipe):
     net: StyleEncoder
     generator: nn.Module
 
+    def __post_init__(self):
+        shapes = dict(self.generator.noise_shapes) if self.generator else None
+        if shapes and (shapes.keys() != {"z"} or shapes["z"] != (self.net.noise_dim,)):
+            raise ValueError(
+                f"net.noise_dim={self.net.noise_dim}: a style encoder writes the one noise vector "
+                f"of a generator, but this generator's noise is {shapes}"
+            )
+
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of S, which only ever sees the generator's images."""
         size = self.generator.image_size
@@ -42,7 +50,7 @@ class Recipe(EncoderRecipe):
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """An untrained generator."""
-        noise = jnp.zeros((1, self.generator.noise_dim))
+        noise = {"z": jnp.zeros((1, self.net.noise_dim))}
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         return self.generator.init(key, noise, sentence, train=False)
 
@@ -52,10 +60,10 @@ class Recipe(EncoderRecipe):
         The metric ``mse_per_coordinate`` is the noise's variance, 1 (uniform: 1/3), for an S that
         knows nothing of it.
         """
-        width, sentence = self.generator.noise_dim, seen.text.sentence
-        shape = (sentence.shape[0], width)
-        z = axis.noise(self.generator.noise, key, shape, self.axis_name)
-        images = self.generator.apply(seen.frozen["generator"], z, sentence, train=False)
-        predicted, state = apply_train(self.net, variables, jax.lax.stop_gradient(images))
+        width, sentence = self.net.noise_dim, seen.text.sentence
+        distribution = getattr(self.generator, "noise", "normal")
+        z = axis.noise(distribution, key, (sentence.shape[0], width), self.axis_name)
+        made = self.generator.apply(seen.frozen["generator"], {"z": z}, sentence, train=False)
+        predicted, state = apply_train(self.net, variables, jax.lax.stop_gradient(made[-1]))
         loss = jnp.mean(jnp.sum(jnp.square(z - predicted), axis=-1))
         return Terms({"style": loss}, {"mse_per_coordinate": loss / width}, state)

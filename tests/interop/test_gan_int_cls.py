@@ -42,7 +42,8 @@ def test_a_saved_generator_draws_what_torch7_drew(samples):
     arrays = torch7_arrays("g", torch7.load(folder / "tiny_net_G_gpu_names.t7"))
     module = Generator(64, channels=2, text_dim=4, noise_dim=3, conv_bias=True)
     variables = to_variables("g", arrays, conv_bias=True)
-    images = module.apply(variables, expected["in/z"][:, :, 0, 0], expected["in/text"], train=False)
+    noise = {"z": expected["in/z"][:, :, 0, 0]}
+    (images,) = module.apply(variables, noise, expected["in/text"], train=False)
     want = expected["out/g_eval_image"].transpose(0, 2, 3, 1)
     np.testing.assert_allclose(images, want, atol=1e-5)
 
@@ -90,8 +91,9 @@ def test_a_large_generator_is_read_into_its_own_layers(samples):
             np.testing.assert_array_equal(first, -other)
     variables = to_variables("g", arrays)
     module = Generator(64, channels=2, text_dim=4, noise_dim=3, large=True)
+    noise = {"z": jnp.zeros((1, 3))}
     wanted = jax.eval_shape(
-        lambda: module.init(jax.random.key(0), jnp.zeros((1, 3)), jnp.zeros((1, 16)), train=False)
+        lambda: module.init(jax.random.key(0), noise, jnp.zeros((1, 16)), train=False)
     )
     assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, wanted)
     with pytest.raises(ValueError, match="large False.* has 22 layers .*, this file has 34"):

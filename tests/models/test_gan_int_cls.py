@@ -37,7 +37,7 @@ def count(module, *inputs):
 )
 def test_generator_has_the_published_number_of_parameters(channels, conv_bias, expected):
     module = Generator(channels=channels, conv_bias=conv_bias)
-    assert count(module, jnp.zeros((2, 100)), SENTENCE) == expected
+    assert count(module, {"z": jnp.zeros((2, 100))}, SENTENCE) == expected
 
 
 def test_large_adds_a_second_block_of_each():
@@ -47,7 +47,7 @@ def test_large_adds_a_second_block_of_each():
 
     module = Generator(channels=128, large=True)
     expected = 18_905_472 + block(8 * 128) + block(4 * 128)
-    assert count(module, jnp.zeros((2, 100)), SENTENCE) == expected
+    assert count(module, {"z": jnp.zeros((2, 100))}, SENTENCE) == expected
 
 
 def convolve(x, kernel):
@@ -61,7 +61,7 @@ def convolve(x, kernel):
 def test_large_has_no_activation_between_its_blocks():
     """As in the release's COCO script: relu(y + h'(y)), y = x + h(x), in evaluation mode."""
     module = Generator(32, channels=4, text_dim=4, noise_dim=3, large=True)
-    noise, sentence = jax.random.normal(jax.random.key(1), (2, 3)), jnp.ones((2, 5))
+    noise, sentence = {"z": jax.random.normal(jax.random.key(1), (2, 3))}, jnp.ones((2, 5))
     variables = init(module, noise, sentence)
     # DCGAN's start makes the blocks' branches too small to be seen.
     variables = {**variables, "params": jax.tree.map(lambda p: 10 * p, variables["params"])}
@@ -106,7 +106,7 @@ def test_discriminator_has_the_published_number_of_parameters(fields, expected):
 
 def test_linear_layers_start_as_torch_starts_them_and_the_rest_as_dcgan():
     module = Generator(channels=16, text_dim=64, noise_dim=8)
-    params = jax.jit(lambda: init(module, jnp.zeros((2, 8)), SENTENCE)["params"])()
+    params = jax.jit(lambda: init(module, {"z": jnp.zeros((2, 8))}, SENTENCE)["params"])()
     for leaf in params["fc"].values():
         bound = 1 / 32  # 1 / sqrt(1024)
         assert np.abs(leaf).max() <= bound
@@ -122,10 +122,10 @@ def test_linear_layers_start_as_torch_starts_them_and_the_rest_as_dcgan():
 
 @pytest.mark.parametrize("image_size", [32, 128])
 def test_other_sizes_keep_the_published_stages(image_size):
-    noise, sentence = jnp.zeros((2, 3)), jnp.zeros((2, 5))
+    noise, sentence = {"z": jnp.zeros((2, 3))}, jnp.zeros((2, 5))
     g = Generator(image_size, channels=4, text_dim=4, noise_dim=3)
     d = Discriminator(image_size, channels=4, text_dim=4)
-    images, _ = jax.eval_shape(
+    (images,), _ = jax.eval_shape(
         lambda: g.init_with_output(jax.random.key(0), noise, sentence, False)
     )
     assert images.shape == (2, image_size, image_size, 3)
@@ -148,7 +148,7 @@ def test_bfloat16_computes_near_float32_with_float32_parameters_and_results(name
         jax.random.normal(jax.random.key(0), shape) for shape in [(2, 3), (2, 5), (2, 32, 32, 3)]
     )
     module, inputs = {
-        "generator": (Generator(32, 4, 4, 3), (noise, sentence)),
+        "generator": (Generator(32, 4, 4, 3), ({"z": noise}, sentence)),
         "discriminator": (Discriminator(32, 4, 4), (images, sentence)),
         "style_encoder": (StyleEncoder(32, 4, 3), (images,)),
     }[name]
@@ -159,7 +159,8 @@ def test_bfloat16_computes_near_float32_with_float32_parameters_and_results(name
         variables = init(half, *inputs)
         return variables, *(m.apply(variables, *inputs, train=False) for m in (module, half))
 
-    variables, full, rounded = run()
+    variables, *made = run()
+    full, rounded = (jax.tree.leaves(x)[0] for x in made)
     assert rounded.dtype == jnp.float32
     assert not np.array_equal(full, rounded)
     np.testing.assert_allclose(rounded, full, atol=0.05 * float(np.abs(full).max()))
@@ -167,7 +168,7 @@ def test_bfloat16_computes_near_float32_with_float32_parameters_and_results(name
 
 
 def test_impossible_fields_are_refused():
-    noise, sentence = jnp.zeros((1, 3)), jnp.zeros((1, 5))
+    noise, sentence = {"z": jnp.zeros((1, 3))}, jnp.zeros((1, 5))
     with pytest.raises(ValueError, match="power of two >= 32, got 48"):
         shapes(Generator(48, 4, 4, 3), noise, sentence)
     with pytest.raises(ValueError, match="variant must be one of"):
@@ -177,12 +178,12 @@ def test_impossible_fields_are_refused():
 
 
 def test_inputs_of_other_shapes_are_refused():
-    noise, sentence, images = jnp.zeros((2, 3)), jnp.zeros((2, 5)), jnp.zeros((2, 32, 32, 3))
+    z, sentence, images = jnp.zeros((2, 3)), jnp.zeros((2, 5)), jnp.zeros((2, 32, 32, 3))
     generator, discriminator = Generator(32, 4, 4, 3), Discriminator(32, 4, 4)
     for module, inputs in (
-        (generator, (noise[:, :2], sentence)),
-        (generator, (noise[:1], sentence)),
-        (generator, (noise, sentence[:, None])),
+        (generator, ({"z": z[:, :2]}, sentence)),
+        (generator, ({"z": z[:1]}, sentence)),
+        (generator, ({"z": z}, sentence[:, None])),
         (discriminator, (images[..., :1], sentence)),
         (discriminator, (images, sentence[:1])),
         (discriminator, (images, sentence[:, None])),

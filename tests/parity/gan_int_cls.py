@@ -97,7 +97,8 @@ def _train_pass(module):
 def generator(golden):
     g_vars, _ = _variables(golden)
     seen, z = _inputs(golden)
-    images, layers, state = _train_pass(_generator(golden))(g_vars, z, seen.text.sentence)
+    run = _train_pass(_generator(golden))
+    (images,), layers, state = run(g_vars, {"z": z}, seen.text.sentence)
     close(images, nhwc(golden["out/fake_d"]), "images")
     close(leaky_relu(layers["fc"]["__call__"][0]), golden["out/g/text"], "text")
     for layer in ("bn1", "res4", "bn2", "res8"):
@@ -199,7 +200,8 @@ def evaluation_mode(golden):
         close(logits, golden[f"out_eval/{key}"], variant)
     biases = {f"{k}/bias": v for k, v in section(golden, "g_bias/").items()}
     g_vars = to_variables("g", section(golden, "g/") | biases, conv_bias=True)
-    images = _generator(golden, conv_bias=True).apply(g_vars, z[:2], sentence[:2], train=False)
+    generator, noise = _generator(golden, conv_bias=True), {"z": z[:2]}
+    (images,) = generator.apply(g_vars, noise, sentence[:2], train=False)
     close(images, nhwc(golden["out_eval_bias/fake_d"]), "images with biases")
 
 

@@ -32,7 +32,7 @@ def seen_of(generator, text=TEXT):
 def trained_generator():
     """Variables of some generator whose images depend on the noise."""
     variables = RECIPE.generator.init(
-        jax.random.key(2), jnp.zeros((1, NOISE)), jnp.zeros((1, 5)), train=False
+        jax.random.key(2), {"z": jnp.zeros((1, NOISE))}, jnp.zeros((1, 5)), train=False
     )
     # DCGAN's small start makes all images grey in evaluation mode.
     return {**variables, "params": jax.tree.map(lambda x: 4 * x, variables["params"])}
