@@ -142,4 +142,4 @@ def test_same_losses_on_four_devices_as_on_one(path, layout, trained):
     _, four = trained(path, *LAYOUTS[layout])
     assert four.keys() == one.keys()
     for name, value in one.items():
-        np.testing.assert_allclose(four[name], value, rtol=2e-4, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(four[name], value, rtol=1e-3, atol=2e-6, err_msg=name)
