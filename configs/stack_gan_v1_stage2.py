@@ -65,4 +65,6 @@ def get_config(arg: str = "toy_birds"):
         config.discriminator.image_size = 32
         config.data.size = 32
         config.frozen.stage1 = "random"
+        # Else the first step is the sign of gradients that are rounding.
+        config.optim.g.eps = config.optim.d.eps = 1e-4
     return config

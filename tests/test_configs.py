@@ -36,7 +36,7 @@ def arguments(path: pathlib.Path) -> list[str]:
 def test_every_argument_describes_networks_and_data(path):
     """And defaults that are written out are those that hold where they are not."""
     known = arguments(path)
-    assert "debug" in known and len(known) > 2
+    assert "debug" in known and len(known) > (3 if "cub" in known else 2)
     for arg in known:
         plain, whole = configs.load(f"{path}:{arg}"), fields.resolve(f"{path}:{arg}").config
         assert build.data_options(plain) == build.data_options(whole)
@@ -62,9 +62,10 @@ def test_a_copy_of_the_file_works_elsewhere(path, tmp_path):
     taken = re.findall(r'with_name\("(.+)"\)', path.read_text())
     for name in {path.name, *taken}:
         (tmp_path / name).write_text(path.with_name(name).read_text())
-    first = arguments(path)[0]
-    copied = configs.load(f"{tmp_path / path.name}:{first}")
-    assert copied.to_dict() == configs.load(f"{path}:{first}").to_dict()
+    known = arguments(path)
+    arg = "cub" if "cub" in known else known[0]
+    copied = configs.load(f"{tmp_path / path.name}:{arg}")
+    assert copied.to_dict() == configs.load(f"{path}:{arg}").to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -142,4 +143,4 @@ def test_same_losses_on_four_devices_as_on_one(path, layout, trained):
     _, four = trained(path, *LAYOUTS[layout])
     assert four.keys() == one.keys()
     for name, value in one.items():
-        np.testing.assert_allclose(four[name], value, rtol=1e-3, atol=2e-6, err_msg=name)
+        np.testing.assert_allclose(four[name], value, rtol=2e-4, atol=2e-6, err_msg=name)
