@@ -21,6 +21,7 @@ from t2i_jax.interop import files
 from t2i_jax.interop.published import check, empty
 from t2i_jax.interop.state_dict import extent
 from t2i_jax.models.gan_int_cls import Generator
+from t2i_jax.recipes.terms import no_noise
 
 Arrays = dict[str, np.ndarray]
 
@@ -189,7 +190,7 @@ def import_generator(net: Any) -> tuple[Generator, dict]:
         large=large,
         conv_bias=True,
     )
-    noise = {"z": jnp.zeros((1, module.noise_dim))}
+    noise = no_noise(module.noise_shapes)
     sentence = jnp.zeros((1, extent(arrays, "fc/weight", 1)))
     made = empty(lambda: module.init(jax.random.key(0), noise, sentence, train=False))
     shapes = {name: array.shape for name, array in to_arrays("g", made).items()}

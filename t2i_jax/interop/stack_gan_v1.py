@@ -24,6 +24,7 @@ from t2i_jax.interop.state_dict import (
     to_variables,
 )
 from t2i_jax.models.stack_gan_v1 import Discriminator, Generator, Stage2Generator
+from t2i_jax.recipes.terms import no_noise
 
 _INNER = "STAGE1_G."
 _LOW_SIZE = 64
@@ -89,14 +90,10 @@ def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
     sentence = jnp.zeros((1, extent(state, "ca_net.fc.weight", 1)))
 
     def init():
-        return module.init(jax.random.key(0), _noise(module), sentence, train=False)
+        return module.init(jax.random.key(0), no_noise(module.noise_shapes), sentence, train=False)
 
     check_fits(state, generator_layers(), init, "Stage I of StackGAN-v1")
     return module, variables
-
-
-def _noise(module: Generator | Stage2Generator) -> dict[str, jax.Array]:
-    return {name: jnp.zeros((1, *shape)) for name, shape in module.noise_shapes.items()}
 
 
 def import_stage2(
@@ -125,7 +122,9 @@ def import_stage2(
     low, sentence = jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, extent(own, "ca_net.fc.weight", 1)))
 
     def init():
-        return module.init(jax.random.key(0), low, _noise(module), sentence, train=False)
+        return module.init(
+            jax.random.key(0), low, no_noise(module.noise_shapes), sentence, train=False
+        )
 
     check_fits(own, stage2_layers(blocks), init, "Stage II of StackGAN-v1")
     return stage1, module, {**variables, "stage1": inner}

@@ -24,6 +24,7 @@ from t2i_jax.interop.state_dict import (
     to_variables,
 )
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
+from t2i_jax.recipes.terms import no_noise
 
 _BASE_SIZE = 64  # the release's first stage always has four up-blocks
 _CONDITION = "ca_net.fc.weight"  # only conditional generators have it
@@ -84,7 +85,7 @@ def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
     sentence = jnp.zeros((1, extent(clean(state), _CONDITION, 1))) if text else None
 
     def init():
-        noise = {name: jnp.zeros((1, *shape)) for name, shape in generator.noise_shapes.items()}
+        noise = no_noise(generator.noise_shapes)
         return generator.init(jax.random.key(0), noise, sentence, train=False)
 
     check_fits(state, layers, init, "a generator of StackGAN-v2")

@@ -33,7 +33,16 @@ from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
 from t2i_jax.recipes.regularizers import augmented
-from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, shifted_pairs
+from t2i_jax.recipes.terms import (
+    Judgement,
+    Net,
+    Seen,
+    Terms,
+    Variables,
+    accuracies,
+    no_noise,
+    shifted_pairs,
+)
 
 _MISMATCHES = ("shift", "caption")
 _ADVERSARIAL = {"real": (1.0, 1.0), "fake": (0.0, 0.0), "wrong": (0.0, None)}  # (fits, real)
@@ -78,7 +87,7 @@ class Recipe(DistributionRecipe):
                 "to 0"
             )
         g_key, d_key = jax.random.split(key)
-        noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
+        noise = no_noise(self.noise_shapes)
         sentence, words, mask = (x[:1] for x in seen.text)
         images = [jnp.zeros((1, size, size, 3)) for size in self.generator.image_sizes]
         return {

@@ -33,7 +33,7 @@ from t2i_jax.losses.adversarial import bce
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.regularizers import augmented
-from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, no_noise
 
 _CHOICES = {
     "form": ("paper", "released"),
@@ -84,7 +84,7 @@ class Recipe(GanRecipe):
         g_key, d_key = jax.random.split(key)
         images = jnp.zeros((1, *seen.batch[types.IMAGES].shape[1:]))
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
-        noise = {"z": jnp.zeros((1, self.generator.noise_dim))}
+        noise = no_noise(self.noise_shapes)
         return {
             "g": self.generator.init(g_key, noise, sentence, train=False),
             "d": self.discriminator.init(d_key, images, sentence, train=False),

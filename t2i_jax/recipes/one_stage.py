@@ -36,6 +36,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    no_noise,
     shifted_pairs,
 )
 
@@ -70,7 +71,7 @@ class OneStageRecipe(GanRecipe):
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""
         g_key, d_key = jax.random.split(key)
-        noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
+        noise = no_noise(self.noise_shapes)
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         size = self.discriminator.image_size
         images = jnp.zeros((1, size, size, 3))

@@ -16,7 +16,7 @@ from jax import lax
 from t2i_jax.models import stack_gan_v1 as models
 from t2i_jax.models.stack_gan_v1 import Discriminator, Stage2Generator
 from t2i_jax.recipes import stack_gan_v1
-from t2i_jax.recipes.terms import Net, Seen, Variables, with_state
+from t2i_jax.recipes.terms import Net, Seen, Variables, no_noise, with_state
 
 _STAGE1 = "stage1"
 _STATISTICS = ("fixed", "moving")
@@ -70,7 +70,7 @@ class Recipe(stack_gan_v1.Recipe):
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """An untrained Stage I."""
-        noise = {k: jnp.zeros((1, *shape)) for k, shape in self.stage1.noise_shapes.items()}
+        noise = no_noise(self.stage1.noise_shapes)
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         return self.stage1.init(key, noise, sentence, train=False)
 

@@ -37,7 +37,7 @@ from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 from t2i_jax.models.three_stage_discriminator import Features
 from t2i_jax.recipes.distribution_terms import DistributionRecipe
 from t2i_jax.recipes.regularizers import augmented
-from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies
+from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, no_noise
 
 _CHOICES = {"condition": ("sampled", "mean"), "color": ("paper", "released")}
 _TEXT_TERMS = ("d.real", "d.wrong", "d.fake", "d.uncond_wrong", "g.fake", "g.kl")
@@ -87,7 +87,7 @@ class Recipe(DistributionRecipe):
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""
         g_key, d_key = jax.random.split(key)
-        noise = {name: jnp.zeros((1, *shape)) for name, shape in self.noise_shapes.items()}
+        noise = no_noise(self.noise_shapes)
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1])) if self.conditional else None
         sizes = self.discriminator.image_sizes
         images = [jnp.zeros((1, size, size, 3)) for size in sizes]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from t2i_jax import axis
 from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.base import EncoderRecipe
-from t2i_jax.recipes.terms import Seen, Terms, Variables, apply_train
+from t2i_jax.recipes.terms import Seen, Terms, Variables, apply_train, no_noise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Recipe(EncoderRecipe):
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """An untrained generator."""
-        noise = {"z": jnp.zeros((1, self.net.noise_dim))}
+        noise = no_noise(self.generator.noise_shapes)
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         return self.generator.init(key, noise, sentence, train=False)
 

@@ -192,6 +192,11 @@ def check_terms(player: str, losses: Mapping[str, Any], active: frozenset[str]) 
         )
 
 
+def no_noise(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, jax.Array]:
+    """One row of zeros for each noise of these shapes, such as a generator is initialized with."""
+    return {name: jnp.zeros((1, *shape)) for name, shape in shapes.items()}
+
+
 def local_rows(batch: Batch) -> int:
     """Rows of a batch on this device (or of the global batch, in a global-view program)."""
     return next(iter(batch.values())).shape[0]
