@@ -54,10 +54,9 @@ def _toy_attributes(args: argparse.Namespace) -> Result:
             "--protocol=toy_attributes needs --classifier=RUN, a run of configs/toy_attributes.py"
         )
     config = runs.read_config(args.workdir)
-    step = latest_step(args.workdir) if args.step is None else args.step
-    sampler = t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
     if not config.encoder.name:
         raise ValueError(f"{args.workdir}: a run of {config.system!r} that reads no captions")
+    step, sampler = _sampler(args)
     setup = toy_attributes.Setup(
         draw=lambda captions, seed, num: _draw(sampler, captions, seed, num),
         num=args.num,
@@ -138,8 +137,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _subject(args: argparse.Namespace) -> Subject:
     config = runs.read_config(args.workdir)
-    step = latest_step(args.workdir) if args.step is None else args.step
-    sampler = t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
+    step, sampler = _sampler(args)
     texts, origin, held_out = _texts(args, config)
 
     def draw() -> np.ndarray:
@@ -155,6 +153,12 @@ def _subject(args: argparse.Namespace) -> Subject:
         draw=draw,
         real=None if held_out is None else lambda: held_out.images(args.num),
     )
+
+
+def _sampler(args: argparse.Namespace) -> tuple[int, t2i_jax.Sampler]:
+    """The step of the checkpoint that is evaluated, and what draws from it."""
+    step = latest_step(args.workdir) if args.step is None else args.step
+    return step, t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
 
 
 def _draw(sampler: t2i_jax.Sampler, texts, seed: int, num: int) -> np.ndarray:

@@ -1,8 +1,6 @@
 """How sure a share is."""
 
-import math
-
-_Z = 1.959964  # of 95 %
+from scipy.stats import binomtest
 
 
 def share(hits: int, count: int) -> dict:
@@ -13,7 +11,5 @@ def share(hits: int, count: int) -> dict:
     """
     if not count:
         return {"share": None, "interval": None, "n": 0}
-    p, n = hits / count, count
-    middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return {"share": p, "interval": [max(0.0, middle - half), min(1.0, middle + half)], "n": n}
+    low, high = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    return {"share": hits / count, "interval": [float(low), float(high)], "n": count}
