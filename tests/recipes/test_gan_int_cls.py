@@ -157,8 +157,8 @@ def test_noise_of_training_and_of_samples_has_the_chosen_distribution(name):
     bound = recipe.bind("data")
     local = jax.pmap(lambda _: bound.noise(jax.random.key(0), ROWS // 4), "data")(np.zeros(4))
     for place, z in local.items():
-        # The same random bits; normal noise is a function of them that programs round their own way.
-        np.testing.assert_array_max_ulp(z.reshape(drawn[place].shape), drawn[place], maxulp=2)
+        # The same random bits; what is made of them is rounded by each program in its own way.
+        np.testing.assert_array_max_ulp(z.reshape(drawn[place].shape), drawn[place], maxulp=4)
 
 
 def test_a_sample_is_the_generator_in_evaluation_mode_and_has_no_neighbours(variables):
