@@ -103,8 +103,9 @@ def toy_birds(config) -> None:
     config.text.update({"word_dim": 64, "embedding": 128, "dropout": 0.2})
     config.image.update({"embedding": 128, "widths": (16, 32, 64, 128)})
     config.optim.net = adam(4e-3, b1=0.9, schedule="cosine to 0.05 over 2000 steps")
-    config.optim.net.update({"clip": {"text": 0.25}})
+    config.optim.net.update({"clip": {"text": 1.0}})
     parts.toy_encoder_data(config, size=64, batch=48)
+    config.loss.net.text_attributes = 8.0  # beside four terms of matching
     config.ema.half_life = "50 steps"
     config.evals.records = 500
     config.train.update(

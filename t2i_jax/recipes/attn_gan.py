@@ -7,8 +7,8 @@ D's terms                            G's terms, against the updated D
     real         bce(Dc(x, e), 1)        fake         bce(Dc(s, e), 1)
     fake         bce(Dc(s, e), 0)        uncond_fake  bce(Du(s), 1)
     wrong        bce(Dc(x, e'), 0)       kl           of the conditioning augmentation
-    uncond_real  bce(Du(x), 1)           damsm_words, damsm_sentence: does a trained image encoder
-    uncond_fake  bce(Du(s), 0)           find the caption of s, and s by its caption
+    uncond_real  bce(Du(x), 1)           damsm_words, damsm_sentence: see
+    uncond_fake  bce(Du(s), 0)           `t2i_jax.recipes.damsm_terms`
 
 Weights of the paper: 1/2 for each adversarial term but "wrong", which it does not have; lambda for
 the two of DAMSM. Those of the release: D's real ones 1/2 and its other three 1/3; G's 1. The kl, of
@@ -21,13 +21,9 @@ Beside these stand the terms of DR-GAN's two modules, for networks that have the
 import dataclasses
 from collections.abc import Mapping
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from t2i_jax import types
-from t2i_jax.losses import damsm as damsm_losses
 from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
@@ -53,25 +49,16 @@ class Recipe(DistributionRecipe):
     """Equations of AttnGAN.
 
     discriminator: without ``image_sizes`` it takes the generator's.
-    damsm: a trained image encoder of `t2i_jax.encoders.damsm`, whose text encoder reads the
-        captions; needed by the terms ``damsm_*``.
     mismatch: the pair of "wrong". "shift": each real image of the global batch but the last, with
         the caption of the next, whatever its class (release). "caption": a caption of another class
         from the data (``data.mismatch=caption``).
-    gamma1, gamma2, gamma3, damsm_form: of DAMSM's losses, see `losses.damsm`.
     """
 
-    frozen_parts = {"damsm": "image"}
     reads = "words"
 
     generator: Generator
     discriminator: Discriminator
-    damsm: nn.Module = None
     mismatch: str = "shift"
-    gamma1: float = damsm_losses.GAMMA1
-    gamma2: float = damsm_losses.GAMMA2
-    gamma3: float = damsm_losses.GAMMA3
-    damsm_form: str = "released"
 
     def __post_init__(self):
         super().__post_init__()
@@ -79,13 +66,7 @@ class Recipe(DistributionRecipe):
             raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
-        """Variables of both players; ValueError where weighted terms lack their encoder."""
-        if "damsm" not in seen.frozen and (self.on("g.damsm_words") or self.on("g.damsm_sentence")):
-            raise ValueError(
-                "the terms g.damsm_* need a trained image encoder: set frozen.damsm to the run of "
-                "configs/damsm.py, or their weights (loss.g.damsm_words, loss.g.damsm_sentence) "
-                "to 0"
-            )
+        """Variables of both players."""
         g_key, d_key = jax.random.split(key)
         noise = no_noise(self.noise_shapes)
         sentence, words, mask = (x[:1] for x in seen.text)
@@ -94,11 +75,6 @@ class Recipe(DistributionRecipe):
             "g": self.generator.init(g_key, noise, sentence, words, mask, train=False),
             "d": self.discriminator.init(d_key, images, sentence, train=False),
         }
-
-    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
-        """An untrained image encoder."""
-        size = self.generator.image_sizes[-1]
-        return self.damsm.init(key, jnp.zeros((1, size, size, 3)), train=False)
 
     def generate(
         self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array], train: bool
@@ -174,24 +150,5 @@ class Recipe(DistributionRecipe):
                 losses["uncond_fake"] = bce_over_scales(fakes.real, 1.0)
         if self.on("g.kl"):
             losses["kl"] = gaussian_kl(out["mu"], out["logvar"])
-        losses |= self._damsm_losses(seen, out["images"][-1]) | self.stage_losses(seen, out)
+        losses |= self.stage_losses(seen, out)
         return Terms(losses, state=d.state)
-
-    def _damsm_losses(self, seen: Seen, images: jax.Array) -> dict[str, jax.Array]:
-        """How well the frozen image encoder matches the largest images with their captions."""
-        ask = {name: self.on(f"g.{name}") for name in ("damsm_words", "damsm_sentence")}
-        if not any(ask.values()):
-            return {}
-        text = lax.stop_gradient(seen.text)
-        found = self.damsm.apply(seen.frozen["damsm"], images, train=False)
-        labels = seen.batch.get(types.LABEL)
-        common = {"labels": labels, "gamma3": self.gamma3, "axis_name": self.axis_name}
-        losses = {}
-        if ask["damsm_words"]:
-            factors = {"gamma1": self.gamma1, "gamma2": self.gamma2, "form": self.damsm_form}
-            pair = damsm_losses.word_losses(found.regions, text, **factors, **common)
-            losses["damsm_words"] = sum(pair)
-        if ask["damsm_sentence"]:
-            pair = damsm_losses.sentence_losses(found.code, text.sentence, **common)
-            losses["damsm_sentence"] = sum(pair)
-        return losses

@@ -18,7 +18,8 @@ import flax.linen as nn
 import jax
 
 from t2i_jax import axis, types
-from t2i_jax.recipes import regularizers
+from t2i_jax.losses import damsm as damsm_losses
+from t2i_jax.recipes import damsm_terms, regularizers
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, with_state
 
 Reads = Literal["nothing", "sentence", "words", "tokens"]
@@ -66,6 +67,11 @@ class Recipe:
         """
         raise NotImplementedError
 
+    def check(self, seen: Seen) -> None:
+        """Raises ValueError where weighted terms lack what they read; called once, before `init`,
+        with what that is given.
+        """
+
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """Random variables of the frozen network `name`, for tests and benchmarks
         (``frozen.<name>=random``). Raises ValueError where the recipe knows none of that name.
@@ -101,10 +107,20 @@ class GanRecipe(Recipe):
         "own", after it and on the same batch.
     ma_gp_form, ma_gp_scale, ma_gp_exponent: of the term ma_gp, see
         `losses.gradient_penalties.matching_aware`.
+
+    For the terms that every G has (`t2i_jax.recipes.damsm_terms`):
+
+    damsm: a trained image encoder of `t2i_jax.encoders.damsm`, whose text encoder reads the
+        captions; needed by the terms ``damsm_*``.
+    gamma1, gamma2, gamma3, damsm_form: of these terms, see `losses.damsm`.
     """
 
     players: ClassVar[tuple[str, ...]] = ("g", "d")
-    optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = regularizers.TERMS
+    frozen_parts: ClassVar[Mapping[str, str]] = {"damsm": "image"}
+    optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "d": regularizers.TERMS["d"],
+        "g": (*regularizers.TERMS["g"], *damsm_terms.TERMS),
+    }
     networks: ClassVar[Mapping[str, tuple[str, ...]]] = {"generator": ("g",)}
     kept: ClassVar[tuple[str, ...]] = ()
     noise_distribution: ClassVar[str] = "normal"  # of all of G's noise, see `t2i_jax.axis.noise`
@@ -116,9 +132,25 @@ class GanRecipe(Recipe):
     ma_gp_form: str = "paper"
     ma_gp_scale: float = 2.0
     ma_gp_exponent: float = 6.0
+    damsm: nn.Module | None = None
+    gamma1: float = damsm_losses.GAMMA1
+    gamma2: float = damsm_losses.GAMMA2
+    gamma3: float = damsm_losses.GAMMA3
+    damsm_form: str = "released"
 
     def __post_init__(self):
         regularizers.check_fields(self)
+
+    def check(self, seen: Seen) -> None:
+        """Also for DAMSM's terms, without what they compare."""
+        damsm_terms.check(self, seen)
+
+    def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
+        """Also an untrained image encoder, of ``damsm``."""
+        if name != "damsm":
+            return super().init_frozen(name, key, seen)
+        images = [x[:1] for x in self.real_images(seen)]
+        return self.damsm.init(key, images[-1], train=False)
 
     @property
     def noise_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -274,7 +306,9 @@ class GanRecipe(Recipe):
     ) -> Terms:
         """All of G's terms; arguments as in `g_terms`."""
         terms = self.g_terms(d_vars, seen, out, key, fakes=fakes)
-        return regularizers.with_relativistic(self, "g", terms, d_vars, seen, out, key)
+        terms = regularizers.with_relativistic(self, "g", terms, d_vars, seen, out, key)
+        found = damsm_terms.damsm_terms(self, seen, out)
+        return terms.replace(losses={**terms.losses, **found})
 
     @property
     def d_updates(self) -> tuple[Callable[..., Terms], ...]:

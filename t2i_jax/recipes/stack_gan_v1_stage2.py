@@ -33,7 +33,7 @@ class Recipe(stack_gan_v1.Recipe):
         moving (PyTorch release, where only the weights are frozen).
     """
 
-    frozen_parts = {"stage1": "generator"}
+    frozen_parts = {"stage1": "generator", **stack_gan_v1.Recipe.frozen_parts}
     starting_points = ("stage1",)
 
     generator: Stage2Generator
@@ -69,7 +69,9 @@ class Recipe(stack_gan_v1.Recipe):
         return {**shapes, "eps2": high["eps"]} if high else shapes
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
-        """An untrained Stage I."""
+        """Also an untrained Stage I."""
+        if name != "stage1":
+            return super().init_frozen(name, key, seen)
         noise = no_noise(self.stage1.noise_shapes)
         sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
         return self.stage1.init(key, noise, sentence, train=False)

@@ -75,6 +75,7 @@ def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -
             encoder = jax.tree.map(jnp.copy, frozen["encoder_start"])
     variables = encoder if options.joint else frozen.get("encoder")
     seen = Seen(batch, encode(options.encoder, variables, batch), None, frozen)
+    recipe.check(seen)
     variables = recipe.init(jax.random.fold_in(key, 0), seen)
     stats = {}
     for player in recipe.players:

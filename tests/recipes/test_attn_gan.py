@@ -150,7 +150,7 @@ def test_damsm_teaches_the_largest_image_and_not_the_text(seen, variables, damsm
 
     def total(images, text):
         out = {"images": images, "mu": None, "logvar": None}
-        terms = recipe.g_terms(variables["d"], seen._replace(text=text), out, KEY)
+        terms = recipe.g_update(variables["d"], seen._replace(text=text), out, KEY)
         return sum(terms.losses.values()), terms
 
     def expected(image):
@@ -191,7 +191,7 @@ def test_terms_of_weight_zero_are_not_computed(seen, variables, damsm):
         out, _ = recipe.generate(variables["g"], seen, recipe.noise(KEY, ROWS), True)
         return (
             recipe.d_terms(variables["d"], seen, out, KEY).losses,
-            recipe.g_terms(variables["d"], seen, out, KEY).losses,
+            recipe.g_update(variables["d"], seen, out, KEY).losses,
         )
 
     for without in ({"d.wrong"}, {"d.real", "g.damsm_words"}, {"g.fake", "g.uncond_fake"}, DAMSM):
@@ -222,7 +222,7 @@ def test_what_does_not_fit_is_refused(seen, variables):
     with pytest.raises(ValueError, match=r"image_sizes=\(8, 32\), but the generator makes \(8, 16"):
         dataclasses.replace(make(), discriminator=Discriminator(2, (8, 32)))
     with pytest.raises(ValueError, match="g.damsm_.* need a trained image encoder: set frozen.dam"):
-        make(active=DAMSM).init(KEY, seen)
+        make(active=DAMSM).check(seen)
     recipe = make(mismatch="caption")
     out = {"images": tuple(jnp.zeros((ROWS, s, s, 3)) for s in SIZES)}
     with pytest.raises(ValueError, match="needs mismatched captions: set data.mismatch=caption"):

@@ -2,6 +2,7 @@
 StackGAN-v2 and AttnGAN, devices. Closed forms: test_regularizers.py.
 """
 
+import dataclasses
 import pathlib
 
 import jax
@@ -12,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from recipes.gan_passes import close, close_gradients
 from t2i_jax import axis, types
 from t2i_jax import config as configs
+from t2i_jax.encoders.damsm import CompactImageEncoder
 from t2i_jax.losses.diff_augment import POLICIES
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.regularizers import augmented
@@ -36,6 +38,7 @@ ON = {
     "loss.g.relativistic": 1.0,
     "recipe.augment": POLICIES,
 }
+IMAGE_ENCODER = CompactImageEncoder(embedding=WIDTH, widths=(3, 4), local_stages=1)
 
 
 def numbers(seed, *shape):
@@ -53,6 +56,7 @@ def make(system, changes):
     mask = jnp.arange(WORDS) < jnp.asarray([4, 1, 2, 3] * 2)[:, None]
     texts = [Text(numbers(i, ROWS, WIDTH), numbers(i, ROWS, WORDS, WIDTH), mask) for i in (5, 6)]
     seen = Seen(batch, *texts)
+    recipe = dataclasses.replace(recipe, damsm=IMAGE_ENCODER)
     frozen = {k: recipe.init_frozen(k, KEY, seen) for k in recipe.frozen_parts}
     return recipe, seen._replace(frozen=frozen), modules.loss_weights(config)
 
@@ -82,6 +86,23 @@ def test_every_system_takes_them_by_an_override(system):
     check_terms("d", set.union(*losses), recipe.active)
     apart = recipe.penalty_update == "own"
     assert len(losses) == 1 + apart and (losses[-1] == {"r1", "r2", "ma_gp"}) == apart
+
+
+@pytest.mark.parametrize("system", GANS)
+def test_every_system_is_told_by_damsm_whether_images_fit(system):
+    """By the sentence; by the words, too, where the system reads them, and refused elsewhere."""
+    weights = {"loss.g.damsm_sentence": 1.0, "loss.g.damsm_words": 1.0}
+    recipe, seen, _ = make(system, weights)
+    if recipe.reads == "sentence":
+        seen = seen._replace(text=Text(seen.text.sentence))
+        with pytest.raises(ValueError, match="damsm_words compares words, but this system reads"):
+            recipe.check(seen)
+        recipe, *_ = make(system, {**weights, "loss.g.damsm_words": 0.0})
+    recipe.check(seen)
+    with pytest.raises(ValueError, match="g.damsm_.* need a trained image encoder: set frozen.dam"):
+        recipe.check(seen._replace(frozen={}))
+    *_, g = jax.eval_shape(lambda: run(recipe, recipe.init(KEY, seen), seen))
+    check_terms("g", g.losses, recipe.active)
 
 
 def by_hand(recipe, d_vars, seen, out):
