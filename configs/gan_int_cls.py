@@ -4,7 +4,10 @@
         --encoder.source=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco (the papers' sizes: one GPU or
-more), debug (seconds). The other three models of the paper are overrides:
+more), debug (seconds). toy_birds_damsm is the quick start's: GAN-CLS that reads and is told by a
+DAMSM (docs/gan_int_cls.md), with --encoder.source=RUN --frozen.damsm=RUN.
+
+The other three models of the paper are overrides:
 
     GAN       --loss.d.wrong=0 --loss.d.fake=1 --loss.g.interp=0
     GAN-CLS   --loss.g.interp=0
@@ -17,7 +20,7 @@ options that no published model uses: --generator.noise=uniform, --generator.lar
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "debug")
+ARGUMENTS = ("toy_birds", "toy_birds_damsm", "cub", "flowers", "coco", "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -67,6 +70,9 @@ def get_config(arg: str = "toy_birds"):
         config.train.duration = "200 epochs"
     elif arg == "toy_birds":
         toy_birds(config)
+    elif arg == "toy_birds_damsm":
+        toy_birds(config)
+        told_by_damsm(config)
     elif arg == "debug":
         debug(config)
     return config
@@ -86,6 +92,17 @@ def toy_birds(config) -> None:
     parts.toy_gan_training(
         config, duration="3600 steps", log_every="100 steps", sample_every="400 steps"
     )
+
+
+def told_by_damsm(config) -> None:
+    """What the birds of no species need to be drawn as captions say, and differently each time."""
+    parts.damsm_text(config, "toy_birds")
+    config.tokenizer.length = 24
+    config.data.update({"name": "toy_birds_mixed", "sampling": "epoch", "truncate": "head"})
+    config.generator.noise_dim = 8
+    config.recipe.augment = ("color", "translation")
+    config.loss.g.update({"interp": 0.0, "damsm_sentence": 1.0, "mode_seeking": 0.15})
+    config.train.duration = "4000 steps"
 
 
 def debug(config) -> None:

@@ -71,3 +71,24 @@ def color_consistency(
             entries = squares[0].size if form == "released" else 1
             total += weight * jnp.sum(squares) / (squares.shape[0] * entries)
     return total
+
+
+def mode_seeking(
+    images: jax.Array, others: jax.Array, noise: jax.Array, other_noise: jax.Array
+) -> jax.Array:
+    """How much alike images of the same texts and different noise are: the mean over rows of the
+    noise's mean absolute difference by that of the images (MSGAN, arXiv 1903.05628, equation 4).
+
+    The paper maximises the images' distance by the noise's; the authors minimise its reciprocal, as
+    here, and add 1e-5 to the ratio. Their ratio is that of means over the batch, in which one
+    pair that differs hides another that does not; here each row has its own.
+
+    images, others: [B, H, W, 3]; noise, other_noise: [B, Z].
+    """
+    chex.assert_equal_shape([images, others])
+    chex.assert_equal_shape([noise, other_noise])
+    between_images, between_noise = (
+        jnp.mean(jnp.abs((a - b).astype(jnp.float32)).reshape(a.shape[0], -1), axis=1)
+        for a, b in ((images, others), (noise, other_noise))
+    )
+    return jnp.mean(1.0 / (between_images / jnp.maximum(between_noise, 1e-5) + 1e-5))

@@ -183,7 +183,7 @@ def _gan_parts(work: Workload, step, state, seen: Seen, key):
         if options.joint:
             return step.generate(params, stats, seen.batch, seen.frozen, noise)
         variables = {"params": params["g"], **stats}
-        out, moved = recipe.generate(variables, seen, noise, train=True)
+        out, moved = recipe.make(variables, seen, noise)
         return (out, None), moved
 
     def pulled(params, cotangent, *rest):

@@ -19,7 +19,7 @@ import jax
 
 from t2i_jax import axis, types
 from t2i_jax.losses import damsm as damsm_losses
-from t2i_jax.recipes import damsm_terms, regularizers
+from t2i_jax.recipes import damsm_terms, mode_seeking, regularizers
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, with_state
 
 Reads = Literal["nothing", "sentence", "words", "tokens"]
@@ -119,7 +119,7 @@ class GanRecipe(Recipe):
     frozen_parts: ClassVar[Mapping[str, str]] = {"damsm": "image"}
     optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "d": regularizers.TERMS["d"],
-        "g": (*regularizers.TERMS["g"], *damsm_terms.TERMS),
+        "g": (*regularizers.TERMS["g"], *damsm_terms.TERMS, *mode_seeking.TERMS),
     }
     networks: ClassVar[Mapping[str, tuple[str, ...]]] = {"generator": ("g",)}
     kept: ClassVar[tuple[str, ...]] = ()
@@ -209,6 +209,13 @@ class GanRecipe(Recipe):
         evaluation mode (``train=False``, an empty batch) the sampler's `extras`.
         """
         raise NotImplementedError
+
+    def make(
+        self, g_vars: Variables, seen: Seen, noise: Mapping[str, jax.Array]
+    ) -> tuple[dict[str, Any], dict]:
+        """`generate` in a training, with what the terms of every G need beside its outputs."""
+        out, state = self.generate(g_vars, seen, noise, train=True)
+        return {**out, **mode_seeking.drawn_again(self, g_vars, seen, noise)}, state
 
     def examine(
         self, networks: Mapping[str, Variables], seen: Seen, out: Mapping[str, Any]
@@ -308,6 +315,7 @@ class GanRecipe(Recipe):
         terms = self.g_terms(d_vars, seen, out, key, fakes=fakes)
         terms = regularizers.with_relativistic(self, "g", terms, d_vars, seen, out, key)
         found = damsm_terms.damsm_terms(self, seen, out)
+        found |= mode_seeking.mode_seeking_term(self, out)
         return terms.replace(losses={**terms.losses, **found})
 
     @property

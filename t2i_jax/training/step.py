@@ -230,7 +230,7 @@ class GanStep(Step):
         """G's forward pass from the parameters of its networks: ``((out, text), new state)``."""
         text = self.read(params, batch, frozen)
         seen = Seen(batch, text, None, frozen)
-        out, moved = self.recipe.generate({"params": params["g"], **stats}, seen, noise, train=True)
+        out, moved = self.recipe.make({"params": params["g"], **stats}, seen, noise)
         return (out, text), moved
 
     def d_loss(

@@ -5,7 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from t2i_jax.losses.regularizers import color_consistency, color_moments, gaussian_kl
+from t2i_jax.losses.regularizers import (
+    color_consistency,
+    color_moments,
+    gaussian_kl,
+    mode_seeking,
+)
 
 
 def test_kl_is_that_of_the_closed_form_and_of_an_integral():
@@ -90,3 +95,20 @@ def test_other_shapes_are_refused():
         color_moments(jnp.zeros((2, 3, 4, 4)))
     with pytest.raises(AssertionError, match="different shapes at dims 0"):
         color_consistency(images([2]) + images([4], rows=1))
+
+
+def test_mode_seeking_is_the_mean_of_reciprocal_slopes():
+    """Of images that lie 0.5 and 0.1 apart where their noise lies 2 apart; copies cost much."""
+    images = np.zeros((2, 4, 4, 3), np.float32)
+    others = images + np.reshape([0.5, -0.1], (2, 1, 1, 1)).astype(np.float32)
+    noise, other = np.zeros((2, 6), np.float32), np.full((2, 6), -2.0, np.float32)
+    np.testing.assert_allclose(
+        mode_seeking(images, others, noise, other), (2 / 0.5 + 2 / 0.1) / 2, rtol=1e-3
+    )
+    slope = jax.grad(lambda x: mode_seeking(images, x, noise, other))(others)
+    step = 1e-2 * np.sign(others)
+    moved = [mode_seeking(images, others + s * step, noise, other) for s in (1, -1)]
+    np.testing.assert_allclose(np.vdot(slope, 2 * step), moved[0] - moved[1], rtol=2e-2)
+    assert mode_seeking(images, images, noise, other) == pytest.approx(1e5)
+    same = mode_seeking(images, others, noise, noise)
+    assert np.isfinite(same) and same < 1e-3, "rows of the same noise ask for nothing"
