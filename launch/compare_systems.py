@@ -1,0 +1,268 @@
+"""Trains every system on birds of no species for the same CPU time, and compares what they draw.
+
+    python launch/compare_systems.py --data_dir=data --char=runs/char_cnn_rnn --damsm=runs/damsm \\
+        --classifier=runs/toy_attributes --out=runs/compared
+
+The set is toy_birds_mixed, in which no part of a bird tells of another. Every training has one CPU
+core to itself and is stopped when its steps have used --cpu_seconds of it; the preparations before
+its first logged line (compiling, encoding captions) do not count. As many run at once as there are
+cores. StackGAN-v1 spends half of the time on each stage. Then `t2i_jax.evaluate
+--protocol=toy_attributes` reads the samples of every run. Writes table.md, and grid.png with
+samples of the same captions from every system. The same command goes on where it was stopped.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import queue
+import signal
+import statistics
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+from matplotlib.figure import Figure
+from PIL import Image
+
+# The configs that are trained one after the other, and the text encoder that they read.
+SYSTEMS = {
+    "GAN-INT-CLS": (("gan_int_cls",), "char"),
+    "StackGAN-v1": (("stack_gan_v1", "stack_gan_v1_stage2"), "char"),
+    "StackGAN-v2": (("stack_gan_v2",), "char"),
+    "AttnGAN": (("attn_gan",), "damsm"),
+    "DM-GAN": (("dm_gan",), "damsm"),
+    "DR-GAN": (("dr_gan",), "damsm"),
+    "DF-GAN": (("df_gan",), "damsm"),
+    "RAT-GAN": (("rat_gan",), "damsm"),
+}
+NEED_IMAGE_ENCODER = ("AttnGAN", "DM-GAN", "DR-GAN")
+COLOURS = ("body", "wing", "breast", "crown", "beak")
+CAPTIONS = pathlib.Path(__file__).with_name("quickstart_captions.txt")
+POLL = 0.5  # seconds between two looks at a training
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One system from one seed."""
+
+    system: str
+    seed: int
+    folder: pathlib.Path
+
+    @property
+    def run(self) -> pathlib.Path:
+        """The run that is evaluated."""
+        return self.folder / SYSTEMS[self.system][0][-1]
+
+    @property
+    def pictures(self) -> pathlib.Path:
+        """Where its samples lie."""
+        return self.folder / "samples"
+
+    @property
+    def result(self) -> pathlib.Path:
+        """What the evaluation wrote."""
+        return self.folder / "toy_attributes.json"
+
+
+def main() -> None:
+    """Runs what is missing, then writes the table and the grid."""
+    args = parse()
+    jobs = [
+        Job(system, seed, args.out / f"{system}_{seed}")
+        for seed in args.seeds
+        for system in args.systems
+    ]
+    cores: queue.Queue[int] = queue.Queue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+
+    def on_a_core(job: Job) -> None:
+        core = cores.get()
+        try:
+            run(job, core, args)
+        finally:
+            cores.put(core)
+
+    with concurrent.futures.ThreadPoolExecutor(cores.qsize()) as pool:
+        for done in [pool.submit(on_a_core, job) for job in jobs]:
+            done.result()
+    table = markdown(jobs)
+    (args.out / "table.md").write_text(table + "\n", encoding="utf-8")
+    print(table)
+    grid([job for job in jobs if job.seed == args.seeds[0]], args.out / "grid.png")
+
+
+def parse() -> argparse.Namespace:
+    """Arguments; exits for an unknown system."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data_dir", required=True)
+    parser.add_argument("--char", required=True, help="a run of configs/char_cnn_rnn.py:toy_birds")
+    parser.add_argument("--damsm", required=True, help="a run of configs/damsm.py:toy_birds")
+    parser.add_argument("--classifier", required=True, help="a run of configs/toy_attributes.py")
+    parser.add_argument("--out", required=True, type=pathlib.Path)
+    parser.add_argument("--cpu_seconds", type=float, default=1200.0)
+    parser.add_argument("--captions", type=int, default=300, help="held-out captions of a run")
+    parser.add_argument("--seeds", type=lambda s: [int(x) for x in s.split(",")], default=[0])
+    parser.add_argument("--systems", type=lambda s: s.split(","), default=list(SYSTEMS))
+    args = parser.parse_args()
+    if unknown := sorted(set(args.systems) - set(SYSTEMS)):
+        parser.error(f"--systems: no {', '.join(unknown)}; known: {', '.join(SYSTEMS)}")
+    return args
+
+
+def run(job: Job, core: int, args: argparse.Namespace) -> None:
+    """Trains and evaluates, unless that was done."""
+    if job.result.exists():
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    configs, text = SYSTEMS[job.system]
+    for before, config in zip((None, *configs), configs, strict=False):
+        marker = job.folder / f"{config}.json"
+        if marker.exists():
+            continue
+        options = [
+            f"--config=configs/{config}.py:toy_birds",
+            f"--workdir={job.folder / config}",
+            f"--data.data_dir={args.data_dir}",
+            "--data.name=toy_birds_mixed",
+            "--data.sampling=epoch",
+            f"--encoder.source={getattr(args, text)}",
+            f"--seed={job.seed}",
+            "--train.duration=1M steps",
+            "--train.log_every=10 steps",
+            "--train.sample_every=0 steps",
+            "--train.checkpoint_every=1M steps",
+        ]
+        if job.system in NEED_IMAGE_ENCODER:
+            options.append(f"--frozen.damsm={args.damsm}")
+        if before:
+            options.append(f"--frozen.stage1={job.folder / before}")
+        used = train(options, job.folder / config, args.cpu_seconds / len(configs), core)
+        marker.write_text(json.dumps(used))
+    evaluation = [
+        "t2i_jax.evaluate",
+        "--protocol=toy_attributes",
+        f"--workdir={job.run}",
+        f"--classifier={args.classifier}",
+        f"--num={args.captions}",
+        f"--out={job.folder}",
+    ]
+    samples = [
+        "t2i_jax.sample",
+        f"--workdir={job.run}",
+        f"--captions_file={CAPTIONS}",
+        "--num=1",
+        "--seed=0",
+        f"--out={job.pictures}",
+    ]
+    for command in (samples, evaluation):
+        log = job.folder / f"{command[0]}.txt"
+        if python(command, log, core).wait():
+            raise SystemExit(f"{' '.join(command)} failed, see {log}")
+    print(f"{job.system}, seed {job.seed}: done", flush=True)
+
+
+def python(command: list[str], log: pathlib.Path, core: int) -> psutil.Popen:
+    """Starts ``python -m command`` on one core; its output goes to `log`."""
+    with log.open("w") as file:
+        return psutil.Popen(
+            [sys.executable, "-m", *command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+
+
+def train(options: list[str], workdir: pathlib.Path, seconds: float, core: int) -> dict:
+    """Trains until steps have used so many CPU-seconds, and says how many these were."""
+    log = workdir.with_suffix(".txt")
+    process = python(["t2i_jax.train", *options], log, core)
+    began = None
+    while process.poll() is None:
+        time.sleep(POLL)
+        used = cpu_seconds(process)
+        if began is None:
+            if steps(workdir):
+                began = used
+        elif used - began >= seconds:
+            process.send_signal(signal.SIGTERM)
+            break
+    if process.wait() != 143:
+        raise SystemExit(f"training {workdir} ended before its time, see {log}")
+    return {"steps": steps(workdir)}
+
+
+def cpu_seconds(process: psutil.Popen) -> float:
+    """Of all its threads; 0 for one that has ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
+
+
+def steps(workdir: pathlib.Path) -> int:
+    """How many steps a training has logged."""
+    metrics = workdir / "metrics.jsonl"
+    lines = metrics.read_text().splitlines() if metrics.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+def markdown(jobs: list[Job]) -> str:
+    """A row a system: means over its seeds, and their standard deviation where there are more."""
+    head = (*COLOURS, "every colour", "diversity", "nearest", "steps")
+    rows = [f"| system | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    for system in dict.fromkeys(job.system for job in jobs):
+        columns = zip(*(numbers(job) for job in jobs if job.system == system), strict=True)
+        cells = [cell(name, values) for name, values in zip(head, columns, strict=True)]
+        rows.append(f"| {system} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def numbers(job: Job) -> list[float]:
+    """The columns of the table for one run."""
+    found = json.loads(job.result.read_text())
+    shares = [found["attributes"].get(name, {}).get("share", float("nan")) for name in COLOURS]
+    varied = found["diversity"]
+    done = json.loads((job.folder / f"{job.run.name}.json").read_text())["steps"]
+    every = found["every_colour"]["share"]
+    return [*shares, every, varied["mean_ratio"], varied["nearest_ratio"], done]
+
+
+def cell(name: str, values: tuple[float, ...]) -> str:
+    """Shares in per cent, distances with two digits."""
+    if name == "steps":
+        return f"{statistics.mean(values):,.0f}"
+    scale, digits = (1, 2) if name in ("diversity", "nearest") else (100, 0)
+    text = f"{scale * statistics.mean(values):.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {scale * statistics.stdev(values):.{digits}f}"
+    return text
+
+
+def grid(jobs: list[Job], path: pathlib.Path) -> None:
+    """A row a system, a column a caption."""
+    captions = CAPTIONS.read_text(encoding="utf-8").splitlines()
+    size = (1.3 * len(captions) + 1, 1.3 * len(jobs) + 0.7)
+    figure = Figure(figsize=size)
+    axes = figure.subplots(len(jobs), len(captions), squeeze=False)
+    for job, row in zip(jobs, axes, strict=True):
+        files = sorted(job.pictures.glob("*_00.png"))
+        for axis, file in zip(row, files, strict=True):
+            axis.imshow(Image.open(file), interpolation="lanczos")
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(job.system)
+    for axis, caption in zip(axes[0], captions, strict=True):
+        axis.set_title(textwrap.fill(caption, 22), fontsize=7)
+    figure.tight_layout(pad=0.3)
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
