@@ -5,7 +5,8 @@
 
 Give it the data and the encoder that the generator was trained with, and its sizes:
 --net.image_size, --net.noise_dim (DF-GAN and RAT-GAN have one noise vector, too). Arguments:
-toy_birds, cub, flowers, coco, debug (seconds, with an untrained generator).
+toy_birds (for the quick start's GAN), cub, flowers, coco, debug (seconds, with an untrained
+generator).
 Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
     --style_encoder=runs/style_cub --style=photo.jpg --caption="a red bird"
 """
@@ -31,13 +32,20 @@ def get_config(arg: str = "toy_birds"):
     if arg == "coco":
         config.data.captions = 3
     elif arg == "toy_birds":
-        config.net.channels = 32
-        parts.toy_birds_data(config, batch=32, captions=1, flip=True)
-        config.optim = {"net": adam(1e-3)}
-        config.train.duration = "1000 steps"
+        toy_birds(config)
     elif arg == "debug":
         debug(config)
     return config
+
+
+def toy_birds(config) -> None:
+    """Inverts gan_int_cls.py:toy_birds_damsm."""
+    config.net.update({"channels": 32, "noise_dim": 8})
+    parts.damsm_captions(config, "toy_birds")
+    parts.toy_birds_data(config, name="toy_birds_mixed", batch=32, captions=1, truncate="head")
+    config.recipe.degraded = True
+    config.optim = {"net": adam(1e-3, schedule="cosine to 0.05 over 2000 steps")}
+    config.train.duration = "2000 steps"
 
 
 def debug(config) -> None:

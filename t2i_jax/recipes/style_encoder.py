@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.losses.degradations import degrade
 from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.base import EncoderRecipe
 from t2i_jax.recipes.terms import Seen, Terms, Variables, apply_train, no_noise
@@ -27,6 +28,8 @@ class Recipe(EncoderRecipe):
     net: maps images to noise (`t2i_jax.models.style_encoder.StyleEncoder`).
     generator: a trained generator whose only noise is one vector z, such as those of GAN-INT-CLS,
         DF-GAN and RAT-GAN; it runs in evaluation mode. ValueError for another one.
+    degraded: whether S sees G's images degraded (`losses.degradations`), so that it goes by what
+        they show, which photos have too, and not by G's textures.
     """
 
     networks = {"net": ("net",)}
@@ -34,6 +37,7 @@ class Recipe(EncoderRecipe):
 
     net: StyleEncoder
     generator: nn.Module
+    degraded: bool = False
 
     def __post_init__(self):
         shapes = dict(self.generator.noise_shapes) if self.generator else None
@@ -64,6 +68,9 @@ class Recipe(EncoderRecipe):
         distribution = getattr(self.generator, "noise", "normal")
         z = axis.noise(distribution, key, (sentence.shape[0], width), self.axis_name)
         made = self.generator.apply(seen.frozen["generator"], {"z": z}, sentence, train=False)
-        predicted, state = apply_train(self.net, variables, jax.lax.stop_gradient(made[-1]))
+        images = jax.lax.stop_gradient(made[-1])
+        if self.degraded:
+            images = degrade(images, jax.random.fold_in(key, 1), self.axis_name)
+        predicted, state = apply_train(self.net, variables, images)
         loss = jnp.mean(jnp.sum(jnp.square(z - predicted), axis=-1))
         return Terms({"style": loss}, {"mse_per_coordinate": loss / width}, state)

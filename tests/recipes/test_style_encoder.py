@@ -9,10 +9,11 @@ import optax
 import pytest
 
 from t2i_jax import axis
+from t2i_jax.losses.degradations import degrade
 from t2i_jax.models.gan_int_cls import Generator
 from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.style_encoder import Recipe
-from t2i_jax.recipes.terms import Seen, with_state
+from t2i_jax.recipes.terms import Seen, apply_train, with_state
 from t2i_jax.types import Text
 
 ROWS, NOISE = 8, 3
@@ -41,6 +42,23 @@ def trained_generator():
 @pytest.fixture(scope="module")
 def variables():
     return jax.jit(lambda key: RECIPE.init(key, Seen({}))["net"])(jax.random.key(0))
+
+
+def test_the_encoder_may_see_what_it_inverts_degraded(variables, trained_generator):
+    recipe, key = dataclasses.replace(RECIPE, degraded=True), jax.random.key(3)
+
+    @jax.jit
+    def run():
+        z = jax.random.normal(key, (ROWS, NOISE))
+        made = RECIPE.generator.apply(trained_generator, {"z": z}, TEXT.sentence, train=False)[-1]
+        seen = degrade(made, jax.random.fold_in(key, 1))
+        said, _ = apply_train(RECIPE.net, variables, seen)
+        found = recipe.terms(variables, seen_of(trained_generator), key).losses["style"]
+        return found, jnp.mean(jnp.sum((z - said) ** 2, axis=-1)), jnp.max(jnp.abs(seen - made))
+
+    found, expected, change = run()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert change > 0.1
 
 
 @pytest.mark.parametrize("noise", ["normal", "uniform"])
