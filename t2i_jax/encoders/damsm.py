@@ -212,10 +212,13 @@ class CompactImageEncoder(_Projections):
 
     widths: channels of the stages.
     local_stages: stages before the map of regions: 3 for a region every 8 pixels, which sees 50x50.
+    pooled: whether the code is of the mean over positions, of images of any size, or of every
+        position by itself, of images of one size: for what is always at about the same place.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
     local_stages: int = 3
+    pooled: bool = True
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> ImageFeatures:
@@ -242,4 +245,6 @@ class CompactImageEncoder(_Projections):
                 )
                 x = leaky_relu(block(x, train))
             maps.append(x)
-        return self.project(maps[self.local_stages - 1], maps[-1])
+        if not self.pooled:
+            x = x.reshape(len(x), 1, 1, -1)
+        return self.project(maps[self.local_stages - 1], x)

@@ -170,6 +170,23 @@ def test_compact_image_encoder():
     assert (np.abs(seen_by_code[0]).sum(axis=-1) > 0).all()
 
 
+def test_a_code_that_is_not_pooled_reads_every_position_by_itself():
+    encoder = CompactImageEncoder(embedding=4, widths=(3, 5), local_stages=1, pooled=False)
+    images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3), minval=-1)
+
+    @jax.jit
+    def run(key):
+        variables = encoder.init(key, images, False)
+        found = encoder.apply(variables, images, False, capture_intermediates=True)
+        return variables["params"]["code"], *found
+
+    projection, features, state = run(jax.random.key(1))
+    (last,) = state["intermediates"]["look2"]["__call__"]
+    last = np.where(last > 0, last, 0.2 * last).reshape(2, 4 * 4 * 5)
+    code = last @ projection["kernel"] + projection["bias"]
+    np.testing.assert_allclose(features.code, code, atol=1e-5)
+
+
 def test_bad_image_options_are_refused():
     with pytest.raises(ValueError, match="local_stages must be 1 to 4"):
         shapes_of(CompactImageEncoder(local_stages=5), 64)
