@@ -101,11 +101,12 @@ def toy_birds(config) -> None:
     """Narrow encoders for two CPU cores, that hear every colour; see docs/attn_gan.md."""
     config.tokenizer.length = 24  # the longest captions whole
     config.text.update({"word_dim": 64, "embedding": 128, "dropout": 0.2})
-    config.image.update({"embedding": 128, "widths": (16, 32, 64, 128)})
+    config.image.update({"embedding": 128, "widths": (16, 32, 64, 128), "pooled": False})
     config.optim.net = adam(4e-3, b1=0.9, schedule="cosine to 0.05 over 2000 steps")
     config.optim.net.update({"clip": {"text": 1.0}})
     parts.toy_encoder_data(config, size=64, batch=48)
-    config.loss.net.text_attributes = 8.0  # beside four terms of matching
+    # Beside four terms of matching.
+    config.loss.net.update({"text_attributes": 8.0, "image_attributes": 2.0})
     config.ema.half_life = "50 steps"
     config.evals.records = 500
     config.train.update(

@@ -19,12 +19,12 @@ import os
 import pathlib
 import queue
 import signal
-import statistics
 import subprocess
 import sys
 import textwrap
 import time
 
+import numpy as np
 import psutil
 from matplotlib.figure import Figure
 from PIL import Image
@@ -237,13 +237,14 @@ def numbers(job: Job) -> list[float]:
 
 def cell(name: str, values: tuple[float, ...]) -> str:
     """Shares in per cent, distances with two digits."""
+    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else None
+    if np.isnan(mean):  # an attribute that the classifier does not read surely
+        return "-"
     if name == "steps":
-        return f"{statistics.mean(values):,.0f}"
+        return f"{mean:,.0f}"
     scale, digits = (1, 2) if name in ("diversity", "nearest") else (100, 0)
-    text = f"{scale * statistics.mean(values):.{digits}f}"
-    if len(values) > 1:
-        text += f" ± {scale * statistics.stdev(values):.{digits}f}"
-    return text
+    text = f"{scale * mean:.{digits}f}"
+    return text if spread is None else f"{text} ± {scale * spread:.{digits}f}"
 
 
 def grid(jobs: list[Job], path: pathlib.Path) -> None:
