@@ -101,8 +101,8 @@ def told_by_damsm(config) -> None:
     config.data.update({"name": "toy_birds_mixed", "sampling": "epoch", "truncate": "head"})
     config.generator.noise_dim = 8
     config.recipe.augment = ("color", "translation")
-    config.loss.g.update({"interp": 0.0, "damsm_sentence": 1.0, "mode_seeking": 0.15})
-    config.train.duration = "4000 steps"
+    config.loss.g.update({"interp": 0.0, "damsm_sentence": 2.0, "mode_seeking": 0.3})
+    config.train.duration = "3000 steps"
 
 
 def debug(config) -> None:
