@@ -85,14 +85,20 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
 
 def _decide(config: ConfigDict, names: Mapping[str, Any]) -> None:
     """Applies the overrides that decide which fields there are. What the config file says of
-    another tokenizer or encoder than the chosen one goes.
+    another tokenizer or encoder than the chosen one goes. The tokenizer follows the encoder, where
+    that says which it reads.
     """
     tokenizer, encoder = config.tokenizer.name, config.encoder.name
     configs.override(config, names)
-    if config.tokenizer.name != tokenizer:
-        config.tokenizer = {"name": config.tokenizer.name}
     if config.encoder.name != encoder:
         config.encoder.fields = {}
+        if config.encoder.name and "tokenizer.name" not in names:
+            cls = modules.encoder_class(config.encoder.name)
+            config.tokenizer.name = getattr(cls, "tokenizer", config.tokenizer.name)
+    if config.tokenizer.name != tokenizer:
+        config.tokenizer = {"name": config.tokenizer.name}
+        if config.data.get("truncate") == "thin":  # which is for words
+            del config.data.truncate
 
 
 def complete(config: ConfigDict) -> ConfigDict:
