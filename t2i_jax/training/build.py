@@ -333,7 +333,7 @@ def _gives_words(system: System) -> bool:
 
 def caches_sentences(system: System, data: DataOptions) -> bool:
     """Whether every caption can be encoded once, before training: the recipe reads nothing but
-    sentences of a frozen encoder, and a caption is cut the same way whenever it is drawn.
+    sentences of a frozen encoder, and a caption is read the same way whenever it is drawn.
     """
     return (
         system.recipe.reads == "sentence"
@@ -341,6 +341,7 @@ def caches_sentences(system: System, data: DataOptions) -> bool:
         and bool(system.config.encoder.cache)
         and data.text == "tokens"
         and data.truncate == "head"
+        and data.mismatch != "swapped"
         and data.captions > 0
     )
 
