@@ -78,6 +78,8 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
         elif name in given and given[name] == value:
             default = name in base and base[name] == value
             origins[name] = "base default" if default else "config file"
+        elif name == "tokenizer.name" and given[name] != value:
+            origins[name] = "what encoder.name reads"
         else:
             origins[name] = f"default of {owners[name]}" if name in owners else "base default"
     return Resolved(config, origins, {k: v for k, v in missing.items() if k not in overrides})
