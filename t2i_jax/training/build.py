@@ -108,6 +108,8 @@ def build(
     frozen: dict[str, Network] = {}
     untrained = []
     for name, source in config.frozen.items():
+        if not source:  # left out
+            continue
         part, kind = networks.frozen_kind(cls, name)
         network = _take(f"frozen.{name}", name, source, part, kind, workdir, notes)
         if network is None:
