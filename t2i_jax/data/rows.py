@@ -7,6 +7,7 @@ import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data import captions as caption_rules
+from t2i_jax.data import swapped_colours
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.record_order import Sampling
 from t2i_jax.data.tokenizers import Tokenizer, WordTokenizer
@@ -66,11 +67,14 @@ class RowMaker:
         if o.attributes:
             row[types.ATTRIBUTES] = self._attributes(record)
         if o.captions:
-            row |= self._text(record, index, rng)
+            chosen = self._chosen(record, index, rng)
+            row |= self._text(chosen, rng)
         if o.mismatch == "image":
             row[types.WRONG_IMAGES] = self._image(self._source[other], rng)
-        elif o.mismatch == "caption":  # the other image's bytes are read, but never decoded
-            wrong = self._text(self._source[other], other, rng)
+        elif o.mismatch:  # the other image's bytes are read, but never decoded
+            wrong = self._text(self._chosen(self._source[other], other, rng), rng)
+            if o.mismatch == "swapped":
+                wrong = self._swapped(chosen, row, wrong, rng)
             row |= {_WRONG[key]: value for key, value in wrong.items()}
         return row
 
@@ -91,7 +95,10 @@ class RowMaker:
             )
         return np.array([known[name] for name in self._options.attributes], np.int32)
 
-    def _text(self, record: Mapping[str, Any], index: int, rng: np.random.Generator) -> Row:
+    def _chosen(
+        self, record: Mapping[str, Any], index: int, rng: np.random.Generator
+    ) -> list[str] | np.ndarray:
+        """K captions of the record, or the vectors that stand for them."""
         o, texts = self._options, record["captions"]
         if self._sentences is not None:
             vectors = self._sentences[index]
@@ -109,14 +116,26 @@ class RowMaker:
             )
         chosen = caption_rules.choose(count, o.captions, o.replace, rng)
         if vectors is not None:
-            vectors = np.asarray(vectors)[chosen]
-            return {types.SENTENCE: np.mean(vectors, axis=0, dtype=np.float32)}
+            return np.asarray(vectors)[chosen]
         texts = [texts[i] for i in chosen]
         if o.truncate == "sentences":
             texts = [caption_rules.sentence_window(t, self._tokenizer, rng) for t in texts]
-        extra = (rng,) if o.truncate == "thin" else ()
-        tokens, mask = self._tokenizer.encode(texts, *extra)
+        return texts
+
+    def _text(self, chosen: list[str] | np.ndarray, rng: np.random.Generator) -> Row:
+        if isinstance(chosen, np.ndarray):
+            return {types.SENTENCE: np.mean(chosen, axis=0, dtype=np.float32)}
+        extra = (rng,) if self._options.truncate == "thin" else ()
+        tokens, mask = self._tokenizer.encode(chosen, *extra)
         return {types.TOKENS: tokens, types.MASK: mask}
+
+    def _swapped(self, texts: list[str], row: Row, wrong: Row, rng: np.random.Generator) -> Row:
+        """The captions of `row` with colours in the wrong places; those of `wrong` where the
+        encoder would see no difference: without colours, or with colours that are cut off.
+        """
+        swapped = self._text([swapped_colours.swapped(text, rng) for text in texts], rng)
+        same = (swapped[types.TOKENS] == row[types.TOKENS]).all(axis=1, keepdims=True)
+        return {key: np.where(same, wrong[key], swapped[key]) for key in wrong}
 
     def _where(self, record: Mapping[str, Any]) -> str:
         return (
@@ -159,6 +178,8 @@ def _check_text(options: DataOptions, tokenizer, sentences, records: int) -> Non
                 "and needs [records, captions, E]"
             )
         _check_whole(o, "sentence vectors computed beforehand", "turn encoder.cache off")
+        if o.mismatch == "swapped":
+            raise ValueError("data.mismatch='swapped' changes captions: turn encoder.cache off")
     elif o.text == "embeddings":
         _check_whole(o, "the stored sentence vectors", "set data.text='tokens'")
     elif tokenizer is None:

@@ -10,7 +10,7 @@ Departures from the authors' code: the mean can be replaced by the last state in
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -150,6 +150,8 @@ class TextEncoder(nn.Module):
         given, whatever its width, with bias 0. Narrow nets learn several times faster from it.
     axis_name: as in `t2i_jax.axis`; used by dropout alone.
     """
+
+    tokenizer: ClassVar[str] = "char"
 
     recurrent: Literal["rnn8", "gru18"] = "rnn8"
     conv_widths: tuple[int, int] = (384, 512)

@@ -10,7 +10,7 @@ Inception-v3 may keep its running statistics in training.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -79,6 +79,8 @@ class TextEncoder(nn.Module):
     dropout: rate on the word embeddings; active only where `apply` is given a ``dropout`` key.
     axis_name: as in `t2i_jax.axis`; used by dropout alone.
     """
+
+    tokenizer: ClassVar[str] = "word"
 
     vocab_size: int = 0
     word_dim: int = 300

@@ -114,7 +114,7 @@ def noise_batch(data: DataOptions, tokenizer) -> dict[str, np.ndarray]:
         batch |= text(types.TOKENS, types.MASK, types.SENTENCE)
     if data.mismatch == "image":
         batch[types.WRONG_IMAGES] = image()
-    elif data.mismatch == "caption":
+    elif data.mismatch:
         batch |= text(types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE)
     return batch
 

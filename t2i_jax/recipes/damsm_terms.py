@@ -39,6 +39,15 @@ def check(recipe: GanRecipe, seen: Seen) -> None:
             "the term g.damsm_words compares words, but this system reads sentences: set "
             "loss.g.damsm_words=0; loss.g.damsm_sentence does without words"
         )
+    if asked and seen.text is not None:
+        text, image = seen.text.sentence.shape[-1], getattr(recipe.damsm, "embedding", None)
+        if image not in (None, text):
+            raise ValueError(
+                f"the terms g.damsm_* compare vectors of the text encoder, of size {text}, with "
+                f"those of frozen.damsm, of size {image}: that was trained with another text "
+                "encoder. Set loss.g.damsm_words=0 and loss.g.damsm_sentence=0, or encoder.source "
+                "to the DAMSM's own run"
+            )
 
 
 def damsm_terms(recipe: GanRecipe, seen: Seen, out: Mapping[str, Any]) -> Losses:

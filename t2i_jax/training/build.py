@@ -108,6 +108,8 @@ def build(
     frozen: dict[str, Network] = {}
     untrained = []
     for name, source in config.frozen.items():
+        if not source:  # left out
+            continue
         part, kind = networks.frozen_kind(cls, name)
         network = _take(f"frozen.{name}", name, source, part, kind, workdir, notes)
         if network is None:
@@ -147,6 +149,7 @@ def _take(
     kind: type[nn.Module],
     workdir: pathlib.Path | None,
     notes: list[str],
+    told: Mapping[str, Any] | None = None,
 ) -> Network | None:
     """The network that the run in `workdir` has kept, else the source's; None for a random one."""
     kept = None
@@ -154,7 +157,7 @@ def _take(
         kept = networks.load(workdir, name)
     if source == networks.RANDOM or (kept is not None and not networks.exists(source)):
         return kept
-    network = networks.resolve(field, source, part, kind)
+    network = networks.resolve(field, source, part, kind, told)
     if kept is None:
         return network
     if networks.digest(kept) != networks.digest(network):
@@ -198,7 +201,7 @@ def _text(
     cls = encoder_class(section.name)
     name = networks.TEXT_ENCODER if section.train == "frozen" else "encoder_start"
     source = section.source or networks.RANDOM
-    network = _take("encoder.source", name, source, "text", cls, workdir, notes)
+    network = _take("encoder.source", name, source, "text", cls, workdir, notes, section.fields)
     tokenizer = _tokenizer(config, workdir, network, captions)
     if network is not None:
         section.fields = fields_of(network.module)
@@ -233,7 +236,9 @@ def _tokenizer(
         return network.tokenizer
     fields = config.tokenizer.to_dict()
     name = fields.pop("name")
-    if name == "word" and not fields.get("words") and not fields.get("captions_pickle"):
+    if name == "wordpiece" and not fields.get("path"):
+        fields["path"] = _vocabulary(config)
+    elif name == "word" and not fields.get("words") and not fields.get("captions_pickle"):
         if captions is None:
             raise ValueError(
                 "tokenizer.name='word' takes its vocabulary from the prepared captions: prepare "
@@ -241,6 +246,19 @@ def _tokenizer(
             )
         fields["images"] = captions()
     return tokenizers.from_config(name, **fields)
+
+
+def _vocabulary(config: ConfigDict) -> str:
+    """The folder of the encoder's source, where a BERT's vocabulary lies beside its weights."""
+    source = config.encoder.source
+    if config.encoder.name and source not in ("", networks.RANDOM):
+        path, _, found = networks.locate("encoder.source", source, "text")
+        if found == "file" and pathlib.Path(path).is_dir():
+            return path
+    raise ValueError(
+        "tokenizer.path is empty: name BERT's tokenizer.json or vocab.txt (encoder.source="
+        f"{source!r} is no folder that has one)"
+    )
 
 
 def _size_vocabulary(
@@ -255,7 +273,8 @@ def _size_vocabulary(
 
 def _check_vocabulary(field: str, module: nn.Module, tokenizer: tokenizers.Tokenizer) -> None:
     size = getattr(module, "vocab_size", tokenizer.vocab_size)
-    if size != tokenizer.vocab_size:
+    spare = tokenizer.name == "wordpiece"  # many a BERT's table has more rows than there are pieces
+    if size < tokenizer.vocab_size or (size > tokenizer.vocab_size and not spare):
         raise ValueError(
             f"{field}: the encoder has {size:,} words, but the tokenizer's vocabulary "
             f"{tokenizer.vocab_size:,}: give the vocabulary that the encoder was trained with "
@@ -316,7 +335,7 @@ def _gives_words(system: System) -> bool:
 
 def caches_sentences(system: System, data: DataOptions) -> bool:
     """Whether every caption can be encoded once, before training: the recipe reads nothing but
-    sentences of a frozen encoder, and a caption is cut the same way whenever it is drawn.
+    sentences of a frozen encoder, and a caption is read the same way whenever it is drawn.
     """
     return (
         system.recipe.reads == "sentence"
@@ -324,6 +343,7 @@ def caches_sentences(system: System, data: DataOptions) -> bool:
         and bool(system.config.encoder.cache)
         and data.text == "tokens"
         and data.truncate == "head"
+        and data.mismatch != "swapped"
         and data.captions > 0
     )
 

@@ -78,6 +78,8 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
         elif name in given and given[name] == value:
             default = name in base and base[name] == value
             origins[name] = "base default" if default else "config file"
+        elif name == "tokenizer.name" and given[name] != value:
+            origins[name] = "what encoder.name reads"
         else:
             origins[name] = f"default of {owners[name]}" if name in owners else "base default"
     return Resolved(config, origins, {k: v for k, v in missing.items() if k not in overrides})
@@ -85,14 +87,20 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
 
 def _decide(config: ConfigDict, names: Mapping[str, Any]) -> None:
     """Applies the overrides that decide which fields there are. What the config file says of
-    another tokenizer or encoder than the chosen one goes.
+    another tokenizer or encoder than the chosen one goes. The tokenizer follows the encoder, where
+    that says which it reads.
     """
     tokenizer, encoder = config.tokenizer.name, config.encoder.name
     configs.override(config, names)
-    if config.tokenizer.name != tokenizer:
-        config.tokenizer = {"name": config.tokenizer.name}
     if config.encoder.name != encoder:
         config.encoder.fields = {}
+        if config.encoder.name and "tokenizer.name" not in names:
+            cls = modules.encoder_class(config.encoder.name)
+            config.tokenizer.name = getattr(cls, "tokenizer", config.tokenizer.name)
+    if config.tokenizer.name != tokenizer:
+        config.tokenizer = {"name": config.tokenizer.name}
+        if config.data.get("truncate") == "thin":  # which is for words
+            del config.data.truncate
 
 
 def complete(config: ConfigDict) -> ConfigDict:

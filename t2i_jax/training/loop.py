@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from t2i_jax import pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
+from t2i_jax.data.captions import cut_note
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
@@ -203,6 +204,10 @@ class Training:
             + f" parameters; {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
             f"{self.config.parallel}"
         )
+        if self.data.captions and self.data.text == "tokens":
+            note = cut_note(self.source, self.system.tokenizer, self.data.truncate)
+            if note:
+                self._say(note)
 
     def _restore(self, fresh: TrainState) -> TrainState:
         """The latest checkpoint, on this run's devices; moves the pipeline to its position."""

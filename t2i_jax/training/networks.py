@@ -8,6 +8,7 @@ A source, as ``encoder.source`` or ``frozen.<name>`` has it, is one of
     RUN:part    the same, another part of it
     FILE        published weights (a file, or a folder that is no run) that `t2i_jax.interop` reads
                 for this kind of network, or a .safetensors file that a run of this library has kept
+    NAME        published weights in an installed Python package (`t2i_jax.interop.packages`)
 
 Every run keeps its own copy of these networks in ``<run>/frozen``, so that it can be resumed and
 sampled alone, moved or not.
@@ -19,7 +20,7 @@ import importlib
 import inspect
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -29,7 +30,7 @@ from ml_collections import ConfigDict
 from t2i_jax import config as configs
 from t2i_jax.config import suggest
 from t2i_jax.data import tokenizers
-from t2i_jax.interop import weights
+from t2i_jax.interop import packages, weights
 from t2i_jax.training import runs
 from t2i_jax.training.modules import (
     class_name,
@@ -58,17 +59,28 @@ class Network:
     tokenizer: tokenizers.Tokenizer | None = None
 
 
-def resolve(field: str, source: str, part: str, kind: type[nn.Module] = nn.Module) -> Network:
+def resolve(
+    field: str,
+    source: str,
+    part: str,
+    kind: type[nn.Module] = nn.Module,
+    told: Mapping[str, Any] | None = None,
+) -> Network:
     """The network that a source names.
 
     field: of the config, for messages. part: the part of a run that is taken where the source names
-    none. kind: what it must be.
+    none. kind: what it must be. told: its fields in the config, of which the readers of published
+    files take what no file tells.
 
-    Raises FileNotFoundError where the source is neither a run nor a file, ValueError where the run
-    has no such part, the file cannot be read, or it is a network of another kind.
+    Raises FileNotFoundError where the source is neither a run nor a file, or a package that is not
+    installed; ValueError where the run has no such part, the file cannot be read, or it is a
+    network of another kind.
     """
     path, part, found = locate(field, source, part)
-    network = _of_run(field, path, part) if found == "run" else _of_file(field, path, part, kind)
+    if found == "run":
+        network = _of_run(field, path, part)
+    else:
+        network = _of_file(field, path, part, kind, told or {})
     if not isinstance(network.module, kind):
         raise ValueError(
             f"{field}={source!r} is a {class_name(network.module)}, but a "
@@ -85,15 +97,20 @@ def exists(source: str) -> bool:
 
 
 def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
-    """(path, part, "run" or "file") of a source; FileNotFoundError where it is neither."""
+    """(path, part, "run" or "file") of a source; FileNotFoundError where it is neither. A folder in
+    the place of a package's name is the folder.
+    """
     head, _, tail = source.rpartition(":")
     for path, chosen in ((source, part), (head, tail)):
         if runs.is_run(path):
             return path, chosen, "run"
         if path and _holds_something(pathlib.Path(path)):
             return path, chosen, "file"
+    if source in packages.PACKAGES:
+        return str(packages.folder(source)), part, "file"
     raise FileNotFoundError(
-        f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file"
+        f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file, nor "
+        f"the name of a package ({', '.join(packages.PACKAGES)})"
     )
 
 
@@ -133,16 +150,23 @@ def _of_run(field: str, path: str, part: str) -> Network:
     return Network(module, variables, tokenizer)
 
 
-def _of_file(field: str, path: str, part: str, kind: type[nn.Module]) -> Network:
+def _of_file(
+    field: str, path: str, part: str, kind: type[nn.Module], told: Mapping[str, Any]
+) -> Network:
     if path.endswith(".safetensors"):
         return _read(pathlib.Path(path))
     # A field that takes any module is named after those that it usually has: frozen.damsm.
     name = field if kind is nn.Module else kind.__module__
-    return published(field, path, part, name.rpartition(".")[2])
+    fields = {f"{part}.{name}": value for name, value in told.items()}
+    return published(field, path, part, name.rpartition(".")[2], fields)
 
 
 def published(
-    field: str, path: str, part: str, name: str, assignments: Sequence[str] = ()
+    field: str,
+    path: str,
+    part: str,
+    name: str,
+    assignments: Sequence[str] | Mapping[str, Any] = (),
 ) -> Network:
     """The network in published weights, as ``t2i_jax.interop.<name>`` reads them.
 

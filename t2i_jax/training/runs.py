@@ -20,8 +20,14 @@ from t2i_jax.data import tokenizers
 
 
 def is_run(path: str | os.PathLike) -> bool:
-    """Whether a path is a run directory."""
-    return bool(path) and (pathlib.Path(path) / "config.json").is_file()
+    """Whether a path is a run directory. Folders of other programs have a config.json too."""
+    file = pathlib.Path(path) / "config.json"
+    if not path or not file.is_file():
+        return False
+    try:
+        return "system" in json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return True  # a damaged one
 
 
 def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:

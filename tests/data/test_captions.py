@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2i_jax.data import captions
-from t2i_jax.data.tokenizers import CharTokenizer
+from t2i_jax.data.tokenizers import CharTokenizer, WordTokenizer
 
 
 @given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 1000))
@@ -53,3 +53,17 @@ def test_windows_begin_anywhere():
     assert windows == {"aaaa. bbb.", "bbb.", "cccccc.", "dd. eeeee."}
     # One long sentence stays whole; the tokenizer cuts it.
     assert captions.sentence_window("a" * 30, tokenizer, rng) == "a" * 30
+
+
+def test_captions_that_are_cut_are_counted():
+    tokenizer = WordTokenizer(["<end>", "a", "b"], length=3)
+    records = [{"captions": ["a b", "a b a b"]}, {"captions": ["b b b"]}, {"captions": ["a " * 9]}]
+    note = captions.cut_note(records, tokenizer, "head")
+    assert note.startswith(
+        "2 of 4 captions looked at are longer than tokenizer.length=3 and are cut"
+    )
+    assert note.endswith("(data.truncate='head'); the longest has 9 ids")
+    assert captions.cut_note(records[1:2], tokenizer, "head") == ""
+    many = [{"captions": ["a " * (1 + 4 * (i % 3 == 0))]} for i in range(2500)]
+    cut, total = captions.cut_note(many, tokenizer, "thin").split(" captions")[0].split(" of ")
+    assert total == "1,000" and abs(int(cut) - 333) < 60

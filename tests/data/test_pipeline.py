@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from t2i_jax.data import record_order
 from t2i_jax.data.pipeline import DataOptions, make_pipeline
+from t2i_jax.data.tokenizers import WordPieceTokenizer
 
 from .sources import TOKENIZER, MemorySource
 
@@ -86,6 +87,55 @@ def test_a_batch_holds_what_its_records_hold():
         assert len(set(texts)) == 2 and set(texts) < set(SOURCE[index]["captions"])
         for text in text_of(batch["wrong_tokens"][row]):
             assert SOURCE.labels[int(text.split()[1])] != batch["label"][row]
+
+
+def test_windows_of_narratives_reach_the_batch(tmp_path):
+    words = "[PAD] [UNK] [CLS] [SEP] one two three four five .".split()
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    source = MemorySource(count=2)
+    for record in source.records:
+        record["captions"] = ["One two. Three four. Five."]
+    tokenizer = WordPieceTokenizer.from_file(str(tmp_path), length=8)
+    given = dict(source=source, tokenizer=tokenizer, mismatch="", captions=1, batch=40)
+    for truncate, expected in {
+        "head": {"one two. three four."},
+        "sentences": {"one two. three four.", "three four. five."},
+    }.items():
+        batch = next(pipeline(truncate=truncate, **given))
+        assert set(tokenizer.decode(batch["tokens"][:, 0])) == expected
+        ends = batch["tokens"][np.arange(40), 0, batch["mask"][:, 0].sum(axis=1) - 1]
+        assert (ends == words.index("[SEP]")).all()
+
+
+class Coloured(MemorySource):
+    """Records whose captions name two colours, none, or two that are cut off."""
+
+    captions = ("red bird {}, blue wings", "bird {}", "{}" + " bird" * 6 + " red, blue wings")
+
+    def __getitem__(self, index):
+        return {**super().__getitem__(index), "captions": [self.captions[index % 3].format(index)]}
+
+
+def test_swapped_captions_are_wrong_as_the_encoder_reads_them():
+    source = Coloured(count=30, label=lambda i: i % 5)
+    batch = next(pipeline(source=source, mismatch="swapped", captions=1, batch=60))
+    kinds = set()
+    for row, index in enumerate(batch["index"]):
+        (own,), (wrong,) = text_of(batch["tokens"][row]), text_of(batch["wrong_tokens"][row])
+        assert batch["wrong_mask"][row].sum() == len(wrong)
+        if index % 3 == 0:
+            assert own == f"red bird {index}, blue wings"
+            assert wrong == f"blue bird {index}, red wings"
+        else:  # of another class, with its own colours as they are
+            other = next(
+                int(word.strip(",")) for word in wrong.split() if word.strip(",").isdigit()
+            )
+            assert source.labels[other] != batch["label"][row]
+            assert wrong == source[other]["captions"][0][:32]
+        kinds.add(index % 3)
+    assert kinds == {0, 1, 2}
+    again = pipeline(1, 2, source=source, mismatch="swapped", captions=1, batch=60)
+    assert_same(next(again), {key: value[30:] for key, value in batch.items()})
 
 
 @pytest.mark.parametrize("rule", record_order.SAMPLINGS)
@@ -263,6 +313,9 @@ def test_training_without_text():
         ({"seed": 2**32}, "data.seed"),
         ({"resize": "short_side", "crop": "none"}, "short_side"),
         ({"mismatch": "caption", "captions": 0}, "data.captions"),
+        ({"mismatch": "swapped", "captions": 0}, "'swapped' needs data.captions"),
+        ({"mismatch": "swapped", "text": "embeddings"}, "set data.text='tokens'"),
+        ({"mismatch": "swapped", "truncate": "thin"}, "may leave out: set data.truncate='head'"),
         ({"truncate": "thin"}, "word tokenizer"),
         (
             {"truncate": "sentences", "sentences": np.zeros((23, 3, 4))},

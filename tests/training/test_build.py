@@ -109,6 +109,7 @@ def test_text_that_it_can(given, data):
         (system("sentence", WITHOUT, CHARS, cache=False), {}, False),
         (system("sentence"), {"text": "embeddings"}, False),
         (system("sentence", WITHOUT, CHARS), {"truncate": "sentences"}, False),
+        (system("sentence", WITHOUT, CHARS), {"mismatch": "swapped"}, False),
         (system("sentence", WITH_WORDS, FEW_WORDS), {"truncate": "thin"}, False),
         (system("sentence", WITHOUT, CHARS), {"captions": 0}, False),
     ],

@@ -80,16 +80,18 @@ def test_another_encoder_brings_its_own_fields(tmp_path, monkeypatch):
     assert fields.resolve(GAN, changes).config.encoder.fields.to_dict() == {"depth": 4}
 
 
-def test_fields_without_a_default_must_be_given():
-    changes = ["tokenizer.name=wordpiece"]
-    resolved = fields.resolve(GAN, changes)
-    assert "tokenizer.path" not in configs.flatten(resolved.config)
-    assert "# tokenizer.path is not set" in fields.listing(resolved)
-    with pytest.raises(ValueError, match="tokenizer.path is not set, but WordPieceTokenizer"):
-        resolved.check()
-    resolved = fields.resolve(GAN, [*changes, "tokenizer.path=vocab.txt"])
-    assert resolved.config.tokenizer.path == "vocab.txt"
-    resolved.check()
+def test_the_tokenizer_follows_the_encoder():
+    damsm = f"{ROOT}/configs/df_gan.py:debug"  # on words, of which data.truncate thins
+    for name, tokenizer in (("bert", "wordpiece"), ("char_cnn_rnn", "char")):
+        resolved = fields.resolve(damsm, [f"encoder.name={name}", "tokenizer.length=7"])
+        config = resolved.config
+        assert config.tokenizer.name == tokenizer and config.tokenizer.length == 7
+        assert config.data.truncate == "head"
+        assert resolved.origins["tokenizer.name"] == "what encoder.name reads"
+    same = fields.resolve(damsm, ["encoder.name=damsm"]).config
+    assert (same.tokenizer.name, same.data.truncate) == ("word", "thin")
+    other = fields.resolve(damsm, ["encoder.name=bert", "tokenizer.name=char"]).config
+    assert other.tokenizer.name == "char"
 
 
 def test_a_system_of_ones_own_is_completed(tmp_path, monkeypatch):
@@ -102,8 +104,13 @@ def test_a_system_of_ones_own_is_completed(tmp_path, monkeypatch):
     assert resolved.config.generator.to_dict() == {"layers": (3,), "width": 5}
     assert resolved.config.helper.to_dict() == {"layers": (1, 2), "width": 6}
     assert resolved.config.recipe.margin == 1.0 and resolved.config.recipe.augment == ()
-    missing = fields.resolve(str(tmp_path / "config.py")).missing
-    assert set(missing) == {"generator.width", "helper.width"}
+    resolved.check()
+    lacking = fields.resolve(str(tmp_path / "config.py"))
+    assert set(lacking.missing) == {"generator.width", "helper.width"}
+    assert "generator.width" not in configs.flatten(lacking.config)
+    assert "# generator.width is not set, but my_lab" in fields.listing(lacking)
+    with pytest.raises(ValueError, match="generator.width is not set, but my_lab"):
+        lacking.check()
 
 
 def test_regularizers_need_no_mention():
@@ -186,7 +193,6 @@ def test_the_command_line_lists_every_field(capsys):
         (["--print_config", "--data.truncat=head"], "did you mean 'truncate'"),
         (["--print_config", "--tokenizer.name=chars"], "tokenizer.name='chars'; did you mean"),
         (["--print_config", "--system=nowhere.my_gan"], "no module 'nowhere.my_gan'"),
-        (["--workdir=x", "--tokenizer.name=wordpiece"], "tokenizer.path is not set"),
         ([], "--workdir=RUN is missing"),
     ],
 )

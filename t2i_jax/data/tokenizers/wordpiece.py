@@ -14,50 +14,71 @@ from t2i_jax.data.tokenizers.base import check_length, padded
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
+_FILES = ("tokenizer.json", "vocab.txt")  # of a folder, the first that is there
+_READING = {  # fields of tokenizer_config.json and options of `normalizers.BertNormalizer`
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
 class WordPieceTokenizer:
     """``[CLS] pieces [SEP]`` cut to `length` ids (the last is then still [SEP]), padded with [PAD].
 
-    XMC-GAN takes 17 ids for COCO captions and 64 for Localized Narratives.
+    XMC-GAN takes 17 ids for COCO captions and 64 for Localized Narratives; of CUB's captions, 17
+    cut 49 in 100 and the default 4.
 
-    model: a `tokenizers.Tokenizer`; its own padding and truncation are replaced.
+    model: a `tokenizers.Tokenizer`; its own padding and truncation are replaced, and the names of
+      special tokens in a caption are text like any other.
     """
 
     name = "wordpiece"
 
-    def __init__(self, model: tokenizers.Tokenizer, length: int = 17):
+    def __init__(self, model: tokenizers.Tokenizer, length: int = 32):
         self.length = check_length(length)
         model.no_padding()
         # Truncation and padding are ours: `count` needs the whole text.
         model.no_truncation()
+        model.encode_special_tokens = True
         self._model = model
         self._pad = model.token_to_id("[PAD]") or 0
         self._unknown = model.token_to_id("[UNK]")
         self._end = model.encode("").ids[-1:]  # [SEP], where the model adds one
 
     @classmethod
-    def from_file(cls, path: str, length: int = 17, lowercase: bool = True) -> "WordPieceTokenizer":
-        """From BERT's ``vocab.txt`` (one piece a line; `lowercase` as the model was trained) or a
-        ``tokenizer.json`` (which says itself how it reads text).
+    def from_file(cls, path: str, length: int = 32, lowercase: bool = True) -> "WordPieceTokenizer":
+        """From BERT's ``vocab.txt`` (one piece a line; `lowercase` as the model was trained), a
+        ``tokenizer.json`` (which says itself how it reads text), or the folder of either, where a
+        ``tokenizer_config.json`` tells how the pieces of vocab.txt are read.
         """
-        file = pathlib.Path(path)
+        file, reading = pathlib.Path(path), {"lowercase": lowercase}
+        if file.is_dir():
+            file = next((f for name in _FILES if (f := file / name).is_file()), file)
+            reading |= _reading(file.parent / "tokenizer_config.json")
         if not file.is_file():
-            raise ValueError(f"wordpiece: no file {path}; give BERT's vocab.txt or tokenizer.json")
+            raise ValueError(
+                f"tokenizer.path: no file {path}, nor a folder with tokenizer.json or vocab.txt"
+            )
         if file.suffix == ".json":
             try:
                 return cls(tokenizers.Tokenizer.from_file(str(file)), length)
             except Exception as error:  # the library raises bare Exception
-                raise ValueError(f"{path}: not a tokenizer.json: {error}") from error
+                raise ValueError(f"{file}: not a tokenizer.json: {error}") from error
         # Pieces end at "\n" alone: BERT's vocabularies hold characters at which Python's
         # splitlines and universal line ends would break a line in two, and shift all ids after it.
         lines = file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
         pieces = [line.removesuffix("\r") for line in lines]
-        return cls(_bert({piece: i for i, piece in enumerate(pieces)}, lowercase, path), length)
+        return cls(_bert({piece: i for i, piece in enumerate(pieces)}, reading, file), length)
 
     @classmethod
     def from_config(
-        cls, path: str, length: int = 17, lowercase: bool = True
+        cls, path: str = "", length: int = 32, lowercase: bool = True
     ) -> "WordPieceTokenizer":
-        """Options: `path` of vocab.txt or tokenizer.json, `length`, `lowercase` (vocab.txt)."""
+        """Options: `path` of vocab.txt, tokenizer.json or their folder, `length`, `lowercase`
+        (vocab.txt). A training without a path takes the folder of its encoder.
+        """
+        if not path:
+            raise ValueError("tokenizer.path is empty: name BERT's tokenizer.json or vocab.txt")
         return cls.from_file(path, length, lowercase)
 
     @property
@@ -97,13 +118,29 @@ class WordPieceTokenizer:
     def from_json(cls, state: Mapping[str, Any]) -> "WordPieceTokenizer":
         return cls(tokenizers.Tokenizer.from_str(json.dumps(state["model"])), state["length"])
 
+    def __reduce__(self):
+        # The library's own pickles forget how special tokens in a text are read.
+        return WordPieceTokenizer.from_json, (self.to_json(),)
 
-def _bert(vocab: dict[str, int], lowercase: bool, path: str) -> tokenizers.Tokenizer:
+
+def _reading(path: pathlib.Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON: {error}") from error
+    return {ours: told[theirs] for theirs, ours in _READING.items() if theirs in told}
+
+
+def _bert(
+    vocab: dict[str, int], reading: Mapping[str, Any], path: pathlib.Path
+) -> tokenizers.Tokenizer:
     missing = [token for token in _SPECIAL if token not in vocab]
     if missing:
         raise ValueError(f"{path}: not a BERT vocabulary: it lacks {missing}")
     model = tokenizers.Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
-    model.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    model.normalizer = normalizers.BertNormalizer(**reading)
     model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     model.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
