@@ -3,19 +3,19 @@
     python -m t2i_jax.train --config=configs/xmc_gan.py:coco --workdir=runs/xmc_gan_coco \\
         --encoder.source=weights/bert-base-uncased --frozen.image_network=weights/vgg19.pth
 
-Arguments: toy_birds (two CPU cores), coco, ln_coco, ln_openimages, folder (the paper's size, 256
-px: 32 cores of a TPU v3, or a few large GPUs), debug (seconds). Each with "_released" after it is
-the authors' code: 128 px, batches of 56, and its forms of generator and losses.
+Arguments: toy_birds (two CPU cores), coco, ln_coco, ln_openimages, cub, folder (the paper's size,
+256 px: 32 cores of a TPU v3, or a few large GPUs), debug (seconds). Each with "_released" after it
+is the authors' code: 128 px, batches of 56, and its forms of generator and losses.
 
-The first three read captions with BERT-Base; folder and toy_birds with a DAMSM, which is also their
-image network. Other sizes: --generator.image_size=128 --discriminator.image_size=128
---data.size=128.
+The paper's three sets are read with BERT-Base and looked at with VGG-19; the others with a DAMSM,
+whose image encoder is also their image network. Other sizes: --generator.image_size=128
+--discriminator.image_size=128 --data.size=128.
 """
 
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "coco", "ln_coco", "ln_openimages", "folder", "debug")
+ARGUMENTS = ("toy_birds", "coco", "ln_coco", "ln_openimages", "cub", "folder", "debug")
 _BERT = "weights/bert-base-uncased"
 
 
@@ -53,7 +53,9 @@ def get_config(arg: str = "toy_birds"):
     config.optim = {"g": adam(1e-4), "d": adam(4e-4)}
     config.order, config.d_steps = "simultaneous", 2
     config.ema.update({"decay": 0.999, "statistics": "live"})
-    config.data.update({"name": name, "size": 256, "batch": 256, "crop": "none"})
+    config.data.update(
+        {"name": name, "size": 256, "batch": 256, "crop": "none", "box_crop": name == "cub"}
+    )
     parts.long_gan_training(config)
     config.train.duration = "1000 epochs"
     if name in ("coco", "ln_coco", "ln_openimages"):
@@ -96,7 +98,7 @@ def released(config) -> None:
         }
     )
     config.recipe.update({"word_temperature": 0.02, "directions": "both", "group": 8})
-    if config.data.name in ("coco", "ln_coco", "ln_openimages", "folder"):
+    if config.data.name != "toy_birds":
         config.generator.image_size = config.discriminator.image_size = config.data.size = 128
         config.data.batch = 56
         config.train.duration = "500 epochs"
