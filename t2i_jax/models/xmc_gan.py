@@ -118,6 +118,11 @@ class Generator(nn.Module):
     axis_name: str | None = None
 
     @property
+    def image_sizes(self) -> tuple[int, ...]:
+        """Sides of the images in pixels."""
+        return (self.image_size,)
+
+    @property
     def noise_shapes(self) -> dict[str, tuple[int, ...]]:
         """Noise of one image."""
         return {"z": (self.noise_dim,)}
