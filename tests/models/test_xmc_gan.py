@@ -78,6 +78,16 @@ def test_forms_combine(form, name):
     assert last == condition + (12 if fields["last_attends"] else 0)
 
 
+def test_bfloat16_computes_and_float32_is_kept():
+    """Parameters, statistics, images and logits are float32."""
+    tiny = {"channels": 2, "image_size": 64, "dtype": jnp.bfloat16}
+    made, variables = generated(Generator(noise_dim=4, **tiny), True)
+    (logits, encoded), judge = judged(Discriminator(**tiny))
+    assert made.images[0].dtype == logits.dtype == jnp.float32
+    assert {x.dtype for x in encoded} == {jnp.dtype(jnp.bfloat16)}
+    assert {x.dtype for x in jax.tree.leaves((variables, judge))} == {jnp.dtype(jnp.float32)}
+
+
 def test_without_attention_no_norm_sees_words():
     made, variables = generated(
         Generator(channels=2, image_size=64, noise_dim=4, attention="none", last_attends=True)

@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from parity._compare import close, section
 from t2i_jax import config as configs
 from t2i_jax import types
+from t2i_jax.encoders.resnet_50 import ResNet50
+from t2i_jax.interop.image_network import import_resnet_50
 from t2i_jax.interop.xmc_gan import (
     export_discriminator,
     export_generator,
@@ -185,6 +188,47 @@ def losses(golden):
     close(jnp.mean(hinge_generator(fake)), golden["loss/hinge_g"], "G's hinge")
 
 
+def _drawn(golden):
+    """The weights of the file's image network, which are drawn from its seed."""
+    like = jax.eval_shape(
+        lambda: ResNet50().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), False)
+    )
+    random = np.random.RandomState(golden["resnet/seed"])
+
+    def draw(name, shape):
+        layer, _, leaf = name.rpartition("/")
+        if leaf == "var":
+            return 1 + 0.2 * random.uniform(size=shape)
+        x = random.standard_normal(shape)
+        if leaf == "kernel":
+            return x * np.sqrt(2 / np.prod(shape[:-1]))
+        if leaf == "scale":
+            return (1 + 0.1 * x) * (0.3 if layer.endswith("bn3") else 1)
+        return 0.1 * x
+
+    found = {}
+    for collection in ("params", "batch_stats"):
+        flat = sorted(flatten_dict(like[collection], sep="/").items())
+        tree = {name: np.float32(draw(name, x.shape)) for name, x in flat}
+        found[collection] = unflatten_dict(tree, sep="/")
+    return found
+
+
+def image_network(golden):
+    """The frozen ResNet-50 of the release, and the loss by it."""
+    module, variables = import_resnet_50(_drawn(golden))
+    assert sum(x.size for x in jax.tree.leaves(variables["params"])) == 25_557_032
+    images = np.concatenate([golden["in0/image"], golden["gen/train/image"]]) * 2 - 1
+    run = jax.jit(lambda v, x: module.apply(v, x, train=False, mutable=["intermediates"]))
+    logits, seen = run(variables, images)
+    pooled = seen["intermediates"]["pooled"][0]
+    close(logits[:2], golden["resnet/real_logits"], "logits of real images", VALUES)
+    close(logits[2:], golden["resnet/fake_logits"], "logits of fake images", VALUES)
+    close(pooled[:2, ::16], golden["resnet/real_pool_mean"], "last map", VALUES)
+    loss = _released(cosine_scores, logits[:2], logits[2:], 0.1).loss
+    close(loss, golden["resnet/loss"], "loss", VALUES)
+
+
 class Captions(nn.Module):
     """A text encoder whose captions have their number as the first token."""
 
@@ -297,5 +341,6 @@ CASES = {
     "generator": generator,
     "discriminator": discriminator,
     "losses": losses,
+    "image_network": image_network,
     "step": step,
 }
