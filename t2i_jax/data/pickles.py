@@ -80,6 +80,30 @@ def load(path: str | os.PathLike, *, arrays: bool = False) -> Any:
     data = pathlib.Path(path).read_bytes()
     if data[:1] != b"\x80":  # protocols 0 and 1; text never holds a bare carriage return
         data = data.replace(b"\r\n", b"\n")
+    return _read(path, data, arrays)
+
+
+def load_object_array(path: str | os.PathLike) -> Any:
+    """The one object in a ``.npy`` file that `numpy.save` made of it, such as a dict of arrays.
+
+    Raises PickleRefused as `load`, also for a file of another kind.
+    """
+    with open(path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            header = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+                version, np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = header(file)
+        except ValueError as error:
+            raise PickleRefused(f"{path}: not a .npy file: {error}") from None
+        data = file.read()
+    if shape != () or not dtype.hasobject:
+        raise PickleRefused(f"{path}: it holds an array of {dtype} {shape}, not one object")
+    return _read(path, data, arrays=True).item()
+
+
+def _read(path: str | os.PathLike, data: bytes, arrays: bool) -> Any:
     try:
         return _Unpickler(data, {**_SCALARS, **(_ARRAYS if arrays else {})}).load()
     except PickleRefused as error:

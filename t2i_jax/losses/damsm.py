@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.losses.contrastive import both_ways, cosine, cosine_scores, matching_loss, own_rows
 from t2i_jax.types import Text
 
 GAMMA1, GAMMA2, GAMMA3 = 4.0, 5.0, 10.0  # of the authors' configurations; the paper's first is 5
-_SMALLEST_PRODUCT = 1e-8  # of two norms, below which a cosine is not one
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -65,51 +65,9 @@ def word_scores(
     regions, words = regions.astype(jnp.float32), words.astype(jnp.float32)
     contexts, _ = attend(words[None], mask[None], regions[:, None], gamma1)
     products = jnp.einsum("jte,ijte->ijt", words, contexts, precision=_HIGHEST)
-    cosines = _cosine(products, words[None], contexts)
+    cosines = cosine(products, words[None], contexts)
     scores = jax.nn.logsumexp(jnp.where(mask[None], gamma2 * cosines, -jnp.inf), axis=-1)
     return scores / gamma2 if form == "paper" else scores
-
-
-def sentence_scores(codes: jax.Array, sentences: jax.Array) -> jax.Array:
-    """Cosines of image codes [I, E] and sentence vectors [J, E]: [I, J]."""
-    chex.assert_rank([codes, sentences], 2)
-    chex.assert_equal_shape_suffix([codes, sentences], 1)
-    codes, sentences = codes.astype(jnp.float32), sentences.astype(jnp.float32)
-    products = jnp.einsum("ie,je->ij", codes, sentences, precision=_HIGHEST)
-    return _cosine(products, codes[:, None], sentences[None])
-
-
-def _cosine(products: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-    """Of vectors with these products; 0 with a gradient of 0 where one of them is 0."""
-    return products / jnp.maximum(_norm(a) * _norm(b), _SMALLEST_PRODUCT)
-
-
-def _norm(x: jax.Array) -> jax.Array:
-    square = jnp.sum(jnp.square(x), axis=-1)
-    return jnp.where(square > 0.0, jnp.sqrt(jnp.where(square > 0.0, square, 1.0)), 0.0)
-
-
-def matching_loss(
-    scores: jax.Array,
-    own: jax.Array,
-    *,
-    gamma3: float = GAMMA3,
-    negatives: jax.Array | None = None,
-) -> jax.Array:
-    """Cross-entropy of finding each query's own candidate, equations (11) to (13), a scalar.
-
-    scores: [Q, C] of queries and candidates; own: [Q] int, index of each query's own candidate.
-    negatives: [Q, C] bool, the candidates that are wrong for each query; by default all but its
-        own. Clears candidates of the query's own class, which then do not take part.
-    """
-    chex.assert_rank([scores, own], [2, 1])
-    logits = gamma3 * scores
-    if negatives is not None:
-        chex.assert_equal_shape([scores, negatives])
-        right = jnp.arange(scores.shape[1]) == own[:, None]
-        logits = jnp.where(right | negatives, logits, -jnp.inf)
-    log_likelihood = jnp.take_along_axis(jax.nn.log_softmax(logits), own[:, None], axis=1)
-    return -jnp.mean(log_likelihood)
 
 
 def word_losses(
@@ -131,21 +89,12 @@ def word_losses(
         where every row is a class of its own.
     form: see `word_scores`. axis_name: see `t2i_jax.axis`.
     """
-    own, negatives = _targets(regions.shape[0], labels, axis_name)
-    options = {"gamma1": gamma1, "gamma2": gamma2, "form": form}
 
-    def everywhere(x):
-        return axis.gather(x, axis_name)
+    def score(regions, captions):
+        return word_scores(regions, *captions, gamma1=gamma1, gamma2=gamma2, form=form)
 
-    by_image = word_scores(regions, everywhere(text.words), everywhere(text.mask), **options)
-    if axis_name is None:  # every image and every caption is here: the same scores
-        by_caption = by_image.T
-    else:
-        by_caption = word_scores(everywhere(regions), text.words, text.mask, **options).T
-    return (
-        matching_loss(by_image, own, gamma3=gamma3, negatives=negatives),
-        matching_loss(by_caption, own, gamma3=gamma3, negatives=negatives),
-    )
+    scores = both_ways(score, regions, (text.words, text.mask), axis_name)
+    return _losses(scores, labels, gamma3, axis_name)
 
 
 def sentence_losses(
@@ -157,20 +106,19 @@ def sentence_losses(
     axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """(sentences by images, images by sentences), as `word_losses`, of vectors [B, E] each."""
-    own, negatives = _targets(codes.shape[0], labels, axis_name)
-    by_image = sentence_scores(codes, axis.gather(sentences, axis_name))
-    by_sentence = sentence_scores(axis.gather(codes, axis_name), sentences).T
-    return (
-        matching_loss(by_image, own, gamma3=gamma3, negatives=negatives),
-        matching_loss(by_sentence, own, gamma3=gamma3, negatives=negatives),
-    )
+    scores = both_ways(cosine_scores, codes, sentences, axis_name)
+    return _losses(scores, labels, gamma3, axis_name)
 
 
-def _targets(
-    rows: int, labels: jax.Array | None, axis_name: str | None
-) -> tuple[jax.Array, jax.Array | None]:
-    """The place of this device's rows in the global batch, and which of it are their negatives."""
-    own = axis.local(jnp.arange(rows * axis.size(axis_name)), axis_name)
-    if labels is None:
-        return own, None
-    return own, labels[:, None] != axis.gather(labels, axis_name)
+def _losses(
+    scores: tuple[jax.Array, jax.Array],
+    labels: jax.Array | None,
+    gamma3: float,
+    axis_name: str | None,
+) -> tuple[jax.Array, jax.Array]:
+    """Of scores as `both_ways` gives them; rows with the same label are no negatives."""
+    own, negatives = own_rows(len(scores[0]), axis_name), None
+    if labels is not None:
+        negatives = labels[:, None] != axis.gather(labels, axis_name)
+    by_image, by_text = (matching_loss(x, own, scale=gamma3, negatives=negatives) for x in scores)
+    return by_image, by_text

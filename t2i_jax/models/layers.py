@@ -54,6 +54,12 @@ def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
     return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
 
 
+def normalized(x: jax.Array) -> jax.Array:
+    """Vectors of length 1 along the last axis; those of 0 stay 0."""
+    square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
+    return x * lax.rsqrt(jnp.maximum(square, 1e-12))
+
+
 def upsample_nearest(x: jax.Array, factor: int = 2) -> jax.Array:
     """Nearest-neighbour upsampling: [B, H, W, C] -> [B, f*H, f*W, C]."""
     b, h, w, c = x.shape
@@ -61,13 +67,22 @@ def upsample_nearest(x: jax.Array, factor: int = 2) -> jax.Array:
     return x.reshape(b, h * factor, w * factor, c)
 
 
-class Conv(nn.Module):
-    """Square convolution with symmetric zero padding, no bias unless asked for.
+def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
+    """[B, H, W, C] with a square kernel [k, k, C, O] and symmetric zero padding.
 
     A 4x4 stride-2 convolution of a few-channel image is computed as a 2x2 convolution of its 2x2
     blocks: the same numbers, and five times faster on a CPU, where XLA's direct form is
     memory-bound at 3 channels.
     """
+    image_stem = (len(kernel), stride, padding) == (4, 2, 1) and x.shape[-1] <= 4
+    if image_stem and x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0:
+        return _stem_conv(x, kernel)
+    pad = ((padding, padding),) * 2
+    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
+
+
+class Conv(nn.Module):
+    """`convolve` with a kernel of its own, no bias unless asked for."""
 
     features: int
     kernel: int = 3
@@ -82,13 +97,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         w = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
-        x = x.astype(self.dtype)
-        image_stem = (self.kernel, self.stride, self.padding) == (4, 2, 1) and x.shape[-1] <= 4
-        if image_stem and x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0:
-            y = _stem_conv(x, w)
-        else:
-            pad = ((self.padding, self.padding),) * 2
-            y = lax.conv_general_dilated(x, w, (self.stride,) * 2, pad, dimension_numbers=DIMS)
+        y = convolve(x.astype(self.dtype), w, self.stride, self.padding)
         if self.use_bias:
             y = y + self.param("bias", self.bias_init, (self.features,), jnp.float32).astype(
                 self.dtype

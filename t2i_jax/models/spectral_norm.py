@@ -1,10 +1,10 @@
 """Spectral normalisation of convolutions.
 
-Miyato et al., arXiv 1802.05957, in the form that DM-GAN and DR-GAN use: one power iteration at
-every call, in training and in evaluation alike.
+Miyato et al., arXiv 1802.05957, in the form that DM-GAN, DR-GAN and XMC-GAN use: one power
+iteration at every call, in training and in evaluation alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from t2i_jax.models.gated_stages import ORTHOGONAL
-from t2i_jax.models.layers import Conv, Dtype, uniform_init
+from t2i_jax.models.layers import Dtype, convolve, uniform_init
 
 
 class SpectralConv(nn.Module):
@@ -21,7 +21,9 @@ class SpectralConv(nn.Module):
     The kernel counts as a matrix of (inputs, features). Its left and right singular vectors live in
     the collection ``spectral`` as ``v`` and ``u``; a call starts from the stored u, and stores what
     it finds where the collection is mutable. The gradient goes through the singular value, not
-    through its vectors.
+    through its vectors. All of this is float32; the divided kernel is then cast to ``dtype``.
+
+    bias_init: None: uniform up to the inverse root of the number of inputs, as PyTorch has it.
     """
 
     features: int
@@ -29,22 +31,19 @@ class SpectralConv(nn.Module):
     stride: int = 1
     padding: int = 1
     kernel_init: Callable = ORTHOGONAL
+    bias_init: Callable | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """``train`` is not read: it makes the call that of `layers.ConvNorm`."""
-        conv = Conv(
-            self.features,
-            self.kernel,
-            self.stride,
-            self.padding,
-            kernel_init=self.kernel_init,
-            dtype=self.dtype,
-            name="conv",
-        )
-        y = conv(x)
-        matrix = conv.get_variable("params", "kernel").reshape(-1, self.features)
+        """[B, H, W, C] -> [B, H', W', features]; of vectors [B, C], with a kernel of 1: [B,
+        features]. ``train`` is not read: it makes the call that of `layers.ConvNorm`.
+        """
+        vectors = x.ndim == 2
+        x = x[:, None, None] if vectors else x
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        kernel = _Kernel(shape, self.kernel_init, name="conv")()
+        matrix = kernel.reshape(-1, self.features)
         fan_in = matrix.shape[0]
         u = self.variable("spectral", "u", self._direction, self.features)
         v = self.variable("spectral", "v", self._direction, fan_in)
@@ -54,11 +53,27 @@ class SpectralConv(nn.Module):
         if self.is_mutable_collection("spectral") and not self.is_initializing():
             u.value, v.value = right, left
         sigma = left @ matrix @ right
-        bias = self.param("bias", uniform_init(fan_in**-0.5), (self.features,), jnp.float32)
-        return y / sigma.astype(self.dtype) + bias.astype(self.dtype)
+        y = convolve(
+            x.astype(self.dtype), (kernel / sigma).astype(self.dtype), self.stride, self.padding
+        )
+        bias_init = self.bias_init or uniform_init(fan_in**-0.5)
+        bias = self.param("bias", bias_init, (self.features,), jnp.float32)
+        y = y + bias.astype(self.dtype)
+        return y[:, 0, 0] if vectors else y
 
     def _direction(self, size: int) -> jax.Array:
         return _unit(jax.random.normal(self.make_rng("params"), (size,), jnp.float32))
+
+
+class _Kernel(nn.Module):
+    """The parameter ``kernel`` under the name that it has in `layers.ConvNorm`."""
+
+    shape: Sequence[int]
+    init_fn: Callable
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        return self.param("kernel", self.init_fn, tuple(self.shape), jnp.float32)
 
 
 def _unit(x: jax.Array) -> jax.Array:

@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from t2i_jax.losses.contrastive import cosine_scores
 from t2i_jax.losses.damsm import (
     attend,
-    matching_loss,
     sentence_losses,
-    sentence_scores,
     word_losses,
     word_scores,
 )
@@ -84,25 +83,6 @@ def test_padding_changes_no_score_and_gets_no_gradient(arrays):
     assert not np.any(wide_grad[:, T:])
 
 
-def test_sentence_scores_are_cosines_also_of_zero():
-    codes = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
-    sentences = np.array([[4.0, 3.0], [-6.0, -8.0]], np.float32)
-    scores, pull = jax.vjp(sentence_scores, codes, sentences)
-    np.testing.assert_allclose(scores, [[0.96, -1.0], [0.0, 0.0]], atol=1e-6)
-    assert all(np.isfinite(grad).all() for grad in pull(jnp.ones((2, 2))))
-
-
-def test_matching_loss_in_closed_form():
-    """Equal scores: the logarithm of how many candidates take part."""
-    scores, own = jnp.full((2, 4), 0.3), jnp.array([2, 0])
-    np.testing.assert_allclose(matching_loss(scores, own), np.log(4), rtol=1e-6)
-    negatives = np.array([[True, False, False, False], [False, True, True, False]])
-    wanted = (np.log(2) + np.log(3)) / 2  # one's own always takes part
-    np.testing.assert_allclose(matching_loss(scores, own, negatives=negatives), wanted, rtol=1e-6)
-    won = matching_loss(scores.at[0, 2].add(1.0).at[1, 0].add(1.0), own, gamma3=2.0)
-    np.testing.assert_allclose(won, np.log(1 + 3 * np.exp(-2.0)), rtol=1e-6)
-
-
 def test_rows_of_one_class_are_never_negatives(arrays):
     regions, code, text = arrays
     for losses in (
@@ -111,7 +91,7 @@ def test_rows_of_one_class_are_never_negatives(arrays):
     ):
         np.testing.assert_allclose(losses, 0.0, atol=1e-6)
     pairs = jnp.array([0, 0, 1, 1])
-    scores = np.asarray(sentence_scores(code, text.sentence), float) * 10.0
+    scores = np.asarray(cosine_scores(code, text.sentence), float) * 10.0
     allowed = (np.asarray(pairs)[:, None] != np.asarray(pairs)) | np.eye(B, dtype=bool)
     for found, s in zip(
         sentence_losses(code, text.sentence, labels=pairs), (scores, scores.T), strict=True
@@ -152,4 +132,4 @@ def test_bad_arguments_are_refused(arrays):
     with pytest.raises(ValueError, match="form must be 'released' or 'paper', not 'code'"):
         word_scores(regions, text.words, text.mask, form="code")
     with pytest.raises(AssertionError):
-        sentence_scores(code[:, :2], text.sentence)
+        cosine_scores(code[:, :2], text.sentence)

@@ -90,7 +90,7 @@ class Step:
                 r["d_grads"], r["d"] = gradient(d_loss)(d["params"])
 
             def g_loss(out):
-                terms = recipe.g_terms(d, seen, out, key)
+                terms = recipe.g_update(d, seen, out, key)
                 total = self.total("g", terms)
                 return total, (total, terms.losses)
 

@@ -12,10 +12,10 @@ from parity._compare import close, nhwc, section
 from t2i_jax import axis
 from t2i_jax.encoders.damsm import ImageEncoder
 from t2i_jax.interop.damsm import export_text_encoder, import_text_encoder
+from t2i_jax.losses.contrastive import cosine_scores
 from t2i_jax.losses.damsm import (
     attend,
     sentence_losses,
-    sentence_scores,
     word_losses,
     word_scores,
 )
@@ -127,7 +127,7 @@ def _scores(golden):
     gamma1, gamma2, gamma3 = case.gammas.values()
     found = word_scores(regions, text.words, text.mask, gamma1=gamma1, gamma2=gamma2)
     close(gamma3 * found, golden["loss_none/word_scores"], "word scores")
-    found = sentence_scores(golden["image_out/code"], text.sentence)
+    found = cosine_scores(golden["image_out/code"], text.sentence)
     close(gamma3 * found, golden["loss_none/sent_scores"], "sentence scores")
     _, attention = attend(text.words, text.mask, regions, gamma1)
     for i, length in enumerate(golden["in/cap_lens"]):
