@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(fields.listing(args.resolved))
         return
+    for note in args.resolved.notes:
+        print(note, file=sys.stderr)
     from t2i_jax.evaluation.in_training import evaluators
     from t2i_jax.training import loop
 

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from t2i_jax import config as configs
 from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
+from t2i_jax.recipes import damsm_terms
 from t2i_jax.recipes.base import Recipe
 from t2i_jax.training import modules, runs
 
@@ -37,11 +38,13 @@ class Resolved:
     """config: every field with its value. origins: in words where each value comes from, by name.
 
     missing: fields without a default that nobody has given, with the class that needs them.
+    notes: what an override has changed besides, in words.
     """
 
     config: ConfigDict
     origins: dict[str, str]
     missing: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises ValueError where a field is missing that no run gives either."""
@@ -66,7 +69,11 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
     config, base = configs.load(spec), configs.flatten(configs.base())
     given = configs.flatten(config)
     overrides = configs.parse_overrides(assignments)
+    encoder = config.encoder.name
     _decide(config, {k: v for k, v in overrides.items() if k in _DECIDING})
+    notes = ()
+    if config.encoder.name != encoder and "frozen.damsm" not in overrides:
+        notes = _without_damsm(config)
     complete(config)
     missing = _missing(config)
     configs.override(config, overrides, also=missing)
@@ -78,11 +85,30 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
         elif name in given and given[name] == value:
             default = name in base and base[name] == value
             origins[name] = "base default" if default else "config file"
-        elif name == "tokenizer.name" and given[name] != value:
-            origins[name] = "what encoder.name reads"
+        elif name in given and encoder != config.encoder.name:
+            origins[name] = "follows encoder.name"
         else:
             origins[name] = f"default of {owners[name]}" if name in owners else "base default"
-    return Resolved(config, origins, {k: v for k, v in missing.items() if k not in overrides})
+    missing = {k: v for k, v in missing.items() if k not in overrides}
+    return Resolved(config, origins, missing, notes)
+
+
+def _without_damsm(config: ConfigDict) -> tuple[str, ...]:
+    """Leaves out a config file's DAMSM, whose image encoder compares images with the text encoder
+    that another has replaced; says so.
+    """
+    if "damsm" not in config.frozen:
+        return ()
+    del config.frozen["damsm"]
+    named = ["frozen.damsm"]
+    for term in damsm_terms.TERMS:
+        if config.loss.get("g", {}).get(term):
+            config.loss.g[term] = 0.0
+            named.append(f"loss.g.{term}")
+    return (
+        f"encoder.name={config.encoder.name!r}: the DAMSM of the config file was trained with "
+        f"another text encoder and is left out ({', '.join(named)})",
+    )
 
 
 def _decide(config: ConfigDict, names: Mapping[str, Any]) -> None:
@@ -238,7 +264,7 @@ def with_runs(resolved: Resolved) -> Resolved:
     for name, source in config.frozen.items():
         if name in config and source != "random":
             take(name, _of_run(source, parts.get(name, name))[1], source)
-    return Resolved(config, origins, missing)
+    return Resolved(config, origins, missing, resolved.notes)
 
 
 def _of_run(source: str, part: str) -> tuple[str, dict[str, Any] | None]:

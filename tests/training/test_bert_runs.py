@@ -83,8 +83,7 @@ def test_a_system_of_sentences(folder, data_dir, tmp_path):
 def test_a_system_of_words_that_trains_the_encoder(folder, data_dir, tmp_path):
     changes = ["tokenizer.length=9", "encoder.train=joint", "encoder.fields.pooling=first"]
     changes += ["data.mismatch=swapped", "recipe.mismatch=caption"]
-    off = ["loss.g.damsm_words=0", "loss.g.damsm_sentence=0", "frozen.damsm="]
-    config = resolved("attn_gan", data_dir, folder, *changes, *off)
+    config = resolved("attn_gan", data_dir, folder, *changes)
     workdir = tmp_path / "run"
     train(config, workdir)
     sampler = t2i_jax.Sampler.from_workdir(workdir, batch_size=1)
@@ -96,6 +95,22 @@ def test_a_system_of_words_that_trains_the_encoder(folder, data_dir, tmp_path):
     moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), before, after)
     assert 0 < max(jax.tree.leaves(moved)) < 0.1
     assert networks.load(workdir, "encoder_start").module.pooling == "first"
+
+
+def test_the_damsm_of_the_replaced_encoder_is_left_out_and_said(data_dir):
+    """Unless the user names one."""
+    file, given = f"{ROOT}/configs/attn_gan.py:cub", ["encoder.name=bert", "encoder.source=minilm"]
+    found = fields.resolve(file, given)
+    (note,) = found.notes
+    assert "encoder.name='bert': the DAMSM of the config file was trained with another" in note
+    assert "(frozen.damsm, loss.g.damsm_words, loss.g.damsm_sentence)" in note
+    assert found.config.frozen.to_dict() == {} and not found.config.loss.g.damsm_words
+    assert found.origins["loss.g.damsm_words"] == "follows encoder.name"
+    named = fields.resolve(file, [*given, "frozen.damsm=runs/of_bert"])
+    assert not named.notes and named.config.frozen.damsm == "runs/of_bert"
+    assert named.config.loss.g.damsm_words == 5.0
+    assert not fields.resolve(file, ["encoder.name=damsm"]).notes
+    assert not fields.resolve(f"{ROOT}/configs/df_gan.py:cub", given).notes
 
 
 def test_a_damsm_of_another_encoder_is_refused():

@@ -87,7 +87,7 @@ def test_the_tokenizer_follows_the_encoder():
         config = resolved.config
         assert config.tokenizer.name == tokenizer and config.tokenizer.length == 7
         assert config.data.truncate == "head"
-        assert resolved.origins["tokenizer.name"] == "what encoder.name reads"
+        assert resolved.origins["tokenizer.name"] == "follows encoder.name"
     same = fields.resolve(damsm, ["encoder.name=damsm"]).config
     assert (same.tokenizer.name, same.data.truncate) == ("word", "thin")
     other = fields.resolve(damsm, ["encoder.name=bert", "tokenizer.name=char"]).config
