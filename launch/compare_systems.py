@@ -39,8 +39,13 @@ SYSTEMS = {
     "DR-GAN": (("dr_gan",), "damsm"),
     "DF-GAN": (("df_gan",), "damsm"),
     "RAT-GAN": (("rat_gan",), "damsm"),
+    "XMC-GAN": (("xmc_gan",), "damsm"),
 }
-NEED_IMAGE_ENCODER = ("AttnGAN", "DM-GAN", "DR-GAN")
+# The frozen network that is DAMSM's image encoder.
+IMAGE_ENCODERS = {
+    **dict.fromkeys(("AttnGAN", "DM-GAN", "DR-GAN"), "damsm"),
+    "XMC-GAN": "image_network",
+}
 COLOURS = ("body", "wing", "breast", "crown", "beak")
 CAPTIONS = pathlib.Path(__file__).with_name("quickstart_captions.txt")
 POLL = 0.5  # seconds between two looks at a training
@@ -139,8 +144,8 @@ def run(job: Job, core: int, args: argparse.Namespace) -> None:
             "--train.sample_every=0 steps",
             "--train.checkpoint_every=1M steps",
         ]
-        if job.system in NEED_IMAGE_ENCODER:
-            options.append(f"--frozen.damsm={args.damsm}")
+        if job.system in IMAGE_ENCODERS:
+            options.append(f"--frozen.{IMAGE_ENCODERS[job.system]}={args.damsm}")
         if before:
             options.append(f"--frozen.stage1={job.folder / before}")
         used = train(options, job.folder / config, args.cpu_seconds / len(configs), core)

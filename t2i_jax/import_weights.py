@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from t2i_jax import config as configs
 from t2i_jax.drawing import drawer
 from t2i_jax.recipes.base import GanRecipe, Recipe
-from t2i_jax.training import build, fields, modules, networks, runs
+from t2i_jax.training import build, fields, modules, networks, reading, runs
 from t2i_jax.training.checkpoints import Checkpoints
 from t2i_jax.training.networks import Network
 
@@ -176,7 +176,7 @@ def _build(args: argparse.Namespace, config: ConfigDict) -> build.System:
         config.data.update({"text": "tokens", "captions": 0})
     elif not args.text_encoder and system.recipe.reads != "sentence":
         raise ValueError(f"{args.system!r} reads {system.recipe.reads}: give --text_encoder")
-    build.check_text(system, build.data_options(config))
+    reading.check(system, build.data_options(config))
     return system
 
 

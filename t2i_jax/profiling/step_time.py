@@ -23,7 +23,7 @@ from t2i_jax.data import catalog, throughput
 from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
-from t2i_jax.training import build
+from t2i_jax.training import build, reading
 from t2i_jax.training.inputs import encode
 from t2i_jax.training.parallel import Compiled, make_parallel
 from t2i_jax.training.step import StepOptions, init_state, make_step
@@ -73,13 +73,13 @@ def make_workload(config: ConfigDict) -> Workload:
         notes.append(f"{data.title} is not prepared in {data.data_dir}: batches are noise")
     captions = _no_captions if source is None else functools.partial(captions_of, source)
     system = build.build(config, captions=captions)
-    build.check_text(system, data)
+    reading.check(system, data)
     if source is None:
         batch = noise_batch(data, system.tokenizer)
     else:
         batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
     system.complete(batch)
-    if build.caches_sentences(system, data):
+    if reading.is_cached(system, data):
         batch = _with_cached_sentences(batch, system)
     records = _RECORDS if source is None else len(source)
     options = build.step_options(system, data.batch, records)

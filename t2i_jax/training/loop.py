@@ -24,7 +24,7 @@ from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, networks, runs, sentence_cache
+from t2i_jax.training import build, fields, networks, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
@@ -78,7 +78,7 @@ class Training:
         old = runs.is_run(workdir)
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions)
-        build.check_text(self.system, self.data)
+        reading.check(self.system, self.data)
         if old:
             # A run that is older than a field had the field's default.
             saved = fields.complete(runs.read_config(workdir))
@@ -117,7 +117,7 @@ class Training:
 
     def _make_pipeline(self) -> Pipeline:
         system, sentences = self.system, None
-        if build.caches_sentences(system, self.data):
+        if reading.is_cached(system, self.data):
             # Every process keeps its own: nothing says that they share a disk.
             variables = system.frozen["encoder"].variables
             name = sentence_cache.fingerprint(

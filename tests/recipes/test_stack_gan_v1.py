@@ -63,7 +63,7 @@ def init(recipe, stage1=None):
     @jax.jit
     def draw(key, stage1):
         seen, frozen = inputs(), {}
-        if recipe.frozen_parts:
+        if "stage1" in recipe.frozen_parts:
             frozen["stage1"] = stage1 or recipe.init_frozen("stage1", key, seen)
         return recipe.init(key, seen._replace(frozen=frozen))
 

@@ -15,7 +15,7 @@ from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.tokenizers import WordTokenizer
 from t2i_jax.encoders import char_cnn_rnn, damsm
-from t2i_jax.training import build, fields, networks, runs
+from t2i_jax.training import build, fields, networks, reading, runs
 
 CAPTIONS = [["a red bird", "a bird"], ["a blue fish!"]]
 WORDS = ["<end>", "a", "red", "bird", "blue", "fish"]  # of CAPTIONS by first appearance
@@ -35,7 +35,7 @@ def words_encoder(*assignments: str):
 
 
 def system(reads: str, encoder=None, tokenizer=None, **section):
-    """As far as `check_text` and `caches_sentences` look at one."""
+    """As far as `reading` looks at one."""
     config = configs.base()
     config.system = "my_gan"
     config.encoder.update(section)
@@ -72,7 +72,7 @@ CHARS, FEW_WORDS = tokenizers.from_config("char"), WordTokenizer(WORDS[:5], 4)
 )
 def test_text_that_a_recipe_cannot_be_given(given, data, message):
     with pytest.raises(ValueError, match=message):
-        build.check_text(given, DataOptions(**data))
+        reading.check(given, DataOptions(**data))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_text_that_a_recipe_cannot_be_given(given, data, message):
     ],
 )
 def test_text_that_it_can(given, data):
-    build.check_text(given, DataOptions(**data))
+    reading.check(given, DataOptions(**data))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_text_that_it_can(given, data):
     ],
 )
 def test_when_captions_are_encoded_beforehand(given, data, cached):
-    assert build.caches_sentences(given, DataOptions(**data)) == cached
+    assert reading.is_cached(given, DataOptions(**data)) == cached
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_run_goes_on_with_the_network_it_has_kept(encoder, tmp_path):
 
 
 def test_the_style_encoder_takes_a_generator(gan, encoder, tmp_path):
-    config = configs.load(f"{ROOT}/configs/style_encoder.py:toy_birds")
+    config = configs.load(f"{ROOT}/configs/style_encoder.py:cub")
     configs.override(config, ["net.image_size=32", "net.channels=4", "net.noise_dim=4"])
     config.encoder.source = str(encoder)
     config.frozen.generator = str(gan)

@@ -1,0 +1,67 @@
+"""What of the captions a recipe reads: whether it can be given, and whether once is enough."""
+
+import jax
+import jax.numpy as jnp
+
+from t2i_jax import keys
+from t2i_jax.data.options import DataOptions
+from t2i_jax.training import networks
+from t2i_jax.training.build import System
+
+
+def check(system: System, data: DataOptions) -> None:
+    """Raises ValueError, with the field to set, where the recipe reads what it cannot be given."""
+    reads, name = system.recipe.reads, system.config.system
+    if reads == "nothing":
+        return
+    if not data.captions:
+        raise ValueError(f"{name!r} reads captions, but data.captions=0: set it to 1 or more")
+    if reads == "tokens":
+        if data.text != "tokens" or system.tokenizer is None:
+            raise ValueError(
+                f"{name!r} encodes captions itself: set data.text=tokens and a tokenizer.name"
+            )
+        return
+    if data.text == "embeddings":
+        if reads == "words":
+            raise ValueError(
+                f"{name!r} reads word vectors, which stored embeddings lack: set data.text=tokens "
+                "and an encoder.name with words, such as damsm"
+            )
+        return
+    if system.encoder is None:
+        raise ValueError(f"{name!r} reads captions: set encoder.name and encoder.source")
+    if reads == "words":
+        if data.captions > 1:
+            raise ValueError(
+                f"{name!r} reads word vectors, which cannot be averaged over data.captions="
+                f"{data.captions} captions: set data.captions=1"
+            )
+        if not _gives_words(system):
+            raise ValueError(
+                f"{name!r} reads word vectors, but encoder.name={system.config.encoder.name!r} "
+                "gives sentence vectors only: set one with words, such as damsm"
+            )
+
+
+def _gives_words(system: System) -> bool:
+    tokens = jax.ShapeDtypeStruct((1, system.tokenizer.length), jnp.int32)
+    mask = jax.ShapeDtypeStruct(tokens.shape, bool)
+    key = jax.eval_shape(lambda: keys.from_seed(0))
+    text, _ = jax.eval_shape(system.encoder.init_with_output, key, tokens, mask)
+    return text.words is not None
+
+
+def is_cached(system: System, data: DataOptions) -> bool:
+    """Whether every caption can be encoded once, before training: the recipe reads nothing but
+    sentences of a frozen encoder, and a caption is read the same way whenever it is drawn.
+    """
+    return (
+        system.recipe.reads == "sentence"
+        and networks.TEXT_ENCODER in system.frozen
+        and bool(system.config.encoder.cache)
+        and data.text == "tokens"
+        and data.truncate == "head"
+        and data.mismatch != "swapped"
+        and data.captions > 0
+    )
