@@ -8,7 +8,8 @@ core to itself and is stopped when its steps have used --cpu_seconds of it; the 
 its first logged line (compiling, encoding captions) do not count. As many run at once as there are
 cores. StackGAN-v1 spends half of the time on each stage. Then `t2i_jax.evaluate
 --protocol=toy_attributes` reads the samples of every run. Writes table.md, and grid.png with
-samples of the same captions from every system. The same command goes on where it was stopped.
+samples of the same captions from every system. The same command goes on where it was stopped; a
+training that was not finished begins anew.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,8 +150,8 @@ def run(job: Job, core: int, args: argparse.Namespace) -> None:
             options.append(f"--frozen.{IMAGE_ENCODERS[job.system]}={args.damsm}")
         if before:
             options.append(f"--frozen.stage1={job.folder / before}")
-        used = train(options, job.folder / config, args.cpu_seconds / len(configs), core)
-        marker.write_text(json.dumps(used))
+        done = train(options, job.folder / config, args.cpu_seconds / len(configs), core)
+        marker.write_text(json.dumps({"steps": done}))
     evaluation = [
         "t2i_jax.evaluate",
         "--protocol=toy_attributes",
@@ -184,8 +186,10 @@ def python(command: list[str], log: pathlib.Path, core: int) -> psutil.Popen:
         )
 
 
-def train(options: list[str], workdir: pathlib.Path, seconds: float, core: int) -> dict:
-    """Trains until steps have used so many CPU-seconds, and says how many these were."""
+def train(options: list[str], workdir: pathlib.Path, seconds: float, core: int) -> int:
+    """Trains until steps have used so many CPU-seconds; how many steps these were."""
+    # The steps of a training that was interrupted would count as done, but not their time.
+    shutil.rmtree(workdir, ignore_errors=True)
     log = workdir.with_suffix(".txt")
     process = python(["t2i_jax.train", *options], log, core)
     began = None
@@ -200,7 +204,7 @@ def train(options: list[str], workdir: pathlib.Path, seconds: float, core: int) 
             break
     if process.wait() != 143:
         raise SystemExit(f"training {workdir} ended before its time, see {log}")
-    return {"steps": steps(workdir)}
+    return steps(workdir)
 
 
 def cpu_seconds(process: psutil.Popen) -> float:
