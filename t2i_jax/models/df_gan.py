@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from t2i_jax.models.affine_blocks import Decoder, ImageTrunk, Verdict, only_image
 from t2i_jax.models.layers import Dtype, check_noise, check_same_rows
+from t2i_jax.models.one_noise import OneNoiseGenerator
 
 VERSIONS = ("2022", "2020")
 
@@ -24,12 +25,12 @@ def _check(version: str) -> None:
         raise ValueError(f"version must be one of {VERSIONS}, got {version!r}")
 
 
-class Generator(nn.Module):
+class Generator(OneNoiseGenerator):
     """Noise and a sentence to an image.
 
     channels: channel base (``nf``); 32 is released, the best runs of 2020 took 64.
     image_size: side of the image, a power of two >= 8.
-    noise_dim: width of the noise z.
+    noise_dim: width of the noise z; the release samples with 0.88 times a normal cut at +-2.
     version: "2022" (CVPR): noise and sentence steer the affine layers together. "2020" (first on
         arXiv): the sentence alone does; one block more, on the 4x4 map; every residual has a
         learned factor that starts at 0.
@@ -48,16 +49,6 @@ class Generator(nn.Module):
     affine_dim: int = 0
     remat: bool = False
     dtype: Dtype = jnp.float32
-
-    @property
-    def image_sizes(self) -> tuple[int, ...]:
-        """Sides of the images in pixels."""
-        return (self.image_size,)
-
-    @property
-    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Noise of one image: normal; the release samples with 0.88 times a normal cut at +-2."""
-        return {"z": (self.noise_dim,)}
 
     @nn.compact
     def __call__(

@@ -29,6 +29,7 @@ from t2i_jax.models.layers import (
     tile_to,
     uniform_init,
 )
+from t2i_jax.models.one_noise import OneNoiseGenerator
 
 VARIANTS = ("int", "cls")
 
@@ -98,7 +99,7 @@ class Bottleneck(nn.Module):
         return self.activation(x + h) if self.activate_sum else x + h
 
 
-class Generator(nn.Module):
+class Generator(OneNoiseGenerator):
     """Noise and a sentence to an image.
 
     image_size: H = W, a power of two >= 32; 64 is published.
@@ -123,11 +124,6 @@ class Generator(nn.Module):
     conv_bias: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
-
-    @property
-    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Noise of one image."""
-        return {"z": (self.noise_dim,)}
 
     @nn.compact
     def __call__(

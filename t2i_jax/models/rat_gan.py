@@ -29,6 +29,7 @@ from t2i_jax.models.affine_blocks import (
     widths,
 )
 from t2i_jax.models.layers import Dtype, check_noise, check_same_rows, leaky_relu, uniform_init
+from t2i_jax.models.one_noise import OneNoiseGenerator
 
 ATTENTIONS = ("soft_threshold", "softmax", "none")
 _WIDEST = 16
@@ -73,7 +74,7 @@ class Controller(nn.Module):
         return states, c
 
 
-class Generator(nn.Module):
+class Generator(OneNoiseGenerator):
     """Noise and a sentence to an image.
 
     channels: channel base (``nf``).
@@ -94,16 +95,6 @@ class Generator(nn.Module):
     recurrent: bool = True
     remat: bool = False
     dtype: Dtype = jnp.float32
-
-    @property
-    def image_sizes(self) -> tuple[int, ...]:
-        """Sides of the images in pixels."""
-        return (self.image_size,)
-
-    @property
-    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Standard normal noise of one image."""
-        return {"z": (self.noise_dim,)}
 
     @nn.compact
     def __call__(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from t2i_jax.models.layers import Conv, Dtype, check_noise, normalized, upsample_nearest
 from t2i_jax.models.modulation import GLOROT, Caption, ModulatedNorm, cosine_attention
+from t2i_jax.models.one_noise import OneNoiseGenerator
 from t2i_jax.models.xmc_gan_discriminator import Discriminator
 
 __all__ = ["Discriminator", "Generator", "Made"]
@@ -79,7 +80,7 @@ def _conv(features: int, dtype: Dtype, kernel: int = 3, **fields) -> Conv:
     )
 
 
-class Generator(nn.Module):
+class Generator(OneNoiseGenerator):
     """Noise, a sentence and its words to an image.
 
     channels: channel base (``gf_dim``); 96 is published.
@@ -116,16 +117,6 @@ class Generator(nn.Module):
     gain: Literal["gamma", "one_plus_gamma"] = "gamma"
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
-
-    @property
-    def image_sizes(self) -> tuple[int, ...]:
-        """Sides of the images in pixels."""
-        return (self.image_size,)
-
-    @property
-    def noise_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Noise of one image."""
-        return {"z": (self.noise_dim,)}
 
     @nn.compact
     def __call__(
