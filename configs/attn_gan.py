@@ -52,12 +52,13 @@ def get_config(arg: str = "toy_birds"):
     config.data.update(
         {"name": name, "size": 256, "batch": 20, "resize": "short_side", "box_crop": name == "cub"}
     )
-    parts.damsm_text(config, name)
+    parts.damsm_text(config)
     parts.long_gan_training(config)
     if name == "coco":
         config.generator.update({"channels": 48, "residual_blocks": 3})
         config.discriminator.channels = 96
         config.data.batch = 14
+        config.tokenizer.length = 12
         config.train.duration = "120 epochs"
     elif name == "toy_birds":
         toy_birds(config)

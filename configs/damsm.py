@@ -57,7 +57,7 @@ def get_config(arg: str = "toy_birds"):
     }
     config.data.update({"name": name, "size": 128, "batch": 48, "resize": "short_side"})
     config.data.box_crop = name == "cub"
-    parts.words(config, name)
+    parts.words(config)
     config.evals = {"names": ("retrieval",), "records": 1000, "best": "retrieval/recall_at_1"}
     config.train.update(
         {

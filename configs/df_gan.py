@@ -47,7 +47,7 @@ def get_config(arg: str = "toy_birds"):
     parts.one_stage_training(config)
     config.train.duration = f"{_EPOCHS.get(name, 600)} epochs"
     config.data.update({"name": name, "size": 256, "batch": 32, "box_crop": name == "cub"})
-    parts.damsm_captions(config, name)
+    parts.damsm_captions(config)
     if name == "toy_birds":
         toy_birds(config)
     elif name == "debug":

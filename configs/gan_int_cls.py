@@ -96,7 +96,7 @@ def toy_birds(config) -> None:
 
 def told_by_damsm(config) -> None:
     """What the birds of no species need to be drawn as captions say, and differently each time."""
-    parts.damsm_text(config, "toy_birds")
+    parts.damsm_text(config)
     config.tokenizer.length = 24
     config.data.update({"name": "toy_birds_mixed", "sampling": "epoch", "truncate": "head"})
     config.generator.noise_dim = 8

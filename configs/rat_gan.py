@@ -44,7 +44,7 @@ def get_config(arg: str = "toy_birds"):
     config.recipe = {"mismatch": "shift", "penalty_update": "own"}
     parts.one_stage_training(config)
     config.data.update({"name": name, "size": 256, "batch": 24, "box_crop": name == "cub"})
-    parts.damsm_captions(config, name)
+    parts.damsm_captions(config)
     if name == "coco":
         config.data.batch = 48
         config.train.duration = "300 epochs"

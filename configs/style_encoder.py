@@ -41,7 +41,7 @@ def get_config(arg: str = "toy_birds"):
 def toy_birds(config) -> None:
     """Inverts gan_int_cls.py:toy_birds_damsm."""
     config.net.update({"channels": 32, "noise_dim": 8})
-    parts.damsm_captions(config, "toy_birds")
+    parts.damsm_captions(config)
     parts.toy_birds_data(config, name="toy_birds_mixed", batch=32, captions=1, truncate="head")
     config.recipe.degraded = True
     config.optim = {"net": adam(1e-3, schedule="cosine to 0.05 over 2000 steps")}

@@ -61,7 +61,7 @@ def get_config(arg: str = "toy_birds"):
     if name in ("coco", "ln_coco", "ln_openimages"):
         bert_text(config, narratives=name != "coco")
     else:
-        parts.damsm_captions(config, name)
+        parts.damsm_captions(config)
         config.frozen = {"image_network": "runs/damsm"}
     if name == "toy_birds":
         toy_birds(config)

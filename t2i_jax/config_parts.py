@@ -94,21 +94,21 @@ def debug_gan_training(config: ConfigDict, size: int) -> None:
     config.train.update({"sample_every": "2 steps", "samples": 4})
 
 
-def words(config: ConfigDict, data: str) -> None:
+def words(config: ConfigDict) -> None:
     """Captions as words, of which longer captions keep a random part in training, as in AttnGAN."""
-    config.tokenizer = {"name": "word", "length": 12 if data == "coco" else 18}
+    config.tokenizer = {"name": "word", "length": 18}
     config.data.truncate = "thin"
 
 
-def damsm_captions(config: ConfigDict, data: str) -> None:
+def damsm_captions(config: ConfigDict) -> None:
     """Words and sentences of a DAMSM that another run has trained."""
-    words(config, data)
+    words(config)
     config.encoder.update({"name": "damsm", "source": "runs/damsm"})
 
 
-def damsm_text(config: ConfigDict, data: str) -> None:
+def damsm_text(config: ConfigDict) -> None:
     """`damsm_captions`, and that DAMSM's image encoder."""
-    damsm_captions(config, data)
+    damsm_captions(config)
     config.frozen = {"damsm": "runs/damsm"}
 
 

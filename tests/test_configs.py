@@ -56,6 +56,15 @@ def text_encoder(config):
     return modules.construct(cls, config.encoder.fields, "encoder.fields", config.dtype)
 
 
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [("damsm:coco", 15), ("attn_gan:coco", 12), ("rat_gan:coco", 18), ("df_gan:coco", 18)],
+)
+def test_as_many_words_of_a_caption_are_read_as_in_the_releases(spec, words):
+    name, _, arg = spec.partition(":")
+    assert configs.load(f"{ROOT / 'configs' / name}.py:{arg}").tokenizer.length == words
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_a_copy_of_the_file_works_elsewhere(path, tmp_path):
     """One that takes over another system's config, beside a copy of that."""
