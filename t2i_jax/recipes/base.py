@@ -11,6 +11,7 @@ What the functions take and return stands in `t2i_jax.recipes.terms`. Images are
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
@@ -178,8 +179,11 @@ class GanRecipe(Recipe):
         its neighbours.
 
         truncation: draws `truncation` times a standard normal cut at +-2 instead (DF-GAN's release;
-            0.88 there). Raises ValueError for noise that is not normal.
+            0.88 there). Raises ValueError for noise that is not normal and a truncation that is no
+            number above 0.
         """
+        if truncation is not None and not 0 < truncation < math.inf:
+            raise ValueError(f"truncation={truncation}: must be above 0, such as 0.88")
         if truncation is not None and self.noise_distribution != "normal":
             raise ValueError(
                 f"truncation={truncation} is for normal noise; this generator's is "
