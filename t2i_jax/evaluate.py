@@ -53,10 +53,10 @@ def _toy_attributes(args: argparse.Namespace) -> Result:
         raise ValueError(
             "--protocol=toy_attributes needs --classifier=RUN, a run of configs/toy_attributes.py"
         )
-    config = runs.read_config(args.workdir)
+    step, sampler = _sampler(args)
+    config = sampler.config
     if not config.encoder.name:
         raise ValueError(f"{args.workdir}: a run of {config.system!r} that reads no captions")
-    step, sampler = _sampler(args)
     setup = toy_attributes.Setup(
         draw=lambda captions, seed, num: _draw(sampler, captions, seed, num),
         num=args.num,
@@ -72,10 +72,20 @@ PROTOCOLS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "text_probe": _text_probe,
     "toy_attributes": _toy_attributes,
 }
+_UNREAD = {  # options that a protocol does not look at
+    "tsne": ("classifier",),
+    "text_probe": (
+        *("step", "features", "classifier"),
+        *("data_dir", "split", "captions_file", "batch_size"),
+    ),
+    "toy_attributes": ("data_dir", "split", "captions_file"),
+}
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments. Exits with status 2 for an unknown protocol or option."""
+    """Arguments. Exits with status 2 for an unknown protocol or option, and for an option that the
+    protocol does not look at.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m t2i_jax.evaluate",
         description=__doc__,
@@ -103,6 +113,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.protocol not in PROTOCOLS:
         parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, PROTOCOLS)}")
+    for name in _UNREAD[args.protocol]:
+        if getattr(args, name) != parser.get_default(name):
+            parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out")
     return args
 
 

@@ -133,6 +133,8 @@ def test_a_generator_without_text(run, data_dir, tmp_path):
         (["--features=/nowhere"], "neither 'pixels16' nor the run directory"),
         (["--captions_file=/nowhere.txt"], "nowhere.txt"),
         (["--captions_file=/dev/null"], "it has no captions"),
+        (["--classifier=run"], "--classifier is not for --protocol=tsne"),
+        (["--protocol=text_probe"], "--data_dir is not for --protocol=text_probe"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(workdir, data_dir, tmp_path, capsys, argv, message):
@@ -145,9 +147,12 @@ def test_what_is_wrong_is_said_in_a_line(workdir, data_dir, tmp_path, capsys, ar
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_draws_no_images(tmp_path, capsys):
+@pytest.mark.parametrize("protocol", [["tsne"], ["toy_attributes", "--classifier=reader"]])
+def test_a_run_that_draws_no_images(protocol, tmp_path, capsys):
+    name, *options = protocol
     with pytest.raises(SystemExit):
-        evaluate.main(["--protocol=tsne", f"--workdir={encoder_run(tmp_path / 'encoder')}"])
+        workdir = encoder_run(tmp_path / "encoder")
+        evaluate.main([f"--protocol={name}", f"--workdir={workdir}", *options])
     assert "a run of 'char_cnn_rnn', which draws no images" in capsys.readouterr().err
 
 
