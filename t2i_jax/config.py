@@ -236,8 +236,10 @@ def _fit(name: str, value: Any, current: Any) -> Any:
     if isinstance(current, tuple) and isinstance(value, list):
         value = tuple(value)
     if current is not None and value is not None and type(value) is not type(current):
+        tuples = isinstance(current, tuple)
+        hint = "; in quotes: \"('a', 'b')\", one alone \"('a',)\"" if tuples else ""
         raise ValueError(
-            f"{name!r} takes a {type(current).__name__} (now {current!r}), not {value!r}"
+            f"{name!r} takes a {type(current).__name__} (now {current!r}), not {value!r}{hint}"
         )
     return value
 

@@ -34,6 +34,7 @@ def test_overrides_take_the_type_of_the_field(config):
         ("lr=1", "did you mean 'optim.g.lr'"),
         ("data.batch=many", "'data.batch' takes a int"),
         ("data.batch=1.5", "'data.batch' takes a int"),
+        ("evals.names=retrieval", r'takes a tuple .*: "\(\'a\', \'b\'\)", one alone'),
         ("optim=1", "is a section with the fields"),
         ("frozen=runs/x", "or add one: frozen.NAME="),
         ("optim.g.groups.image/*=slow", "takes a float"),
