@@ -36,6 +36,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    check_two_rows,
     no_noise,
     shifted_pairs,
 )
@@ -127,6 +128,7 @@ class OneStageRecipe(GanRecipe):
             pairs = shifted_pairs(features, sentence, self.axis_name)
             return self.judge(d.on_all_rows(), *pairs, real=False)
         if self.mismatch == "roll":
+            check_two_rows(sentence, self.axis_name)
             sentence = axis.roll(sentence, 1, self.axis_name)
         else:
             sentence = seen.wrong_sentence

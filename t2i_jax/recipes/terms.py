@@ -150,10 +150,20 @@ def shifted_pairs(features: Any, condition: jax.Array, axis_name: str | None) ->
     but the last, and the condition of the next row.
 
     They are one less than the rows, so they do not divide over devices. Every device gets all of
-    them, for a network `Net.on_all_rows`; judging them is cheap.
+    them, for a network `Net.on_all_rows`; judging them is cheap. Raises as `check_two_rows`.
     """
+    check_two_rows(condition, axis_name)
     features, condition = jax.tree.map(lambda x: axis.gather(x, axis_name), (features, condition))
     return jax.tree.map(lambda x: x[:-1], features), jax.tree.map(lambda x: x[1:], condition)
+
+
+def check_two_rows(condition: jax.Array, axis_name: str | None) -> None:
+    """Raises ValueError for a global batch of one row, in which no text is another image's."""
+    if len(condition) * axis.size(axis_name) < 2:
+        raise ValueError(
+            "mismatched pairs are made of two rows of a batch: set data.batch to 2 or more, or the "
+            "weight loss.d.wrong to 0"
+        )
 
 
 def accuracies(judged: Mapping[str, Judgement]) -> dict[str, jax.Array]:

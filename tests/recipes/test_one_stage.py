@@ -150,6 +150,15 @@ def test_what_does_not_fit_is_refused(change, message):
         dataclasses.replace(make("rat_gan"), **change)
 
 
+@pytest.mark.parametrize("mismatch", ["shift", "roll"])
+def test_one_row_has_no_mismatched_pair(mismatch, seen):
+    one = jax.tree.map(lambda x: x[:1], seen)
+    recipe = make(mismatch=mismatch)
+    like = jax.eval_shape(recipe.init, KEY, one)
+    with pytest.raises(ValueError, match="data.batch to 2 or more"):
+        jax.eval_shape(lambda v: run(recipe, v, one, KEY), like)
+
+
 def test_mismatched_captions_are_asked_for(seen):
     recipe = make(mismatch="caption")
     like = jax.eval_shape(recipe.init, KEY, seen)
