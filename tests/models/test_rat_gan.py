@@ -21,8 +21,12 @@ def test_networks_have_the_published_number_of_parameters():
     assert count(Discriminator(32, attention="none")) == 20_170_566 - 525_312
     assert count(Discriminator(attention="none")) == 80_379_526 - 2_099_200
     # Without the trunk's sixth block and the shortcut of the fifth.
-    block = 512 * 512 * (16 + 9) + 512 * 512 + 512 + 1
-    assert count(Discriminator(32)) == 29_657_479 - block - (512 * 512 + 512)
+    for channels, published in ((32, 29_657_479), (64, 113_574_663)):
+        square = (16 * channels) ** 2
+        block = square * (16 + 9) + square + 16 * channels + 1
+        assert count(Discriminator(channels)) == published - block - (square + 16 * channels)
+    controller = shapes(Generator(32))["params"]["controller"]
+    assert sum(leaf.size for leaf in jax.tree.leaves(controller)) == 577_024
 
 
 @pytest.mark.parametrize(("affines", "steps"), [(4, 28), (6, 42)])
