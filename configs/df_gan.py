@@ -9,9 +9,8 @@ both gradients in the penalty; with "_released_2020" their first one, of other n
 order of updates.
 
 Other sizes: --generator.image_size=128 --discriminator.image_size=128 --data.size=128. Less memory
-for more time: --generator.remat=True --discriminator.remat=True. Another text encoder, one of
-characters: --encoder.name=char_cnn_rnn --tokenizer.name=char --data.truncate=head
---encoder.source=RUN.
+for more time: --generator.remat=True --discriminator.remat=True. Another text encoder:
+--encoder.name=char_cnn_rnn --encoder.source=RUN.
 """
 
 from t2i_jax import config_parts as parts

@@ -9,8 +9,8 @@ plain discriminator, one norm of both gradients in the penalty.
 
 Other sizes: --generator.image_size=128 --discriminator.image_size=128 --data.size=128. The
 release's attention until then: --discriminator.attention=softmax. Less memory for more time:
---generator.remat=True --discriminator.remat=True. Another text encoder, one of characters:
---encoder.name=char_cnn_rnn --tokenizer.name=char --data.truncate=head --encoder.source=RUN.
+--generator.remat=True --discriminator.remat=True. Another text encoder:
+--encoder.name=char_cnn_rnn --encoder.source=RUN.
 """
 
 from t2i_jax import config_parts as parts
