@@ -4,9 +4,9 @@
         --frozen.generator=runs/gan_int_cls_cub --encoder.source=runs/char_cnn_rnn_cub
 
 Give it the data and the encoder that the generator was trained with, and its sizes:
---net.image_size, --net.noise_dim (DF-GAN and RAT-GAN have one noise vector, too). Arguments:
-toy_birds (for the quick start's GAN), cub, flowers, coco, debug (seconds, with an untrained
-generator).
+--net.image_size, --net.noise_dim (DF-GAN, RAT-GAN and XMC-GAN have one noise vector, too).
+Arguments: toy_birds (for the quick start's GAN), cub, flowers, coco, debug (seconds, with an
+untrained generator).
 Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
     --style_encoder=runs/style_cub --style=photo.jpg --caption="a red bird"
 """

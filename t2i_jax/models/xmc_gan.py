@@ -7,7 +7,7 @@ fields give what the release computes in its place. The discriminator is in
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -18,6 +18,7 @@ from t2i_jax.models.layers import Conv, Dtype, check_noise, normalized, upsample
 from t2i_jax.models.modulation import GLOROT, Caption, ModulatedNorm, cosine_attention
 from t2i_jax.models.one_noise import OneNoiseGenerator
 from t2i_jax.models.xmc_gan_discriminator import Discriminator
+from t2i_jax.types import Text
 
 __all__ = ["Discriminator", "Generator", "Made"]
 
@@ -104,6 +105,8 @@ class Generator(OneNoiseGenerator):
     gain: "gamma" or "one_plus_gamma", see `ModulatedNorm`; they differ at the start of a training.
     """
 
+    reads: ClassVar[str] = "words"
+
     channels: int = 96
     image_size: int = 256
     noise_dim: int = 128
@@ -162,6 +165,10 @@ class Generator(OneNoiseGenerator):
         x, _ = ModulatedNorm(**self._norm(attends), name="norm")(x, caption, train)
         image = nn.tanh(_conv(3, self.dtype, name="image")(nn.relu(x)))
         return Made((image.astype(jnp.float32),), tuple(maps))
+
+    def draw(self, noise: Mapping[str, jax.Array], text: Text, train: bool) -> jax.Array:
+        """The images alone, [B, H, W, 3]."""
+        return self(noise, *text, train=train).images[-1]
 
     def _dense(self, features: int, name: str) -> nn.Dense:
         return nn.Dense(features, kernel_init=GLOROT, dtype=self.dtype, name=name)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from t2i_jax import axis
 from t2i_jax.losses.degradations import degrade
+from t2i_jax.models.one_noise import OneNoiseGenerator
 from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.base import EncoderRecipe
 from t2i_jax.recipes.terms import Seen, Terms, Variables, apply_train, no_noise
@@ -26,8 +27,8 @@ class Recipe(EncoderRecipe):
     """Equation of the style encoder.
 
     net: maps images to noise (`t2i_jax.models.style_encoder.StyleEncoder`).
-    generator: a trained generator whose only noise is one vector z, such as those of GAN-INT-CLS,
-        DF-GAN and RAT-GAN; it runs in evaluation mode. ValueError for another one.
+    generator: a trained generator whose only noise is one vector z: those of GAN-INT-CLS, DF-GAN,
+        RAT-GAN and XMC-GAN; it runs in evaluation mode. ValueError for another one.
     degraded: whether S sees G's images degraded (`losses.degradations`), so that it goes by what
         they show, which photos have too, and not by G's textures.
     """
@@ -40,12 +41,25 @@ class Recipe(EncoderRecipe):
     degraded: bool = False
 
     def __post_init__(self):
-        shapes = dict(self.generator.noise_shapes) if self.generator else None
-        if shapes and (shapes.keys() != {"z"} or shapes["z"] != (self.net.noise_dim,)):
+        generator, width = self.generator, self.net.noise_dim
+        if generator is None:
+            return
+        if not isinstance(generator, OneNoiseGenerator):
             raise ValueError(
-                f"net.noise_dim={self.net.noise_dim}: a style encoder writes the one noise vector "
-                f"of a generator, but this generator's noise is {shapes}"
+                f"frozen.generator is a {type(generator).__module__}.{type(generator).__name__}, "
+                "but a style encoder inverts generators of one noise vector and one image: those "
+                "of GAN-INT-CLS, DF-GAN, RAT-GAN and XMC-GAN"
             )
+        if generator.noise_dim != width:
+            raise ValueError(
+                f"net.noise_dim={width}: a style encoder writes the one noise vector of its "
+                f"generator, and that has {generator.noise_dim} numbers"
+            )
+
+    @property
+    def reads(self) -> str:
+        """What its generator reads."""
+        return self.generator.reads
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of S, which only ever sees the generator's images."""
@@ -55,8 +69,8 @@ class Recipe(EncoderRecipe):
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """An untrained generator."""
         noise = no_noise(self.generator.noise_shapes)
-        sentence = jnp.zeros((1, seen.text.sentence.shape[-1]))
-        return self.generator.init(key, noise, sentence, train=False)
+        text = jax.tree.map(lambda x: jnp.zeros_like(x[:1]), seen.text)
+        return self.generator.init(key, noise, text, train=False, method="draw")
 
     def terms(self, variables: Variables, seen: Seen, key: jax.Array) -> Terms:
         """``style``: squared error summed over the noise's coordinates, mean over the batch.
@@ -64,11 +78,12 @@ class Recipe(EncoderRecipe):
         The metric ``mse_per_coordinate`` is the noise's variance, 1 (uniform: 1/3), for an S that
         knows nothing of it.
         """
-        width, sentence = self.net.noise_dim, seen.text.sentence
+        width, text = self.net.noise_dim, seen.text
         distribution = getattr(self.generator, "noise", "normal")
-        z = axis.noise(distribution, key, (sentence.shape[0], width), self.axis_name)
-        made = self.generator.apply(seen.frozen["generator"], {"z": z}, sentence, train=False)
-        images = jax.lax.stop_gradient(made[-1])
+        z = axis.noise(distribution, key, (len(text.sentence), width), self.axis_name)
+        frozen = seen.frozen["generator"]
+        images = self.generator.apply(frozen, {"z": z}, text, train=False, method="draw")
+        images = jax.lax.stop_gradient(images)
         if self.degraded:
             images = degrade(images, jax.random.fold_in(key, 1), self.axis_name)
         predicted, state = apply_train(self.net, variables, images)

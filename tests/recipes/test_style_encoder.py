@@ -10,6 +10,7 @@ import pytest
 
 from t2i_jax import axis
 from t2i_jax.losses.degradations import degrade
+from t2i_jax.models import df_gan, rat_gan, stack_gan_v2, xmc_gan
 from t2i_jax.models.gan_int_cls import Generator
 from t2i_jax.models.style_encoder import StyleEncoder
 from t2i_jax.recipes.style_encoder import Recipe
@@ -81,6 +82,45 @@ def test_an_encoder_that_says_zero_has_the_noise_energy_as_loss(
         terms.state["batch_stats"]["trunk"]["bn2"]["mean"],
         variables["batch_stats"]["trunk"]["bn2"]["mean"],
     )
+
+
+WORDS = jax.random.normal(jax.random.key(5), (ROWS, 4, 5))
+OTHERS = {
+    "df_gan": df_gan.Generator(channels=2, image_size=32, noise_dim=NOISE),
+    "rat_gan": rat_gan.Generator(channels=2, image_size=32, noise_dim=NOISE, state_dim=4),
+    "xmc_gan": xmc_gan.Generator(channels=1, image_size=32, noise_dim=NOISE, attend_from=16),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_generators_of_one_noise_vector(name):
+    generator = OTHERS[name]
+    net = StyleEncoder(generator.image_size, channels=2, noise_dim=NOISE)
+    recipe = Recipe(net=net, generator=generator, active=frozenset({"net.style"}))
+    text = Text(TEXT.sentence, WORDS, jnp.ones((ROWS, 4), bool))
+    if recipe.reads == "sentence":
+        text = Text(TEXT.sentence)
+
+    @jax.jit
+    def run(key):
+        frozen = recipe.init_frozen("generator", key, seen_of(None, text))
+        variables = recipe.init(key, Seen({}))["net"]
+        z = jax.random.normal(key, (ROWS, NOISE))
+        made = generator.apply(frozen, {"z": z}, *(x for x in text if x is not None), train=False)
+        images = made.images if name == "xmc_gan" else made
+        said, _ = apply_train(net, variables, images[-1])
+        terms = recipe.terms(variables, seen_of(frozen, text), key)
+        return terms.losses["style"], jnp.mean(jnp.sum((z - said) ** 2, axis=-1))
+
+    found, expected = run(jax.random.key(3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_generators_of_more_noise_and_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="frozen.generator is a .*stack_gan_v2.Generator, but"):
+        dataclasses.replace(RECIPE, generator=stack_gan_v2.Generator(noise_dim=NOISE))
+    with pytest.raises(ValueError, match="net.noise_dim=3: .* has 5 numbers"):
+        dataclasses.replace(RECIPE, generator=RECIPE.generator.clone(noise_dim=5))
 
 
 def test_style_is_learnt(variables, trained_generator):
