@@ -119,16 +119,11 @@ class Training:
         system, sentences = self.system, None
         if reading.is_cached(system, self.data):
             # Every process keeps its own: nothing says that they share a disk.
-            variables = system.frozen["encoder"].variables
-            name = sentence_cache.fingerprint(
-                system.encoder, variables, system.tokenizer, self.data
-            )
             sentences = sentence_cache.sentences(
                 self.workdir / "cache" / f"process{jax.process_index()}",
-                name,
-                self.source,
+                list(captions_of(self.source)),
                 system.encoder,
-                variables,
+                system.frozen["encoder"].variables,
                 system.tokenizer,
                 self._say,
             )
