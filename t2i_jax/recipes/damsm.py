@@ -52,6 +52,7 @@ class Recipe(EncoderRecipe):
     frozen_parts = {"inception": "inception"}
     starting_points = ("inception",)
     reads = "tokens"
+    embeds = "net"
 
     text: TextEncoder
     image: nn.Module
@@ -125,10 +126,10 @@ class Recipe(EncoderRecipe):
         found |= attribute_terms(self, variables, seen, vectors)
         return Terms({k: v for k, v in found.items() if self.on(f"net.{k}")}, {}, state)
 
-    def embed(self, variables: Variables, seen: Seen) -> dict[str, jax.Array]:
-        """Vectors [B, E] of images and captions whose cosines retrieval is measured by."""
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """ "sentence": the vectors [B, E] of whole images and of sentences."""
         text, image, _ = self.encode(variables, seen)
-        return {"image": image.code, "text": text.sentence}
+        return {"sentence": (image.code, text.sentence)}
 
 
 def _caption(batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -21,7 +21,8 @@ D looks at the real and the fake images in one pass, after which its singular ve
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -64,6 +65,7 @@ class Recipe(GanRecipe):
     """
 
     reads = "words"
+    embeds = "d"
     frozen_parts = {**GanRecipe.frozen_parts, "image_network": "image"}
 
     generator: Generator
@@ -196,12 +198,27 @@ class Recipe(GanRecipe):
         if self.on(f"{player}.sentence"):
             found["sentence"] = self._of_vectors(encoded.image, encoded.sentence)
         if self.on(f"{player}.word"):
-
-            def score(regions, text):
-                return word_scores(regions, text, rho1=self.rho1, rho2=self.rho2)
-
-            found["word"] = self._contrast(score, encoded.regions, seen.text, self.word_temperature)
+            pair = encoded.regions, seen.text
+            found["word"] = self._contrast(self.scores["word"], *pair, self.word_temperature)
         return found
+
+    @property
+    def scores(self) -> Mapping[str, Callable[[Any, Any], jax.Array]]:
+        """ "word": of regions and texts, as in the losses."""
+        return {"word": functools.partial(word_scores, rho1=self.rho1, rho2=self.rho2)}
+
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[Any, Any]]:
+        """What D's contrastive terms compare in real images: "sentence", the vectors of image and
+        sentence; "word", the regions and the words.
+        """
+        d = self.critic(variables, train=False)
+        features = self.features(d, self.real_images(seen))
+        _, vectors = d(features, self.condition_of(seen, {}), method="judge")
+        encoded = d(features, vectors, seen.text.words.shape[-1], method="encode")
+        return {
+            "sentence": (encoded.image, encoded.sentence),
+            "word": (encoded.regions, seen.text),
+        }
 
     def _of_vectors(self, first: jax.Array, second: jax.Array) -> Contrast:
         return self._contrast(cosine_scores, first, second, self.temperature)

@@ -127,8 +127,8 @@ def build(
 
 
 def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
-    """What a run is sampled with, read from the run alone: of its frozen networks only the text
-    encoder has its weights.
+    """What a run is sampled and evaluated with, read from the run alone: of its frozen networks
+    only the text encoder has its weights.
     """
     encoder, tokenizer, frozen = None, None, {}
     if config.encoder.name:
@@ -138,6 +138,8 @@ def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
             variables = networks.load_variables(workdir, networks.TEXT_ENCODER)
             frozen[networks.TEXT_ENCODER] = Network(encoder, variables, tokenizer)
     recipe = make_recipe(config, networks.kept_modules(workdir, config))
+    if recipe.reads == "tokens":
+        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
     return System(config, recipe, encoder, tokenizer, frozen)
 
 

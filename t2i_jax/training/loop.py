@@ -314,10 +314,13 @@ class Training:
             self.checkpoints.wait()
 
     def _evaluate(self, done: int, state: TrainState) -> dict[str, float]:
-        """What the evaluators find in the averaged networks, ``"<evaluator>/<value>"``."""
+        """What the evaluators find, ``"<evaluator>/<value>"``, in the averaged networks and in
+        those of which there is no average.
+        """
         if not self.evaluators:
             return {}
-        networks = self.parallel.whole(state.ema)
+        live = {"params": state.params, "stats": state.stats}
+        networks = self.parallel.whole({k: {**live[k], **tree} for k, tree in state.ema.items()})
         found = {
             f"{name}/{key}": value
             for name, evaluate in self.evaluators.items()
