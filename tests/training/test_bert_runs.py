@@ -113,6 +113,26 @@ def test_the_damsm_of_the_replaced_encoder_is_left_out_and_said(data_dir):
     assert not fields.resolve(f"{ROOT}/configs/df_gan.py:cub", given).notes
 
 
+def test_a_damsm_for_frozen_words(folder, data_dir, tmp_path):
+    """Its image encoder fits what the same BERT gives a GAN."""
+    with pytest.raises(ValueError, match="a text encoder of its own .* that end in '_minilm'"):
+        loop.train(resolved("damsm", data_dir, folder), tmp_path / "no")
+    given = [f"data.data_dir={data_dir}", f"encoder.source={folder}", "tokenizer.length=9"]
+    given.append(f"image.embedding={TINY['hidden_size']}")
+    config = fields.resolve(f"{ROOT}/configs/damsm.py:debug_minilm", given).config
+    train(config, tmp_path / "damsm")
+    _, ema = runs.load_ema(tmp_path / "damsm")
+    assert ema["params"]["net"].keys() == {"image"}
+    named = ["tokenizer.length=9", f"frozen.damsm={tmp_path / 'damsm'}"]
+    system = build.build(resolved("attn_gan", data_dir, folder, *named))
+    assert system.recipe.on("g.damsm_words") and system.frozen["damsm"].variables["params"]
+    words = np.zeros((1, 9, system.encoder.width))
+    system.recipe.check(Seen({}, Text(words[:, 0], words), None, system.variables))
+    with pytest.raises(ValueError, match="encoder.train=joint .* 'damsm' has none"):
+        config.encoder.train = "joint"
+        loop.train(config, tmp_path / "joint")
+
+
 def test_a_damsm_of_another_encoder_is_refused():
     recipe = SimpleNamespace(on="g.damsm_sentence".__eq__, damsm=CompactImageEncoder(embedding=12))
     seen = Seen({}, Text(np.zeros((1, 24))), None, {"damsm": {}})

@@ -40,7 +40,7 @@ def system(reads: str, encoder=None, tokenizer=None, **section):
     config.system = "my_gan"
     config.encoder.update(section)
     frozen = {"encoder": None} if encoder is not None and config.encoder.train == "frozen" else {}
-    recipe = SimpleNamespace(reads=reads)
+    recipe = SimpleNamespace(reads=reads, players=("g", "d"))
     return build.System(config, recipe, encoder, tokenizer, frozen)
 
 
@@ -56,6 +56,7 @@ CHARS, FEW_WORDS = tokenizers.from_config("char"), WordTokenizer(WORDS[:5], 4)
         (system("tokens"), {}, "encodes captions itself: set data.text=tokens and a tokenizer"),
         (system("tokens", WITHOUT), {}, "'my_gan' encodes captions itself"),
         (system("tokens", tokenizer=CHARS), {"text": "embeddings"}, "set data.text=tokens"),
+        (system("tokens", WITHOUT, CHARS, name="bert"), {}, "would not use encoder.name='bert'"),
         (system("words"), {"text": "embeddings"}, "word vectors, which stored embeddings lack"),
         (system("words", WITH_WORDS), {"text": "embeddings"}, "such as damsm"),
         (system("words", tokenizer=CHARS), {"text": "embeddings"}, "set data.text=tokens"),
