@@ -56,6 +56,8 @@ class Recipe(GanRecipe):
 
     image_network: a frozen network of images in [-1, 1] that gives vectors [B, F], or a tuple with
         such as its ``features`` (a classifier) or its ``code`` (DAMSM's image encoder).
+    image_network_size: the side at which it looks at images; 0: its own, such as 224 px. For
+        networks that resize images (a field ``image_size``).
     temperature, word_temperature: of the contrastive losses; the paper has one, the release 0.02
         for words.
     rho1, rho2: of the scores of words, see `losses.contrastive.word_scores`.
@@ -71,6 +73,7 @@ class Recipe(GanRecipe):
     generator: Generator
     discriminator: Discriminator
     image_network: nn.Module | None = None
+    image_network_size: int = 0
     temperature: float = contrastive.TEMPERATURE
     word_temperature: float = contrastive.TEMPERATURE
     rho1: float = contrastive.RHO1
@@ -84,6 +87,12 @@ class Recipe(GanRecipe):
         if sizes[0] != sizes[1]:
             raise ValueError(
                 f"discriminator.image_size={sizes[1]}, but the generator makes {sizes[0]} px"
+            )
+        network, size = self.image_network, self.image_network_size
+        if size and network is not None and not hasattr(network, "image_size"):
+            raise ValueError(
+                f"recipe.image_network_size={size}: {type(network).__name__} resizes no images, it "
+                "looks at them as they are; set it to 0"
             )
         if self.directions not in contrastive.DIRECTIONS:
             raise ValueError(
@@ -236,7 +245,10 @@ class Recipe(GanRecipe):
 
     def _network(self, seen: Seen, images: tuple[jax.Array, ...]) -> jax.Array:
         """Vectors [B, F] float32 of the frozen network."""
-        found = self.image_network.apply(seen.frozen["image_network"], images[-1], train=False)
+        module = self.image_network
+        if self.image_network_size:
+            module = module.clone(image_size=self.image_network_size)
+        found = module.apply(seen.frozen["image_network"], images[-1], train=False)
         for name in ("features", "code"):
             found = getattr(found, name, found)
         if getattr(found, "ndim", None) != 2:

@@ -39,6 +39,7 @@ from t2i_jax.training.networks import Network
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.state import Ema
 from t2i_jax.training.step import ORDERS, StepOptions
+from t2i_jax.types import MASK, TOKENS
 
 Captions = Callable[[], Iterable[list[str]]]  # of every image of the training split
 
@@ -73,7 +74,10 @@ class System:
             key = jax.random.fold_in(keys.from_seed(self.config.seed), zlib.crc32(name.encode()))
 
             def draw(key, variables, batch, name=name):
-                text = encode(self.encoder, variables.get(networks.TEXT_ENCODER), batch)
+                encoder = variables.get(networks.TEXT_ENCODER)
+                if self.joint:  # it has no weights yet; the text gives shapes alone
+                    encoder = self.encoder.init(key, batch[TOKENS][:, 0], batch[MASK][:, 0])
+                text = encode(self.encoder, encoder, batch)
                 return self.recipe.init_frozen(name, key, Seen(batch, text, None, variables))
 
             drawn = jax.device_get(jax.jit(draw)(key, variables, batch))

@@ -205,6 +205,16 @@ def example(size: int, rows: int = 2):
     return {types.IMAGES: images, types.TOKENS: ids[:, None], types.MASK: mask[:, None]}
 
 
+def test_random_frozen_networks_beside_a_text_encoder_that_is_trained():
+    """It has no weights yet when they are drawn."""
+    built = build.build(debug("attn_gan", "encoder.train=joint"), captions=lambda: CAPTIONS)
+    assert built.untrained == ("damsm",) and not built.frozen
+    ids, mask = built.tokenizer.encode(["a bird"] * 2)
+    batch = {**example(built.config.data.size), types.TOKENS: ids[:, None]}
+    built.complete({**batch, types.MASK: mask[:, None]})
+    assert built.variables["damsm"]["params"]["regions"]["kernel"].shape[-1] == 12
+
+
 @pytest.mark.parametrize(
     "name, network, size, change",
     [
