@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses import contrastive
 from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
 from t2i_jax.losses.contrastive import Contrast, cosine_scores, nt_xent, word_scores
@@ -94,10 +95,7 @@ class Recipe(GanRecipe):
                 f"recipe.image_network_size={size}: {type(network).__name__} resizes no images, it "
                 "looks at them as they are; set it to 0"
             )
-        if self.directions not in contrastive.DIRECTIONS:
-            raise ValueError(
-                f"directions must be one of {contrastive.DIRECTIONS}, got {self.directions!r}"
-            )
+        check_choice("directions", self.directions, contrastive.DIRECTIONS)
         for name in ("temperature", "word_temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from t2i_jax import keys
+from t2i_jax.choices import check_choice
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
@@ -197,8 +198,7 @@ def _text(
     section = config.encoder
     if not section.name:
         return None, _tokenizer(config, workdir, None, captions)
-    if section.train not in ("frozen", "joint"):
-        raise ValueError(f"encoder.train={section.train!r}; known: 'frozen', 'joint'")
+    check_choice("encoder.train", section.train, ("frozen", "joint"))
     if not section.source and section.train == "frozen":
         raise ValueError(
             "encoder.source is empty: a frozen encoder needs the directory of an encoder's run, "
@@ -305,8 +305,7 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
             f"optim has the sections {sorted(wanted)}, but {config.system!r} trains the players "
             f"{sorted(recipe.players)}"
         )
-    if config.order not in ORDERS:
-        raise ValueError(f"order={config.order!r}; known: {ORDERS}")
+    check_choice("order", config.order, ORDERS)
     if config.ema.restart_every and "g" not in recipe.players:
         raise ValueError(
             f"ema.restart_every={config.ema.restart_every} is for generators, but "

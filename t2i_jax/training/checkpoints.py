@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.training import leaves
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
@@ -90,8 +91,7 @@ class Checkpoints:
     ):
         if keep < 1:
             raise ValueError(f"keep={keep}: at least the latest checkpoint must be kept")
-        if best_mode not in ("min", "max"):
-            raise ValueError(f"best_mode={best_mode!r}: 'min' or 'max'")
+        check_choice("best_mode", best_mode, ("min", "max"))
         self.directory = pathlib.Path(directory).absolute()
         self.keep, self.best_mode = keep, best_mode
         self._asynchronous, self._read_only = asynchronous, read_only
