@@ -15,6 +15,9 @@ is the argument with "_inception" after it, with torchvision's weights:
 "_nsfwjs" takes the part of an Inception-v3 that launch/fetch_weights.sh fetches, at half the side:
 
     --config=configs/damsm.py:cub_nsfwjs --frozen.inception=$HOME/.cache/t2i_jax/weights/nsfwjs
+
+"_minilm" at the end trains the image encoder alone, for the words and sentences of a frozen MiniLM
+(docs/bert.md), or of another BERT: --encoder.source=FOLDER --image.embedding=768.
 """
 
 from t2i_jax import config_parts as parts
@@ -26,8 +29,9 @@ _ENCODERS = "t2i_jax.encoders.damsm"
 
 def get_config(arg: str = "toy_birds"):
     """The config of one data set; ValueError for an unknown one."""
-    name = arg.removesuffix("_inception").removesuffix("_nsfwjs")
-    parts.one_of(name, ARGUMENTS, more=", also with '_inception' or '_nsfwjs'")
+    images = arg.removesuffix("_minilm")
+    name = images.removesuffix("_inception").removesuffix("_nsfwjs")
+    parts.one_of(name, ARGUMENTS, more=", also with '_inception' or '_nsfwjs', then '_minilm'")
     config = base()
     config.system = "damsm"
     config.text = {"word_dim": 300, "embedding": 256, "dropout": 0.5}
@@ -74,10 +78,12 @@ def get_config(arg: str = "toy_birds"):
         toy_birds(config)
     elif name == "debug":
         debug(config)
-    if name != arg:
+    if name != images:
         inception(config)
-    if arg.endswith("_nsfwjs"):
+    if images.endswith("_nsfwjs"):
         nsfwjs(config)
+    if images != arg:
+        minilm(config)
     return config
 
 
@@ -95,6 +101,15 @@ def nsfwjs(config) -> None:
     config.image.update({"pool_counts_padding": False, "batch_statistics": False})
     config.frozen.inception = "nsfwjs"
     config.data.size = 150
+
+
+def minilm(config) -> None:
+    """Frozen words and sentences in the place of a text encoder that is trained."""
+    del config.text, config.optim.net.clip["text"]
+    config.encoder.update({"name": "bert", "source": "minilm"})
+    config.tokenizer = {"name": "wordpiece"}
+    config.data.truncate = "head"
+    config.image.embedding = 384
 
 
 def toy_birds(config) -> None:

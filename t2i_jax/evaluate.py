@@ -12,6 +12,9 @@ near-identical images show; how near they are to each other against real images.
 text_probe: which attributes of the toy birds a linear classifier finds in the sentence vectors of
 their captions. --workdir is the run of a text encoder, or of a GAN, whose encoder is then probed.
 
+retrieval: how well real held-out images and their captions find each other, by the encoders of a
+DAMSM's run or by the discriminator of XMC-GAN's.
+
 toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
 --classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
 """
@@ -31,7 +34,14 @@ from PIL import Image
 import t2i_jax
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
-from t2i_jax.evaluation import attribute_reader, features, text_probe, toy_attributes, tsne
+from t2i_jax.evaluation import (
+    attribute_reader,
+    features,
+    retrieval,
+    text_probe,
+    toy_attributes,
+    tsne,
+)
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.subject import Subject, latest_step
 from t2i_jax.training import build, runs
@@ -46,6 +56,11 @@ def _tsne(args: argparse.Namespace) -> Result:
 
 def _text_probe(args: argparse.Namespace) -> Result:
     return text_probe.evaluate(args.workdir, args.num, args.seed)
+
+
+def _retrieval(args: argparse.Namespace) -> Result:
+    config = _at(args, runs.read_config(args.workdir))
+    return retrieval.evaluate(args.workdir, config, args.step, args.num, args.seed, args.split)
 
 
 def _toy_attributes(args: argparse.Namespace) -> Result:
@@ -70,6 +85,7 @@ def _toy_attributes(args: argparse.Namespace) -> Result:
 PROTOCOLS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "tsne": _tsne,
     "text_probe": _text_probe,
+    "retrieval": _retrieval,
     "toy_attributes": _toy_attributes,
 }
 _UNREAD = {  # options that a protocol does not look at
@@ -95,7 +111,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--protocol", required=True, help=", ".join(PROTOCOLS))
     add("--workdir", required=True, help="the run directory")
     add("--out", default="evaluation", help="folder for the results (default: %(default)s)")
-    add("--num", type=int, default=1000, help="samples (default: %(default)s)")
+    add("--num", type=int, default=1000, help="samples or records (default: %(default)s)")
     add("--seed", type=int, default=0, help="of captions and noise (default: %(default)s)")
     add("--step", type=int, help="of the checkpoint (default: the latest)")
     add(
@@ -191,8 +207,7 @@ def _texts(args: argparse.Namespace, config: ConfigDict):
     embedded = not config.encoder.name and config.data.get("text") == "embeddings"
     conditional = bool(config.encoder.name) or embedded
     lines = _lines(args.captions_file) if args.captions_file else None
-    place = args.data_dir or config.data.data_dir
-    config = ConfigDict({**config, "data": {**config.data, "data_dir": place}})
+    config = _at(args, config)
     try:
         held_out = HeldOut(build.data_options(config), args.split, args.seed)
     except NotPrepared as error:
@@ -206,6 +221,12 @@ def _texts(args: argparse.Namespace, config: ConfigDict):
         return None, "", held_out
     texts = held_out.embeddings(args.num) if embedded else held_out.captions(args.num)
     return texts, held_out.title, held_out
+
+
+def _at(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
+    """The config of a run whose data lie in --data_dir, if that is given."""
+    place = args.data_dir or config.data.data_dir
+    return ConfigDict({**config, "data": {**config.data, "data_dir": place}})
 
 
 def _lines(path: str) -> list[str]:

@@ -50,8 +50,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--text_encoder",
-        help="char-CNN-RNN (.t7), DAMSM's text encoder (.pth) or a run that has a text encoder; "
-        "without one the run is sampled from stored embeddings",
+        help="char-CNN-RNN (.t7), DAMSM's text encoder (.pth), a BERT's folder (with "
+        "--encoder=bert) or a run that has a text encoder; without one the run is sampled from "
+        "stored embeddings",
     )
     add("--captions", help="the captions.pickle that was published with DAMSM's text encoder")
     add(
@@ -154,10 +155,16 @@ def _describe_text(args: argparse.Namespace, config: ConfigDict) -> None:
     name = args.encoder or ("char_cnn_rnn" if source.endswith(".t7") else "damsm")
     config.encoder.update({"name": name, "source": source})
     _, _, kind = networks.locate("--text_encoder", source, "text")
-    if "vocab_size" not in {f.name for f in dataclasses.fields(modules.encoder_class(name))}:
+    cls = modules.encoder_class(name)
+    of_words = "vocab_size" in {f.name for f in dataclasses.fields(cls)}
+    tokenizer = getattr(cls, "tokenizer", "word" if of_words else "char")
+    if tokenizer != "word":
         if args.captions:
-            raise ValueError(f"--captions is for encoders of words, but {name!r} reads characters")
-        config.tokenizer.name = "char"
+            raise ValueError(
+                f"--captions is for encoders of words, but {name!r} is read by the tokenizer "
+                f"{tokenizer!r}"
+            )
+        config.tokenizer = {"name": tokenizer}
         return
     if kind == "file" and not args.captions:
         raise ValueError(

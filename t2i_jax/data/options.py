@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from t2i_jax.choices import check_choice
 from t2i_jax.data import captions, record_order, transforms
 
 TEXTS = ("tokens", "embeddings")
@@ -66,8 +67,7 @@ class DataOptions:
             ("resize", transforms.RESIZES),
             ("crop", transforms.CROPS),
         ):
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"data.{field}={getattr(self, field)!r}: must be one of {allowed}")
+            check_choice(f"data.{field}", getattr(self, field), allowed)
         for field, least in (
             ("size", 1),
             ("batch", 1),

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Dtype, uniform_init
 from t2i_jax.types import Text
 
@@ -213,12 +214,8 @@ class TextEncoder(nn.Module):
         return Text(sentence=sentence.astype(jnp.float32))
 
     def _check(self, tokens: jax.Array) -> None:
-        if self.recurrent not in ("rnn8", "gru18"):
-            raise ValueError(f"recurrent must be 'rnn8' or 'gru18', not {self.recurrent!r}")
-        if self.init_scheme not in _INITS:
-            raise ValueError(
-                f"init_scheme must be one of {', '.join(_INITS)}, not {self.init_scheme!r}"
-            )
+        check_choice("recurrent", self.recurrent, ("rnn8", "gru18"))
+        check_choice("init_scheme", self.init_scheme, _INITS)
         # What leaves two recurrent steps, the fewest that use every parameter.
         shortest = 84 if self.recurrent == "rnn8" else 57
         if tokens.ndim != 2 or tokens.shape[1] < shortest:

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Conv, Dtype
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -57,11 +58,9 @@ class Vgg(nn.Module):
     @property
     def layers(self) -> list[tuple[int, int]]:
         """(block, convolution) of the convolutions up to the layer."""
-        if self.depth not in CONVS:
-            raise ValueError(f"depth must be one of {tuple(CONVS)}, got {self.depth}")
+        check_choice("depth", self.depth, CONVS)
         convs = enumerate(CONVS[self.depth], start=1)
         found = [(block, conv + 1) for block, count in convs for conv in range(count)]
         names = [f"relu{block}_{conv}" for block, conv in found]
-        if self.layer and self.layer not in names:
-            raise ValueError(f"layer must be one of {', '.join(names)}, got {self.layer!r}")
+        check_choice("layer", self.layer, ("", *names))
         return found[: names.index(self.layer or names[-1]) + 1]

@@ -1,52 +1,43 @@
-"""Retrieval between images and captions by a trained pair of encoders: recall at 1 and at 5.
+"""Retrieval between images and captions by networks that compare them: a trained pair of encoders,
+or a discriminator that is an encoder as well.
 
 Held-out images and one caption of each are put into pools of 100, as R-precision does (AttnGAN, Xu
 et al., CVPR 2018, section 4.1). In a pool every image looks for its caption and every caption for
-its image, by cosine; other rows of the same class count as wrong. Chance is k / 100.
+its image; other rows of the same class count as wrong. Chance is k / 100.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
 
 from t2i_jax import types
 from t2i_jax.data.options import DataOptions
 from t2i_jax.drawing.drawer import in_batches, text_inputs
 from t2i_jax.evaluation.held_out import HeldOut
+from t2i_jax.evaluation.intervals import share
+from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.recipes.terms import Seen
+from t2i_jax.training import build, runs
 from t2i_jax.training.build import System
-from t2i_jax.training.inputs import to_float
+from t2i_jax.training.inputs import encode, to_float
 
 POOL = 100
 RANKS = (1, 5)
 _BATCH = 50
-_EQUAL = 1e-9  # cosines that differ by less are one score, rounded in two ways
+_FEW = 10  # images whose words are scored at a time: regions by words are many numbers
+# Scores that differ by less are one score, rounded in two ways.
+_EQUAL = {"float64": 1e-9, "float32": 2e-6}
+
+Score = Callable[[Any, Any], np.ndarray]  # of I images and J captions, [I, J]
 
 
-def recall(
-    queries: np.ndarray, candidates: np.ndarray, ranks: Sequence[int] = RANKS, pool: int = POOL
-) -> dict[int, float]:
-    """Share of the queries whose own candidate is among the first k by cosine, in 0..1, for each k.
-
-    queries, candidates: [N, E], row i belonging to row i. They are cut into pools of `pool` rows in
-    their order; a rest that is smaller is left out unless it is all there is. A candidate that
-    scores as high as the own one counts as better.
-
-    Raises ValueError for vectors with NaN, and where there are fewer rows than the largest rank.
-    """
-    if not (np.isfinite(queries).all() and np.isfinite(candidates).all()):
-        raise ValueError("retrieval: a vector is NaN or infinite")
-    rows = min(pool, len(queries))
-    if rows < max(ranks):
-        raise ValueError(f"retrieval at {max(ranks)} needs as many rows, not {rows}")
-    places = []
-    for start in range(0, len(queries) - rows + 1, rows):
-        scores = _unit(queries[start : start + rows]) @ _unit(candidates[start : start + rows]).T
-        own = np.diag(scores)[:, None]
-        places.append((scores > own - _EQUAL).sum(axis=1))  # 1 for the best, the own one included
-    return {k: float(np.mean(np.concatenate(places) <= k)) for k in ranks}
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of vectors [I, E] and [J, E], float64 [I, J]; 0 for a vector of 0."""
+    return _unit(a) @ _unit(b).T
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -54,49 +45,160 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
+def places(
+    images: Any, captions: Any, score: Score = cosines, pool: int = POOL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each image finds its caption, and each caption its image, among those of its pool: [n]
+    int each, 1 for the best. One that scores as high as the own one counts as better.
+
+    images, captions: trees of arrays [N, ...], row i belonging to row i. They are cut into pools of
+    `pool` rows in their order; a rest that is smaller is left out unless it is all there is.
+
+    Raises ValueError for vectors with NaN, and where there are fewer rows than the largest rank.
+    """
+    if not all(np.isfinite(x).all() for x in jax.tree.leaves((images, captions))):
+        raise ValueError("retrieval: a vector is NaN or infinite")
+    total = len(jax.tree.leaves(images)[0])
+    rows = min(pool, total)
+    if rows < max(RANKS):
+        raise ValueError(f"retrieval at {max(RANKS)} needs as many rows, not {rows}")
+    found = []
+    for start in range(0, total - rows + 1, rows):
+        part = slice(start, start + rows)
+        pair = (jax.tree.map(lambda x, part=part: x[part], tree) for tree in (images, captions))
+        scores = score(*pair)
+        better = np.diag(scores) - _EQUAL[scores.dtype.name]
+        found.append([(scores > better[:, None]).sum(axis=1), (scores > better).sum(axis=0)])
+    of_captions, of_images = np.concatenate(found, axis=1)
+    return of_captions, of_images
+
+
 class Retrieval:
-    """Recall of an encoder's training on data that it does not see.
+    """What the networks of a training find among data that they do not see.
 
     records: held-out images that are used, each with one caption. Images and captions are the same
     at every call.
+    split, seed: see `HeldOut`.
 
-    Raises DataError where the set has no held-out split, ValueError where the recipe has no
-    `embed`, which gives the two vectors of each row.
+    Raises DataError where the set has no held-out split, ValueError where nothing that the recipe
+    trains compares images with captions.
     """
 
-    def __init__(self, system: System, options: DataOptions, records: int):
-        if not hasattr(system.recipe, "embed"):
+    def __init__(
+        self, system: System, options: DataOptions, records: int, split: str = "", seed: int = 0
+    ):
+        self._system, recipe = system, system.recipe
+        if not recipe.embeds:
             raise ValueError(
-                f"evals: {system.config.system!r} trains no pair of encoders for retrieval"
+                f"retrieval: {system.config.system!r} trains nothing that compares images with "
+                "captions"
             )
-        held_out = HeldOut(options)
+        held_out = HeldOut(options, split, seed)
         count = min(records, len(held_out))
+        self.pool = min(POOL, count)
         tokens = text_inputs(system.tokenizer, held_out.captions(count))
         self._batch = {types.IMAGES: held_out.images(count), **tokens}
-        self.title = f"{count} images of {held_out.title}, pools of {min(POOL, count)}"
+        self.title = f"{count} images of {held_out.title}, pools of {self.pool}"
 
-        def embed(variables: Mapping[str, Any], batch):
-            seen = Seen({**batch, types.IMAGES: to_float(batch[types.IMAGES])})
-            return system.recipe.embed(variables, seen)
+        def embed(variables: Mapping[str, Any], encoder: Mapping[str, Any] | None, batch):
+            batch = {**batch, types.IMAGES: to_float(batch[types.IMAGES])}
+            return recipe.embed(variables, Seen(batch, encode(system.encoder, encoder, batch)))
 
         self._embed = jax.jit(embed)
+        self._scores = {name: _few_at_a_time(score) for name, score in recipe.scores.items()}
+
+    def places(self, networks: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """`places` by each comparison of the recipe's `embed`.
+
+        networks: ``{"params": by network, "stats": by player}``.
+        """
+        player = self._system.recipe.embeds
+        variables = {"params": networks["params"][player], **networks["stats"].get(player, {})}
+        encoder = self._system.variables.get("encoder")
+        if "encoder" in networks["params"]:
+            encoder = {"params": networks["params"]["encoder"]}
+        given = jax.device_put((variables, encoder), jax.local_devices()[0])
+        found = in_batches(lambda part: self._embed(*given, part), self._batch, _BATCH)
+        return {
+            name: places(*pair, self._scores.get(name, cosines)) for name, pair in found.items()
+        }
 
     def __call__(self, networks: Mapping[str, Any]) -> dict[str, float]:
-        """``recall_at_<k>`` of both directions together, and each by itself.
-
-        networks: the averaged networks, ``{"params": ..., "stats": ...}``.
+        """``recall_at_<k>`` by the sentence, of both directions together and each by itself, and
+        ``<name>_recall_at_<k>`` by other comparisons.
         """
-        variables = {"params": networks["params"]["net"], **networks["stats"].get("net", {})}
-        variables = jax.device_put(variables, jax.local_devices()[0])
-        found = in_batches(lambda part: self._embed(variables, part), self._batch, _BATCH)
-        captions = recall(found["image"], found["text"])
-        images = recall(found["text"], found["image"])
-        return {
-            name: value
-            for k in RANKS
-            for name, value in (
-                (f"recall_at_{k}", (captions[k] + images[k]) / 2),
-                (f"recall_at_{k}_of_captions", captions[k]),
-                (f"recall_at_{k}_of_images", images[k]),
-            )
+        values = {}
+        for name, pair in self.places(networks).items():
+            prefix = "" if name == "sentence" else f"{name}_"
+            for k in RANKS:
+                captions, images = (float(np.mean(found <= k)) for found in pair)
+                values[f"{prefix}recall_at_{k}"] = (captions + images) / 2
+                values[f"{prefix}recall_at_{k}_of_captions"] = captions
+                values[f"{prefix}recall_at_{k}_of_images"] = images
+        return values
+
+
+def _few_at_a_time(score: Callable) -> Score:
+    compiled = jax.jit(score)
+
+    def scores(images: Any, captions: Any) -> np.ndarray:
+        return in_batches(lambda part: compiled(part, captions), images, _FEW)
+
+    return scores
+
+
+def evaluate(
+    workdir: str, config: ConfigDict, step: int | None, num: int, seed: int = 0, split: str = ""
+) -> tuple[dict, dict[str, Image.Image], str]:
+    """(result, pictures by name, what to print) of a run's networks at one of its checkpoints, the
+    latest by default: averaged where the run averages them, else as they were trained.
+
+    config: the run's. num: held-out images at most.
+
+    Raises FileNotFoundError where there is no such checkpoint or no data, and as `Retrieval`.
+    """
+    step = latest_step(workdir) if step is None else step
+    system = build.restore(config, workdir)
+    retrieval = Retrieval(system, build.data_options(config), num, split, seed)
+    _, networks = runs.load_ema(workdir, step)
+    player = system.recipe.embeds
+    if player not in networks["params"]:
+        live = runs.load_live(workdir, player, step)
+        networks = {kind: {**networks[kind], **tree} for kind, tree in live.items()}
+    found, pool = {}, retrieval.pool
+    for name, pair in retrieval.places(networks).items():
+        found[name] = {
+            which: {
+                **{f"recall_at_{k}": share(int(np.sum(at <= k)), len(at)) for k in RANKS},
+                "median_place": float(np.median(at)),
+                "mean_place": float(np.mean(at)),
+            }
+            for which, at in zip(("captions", "images"), pair, strict=True)
         }
+    chance = {**{f"recall_at_{k}": k / pool for k in RANKS}, "mean_place": (pool + 1) / 2}
+    result = {
+        "workdir": workdir,
+        "system": config.system,
+        "step": step,
+        "seed": seed,
+        "data": retrieval.title,
+        "pool": pool,
+        "chance": chance,
+        "comparisons": found,
+    }
+    return result, {}, "\n".join([retrieval.title, *_table(found, chance)])
+
+
+def _table(found: Mapping[str, Mapping[str, dict]], chance: Mapping[str, float]) -> Sequence[str]:
+    heads = "".join(f"  {f'first {k}':>8} {'95 % interval':>16}" for k in RANKS)
+    lines = [f"{'found by':20}{heads}  median place    mean"]
+    for name, directions in found.items():
+        for which, row in directions.items():
+            line = f"{f'{which}, {name}':20}"
+            for k in RANKS:
+                low, high = row[f"recall_at_{k}"]["interval"]
+                line += f"  {row[f'recall_at_{k}']['share']:8.1%} {f'{low:.1%} to {high:.1%}':>16}"
+            lines.append(f"{line}  {row['median_place']:12g}  {row['mean_place']:6.1f}")
+    shares = "".join(f"  {chance[f'recall_at_{k}']:8.1%} {'':16}" for k in RANKS)
+    lines.append(f"{'chance':20}{shares}  {'':12}  {chance['mean_place']:6.1f}")
+    return lines

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import normalized
 from t2i_jax.types import Text
 
@@ -58,8 +59,7 @@ def nt_xent(
 
     Raises ValueError for other directions, or where the batch is no multiple of the group.
     """
-    if directions not in DIRECTIONS:
-        raise ValueError(f"directions must be one of {DIRECTIONS}, not {directions!r}")
+    check_choice("directions", directions, DIRECTIONS)
     rows = jax.tree.leaves(first)[0].shape[0]
     own, negatives = own_rows(rows, axis_name), None
     if group:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.contrastive import both_ways, cosine, cosine_scores, matching_loss, own_rows
 from t2i_jax.types import Text
 
@@ -60,8 +61,7 @@ def word_scores(
     """
     chex.assert_rank([regions, words, mask], [3, 3, 2])
     chex.assert_equal_shape_suffix([regions, words], 1)
-    if form not in ("released", "paper"):
-        raise ValueError(f"form must be 'released' or 'paper', not {form!r}")
+    check_choice("form", form, ("released", "paper"))
     regions, words = regions.astype(jnp.float32), words.astype(jnp.float32)
     contexts, _ = attend(words[None], mask[None], regions[:, None], gamma1)
     products = jnp.einsum("jte,ijte->ijt", words, contexts, precision=_HIGHEST)

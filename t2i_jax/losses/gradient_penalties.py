@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.choices import check_choice
+
 Judge = Callable[[Any, jax.Array], Any]
 
 
@@ -37,8 +39,7 @@ def matching_aware(
 
     Where the gradients vanish, so does the penalty's own gradient, whatever the exponent.
     """
-    if form not in ("paper", "released"):
-        raise ValueError(f"form must be 'paper' or 'released', not {form!r}")
+    check_choice("form", form, ("paper", "released"))
 
     def penalty(slopes):
         squares = [_squares(slope) for slope in slopes]

@@ -11,6 +11,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
+
 
 def structured_joint_embedding(
     queries: jax.Array,
@@ -38,8 +40,7 @@ def structured_joint_embedding(
 
     Raises ValueError for an unknown surrogate, AssertionError for arrays of other shapes.
     """
-    if surrogate not in ("max", "sum"):
-        raise ValueError(f"surrogate must be 'max' or 'sum', not {surrogate!r}")
+    check_choice("surrogate", surrogate, ("max", "sum"))
     scores = _scores(queries, candidates, labels, negatives)
     own = jnp.take_along_axis(scores, labels[:, None], axis=1)
     wrong = jnp.arange(scores.shape[1]) != labels[:, None]

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.choices import check_choice
+
 
 def gaussian_kl(
     mu: jax.Array, logvar: jax.Array, reduction: Literal["mean", "sum"] = "mean"
@@ -20,8 +22,7 @@ def gaussian_kl(
     reduction: over the C dimensions. "sum" is the Kullback-Leibler divergence of the paper; "mean"
         is what the authors compute: the same divided by C. The batch is averaged either way.
     """
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+    check_choice("reduction", reduction, ("mean", "sum"))
     chex.assert_rank(mu, 2)
     chex.assert_equal_shape([mu, logvar])
     mu, logvar = mu.astype(jnp.float32), logvar.astype(jnp.float32)
@@ -57,8 +58,7 @@ def color_consistency(
         too, so that the effective weights are 1/3 and 5/9; leaves the smaller image of a pair as
         it is; and takes the two topmost pairs only.
     """
-    if form not in ("paper", "released"):
-        raise ValueError(f"form must be 'paper' or 'released', not {form!r}")
+    check_choice("form", form, ("paper", "released"))
     chex.assert_equal_shape(images, dims=0)
     moments = [color_moments(x) for x in images]
     pairs = list(zip(moments[:-1], moments[1:], strict=True))

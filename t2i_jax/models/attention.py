@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Dtype
 
 MASK_ORDERS = ("sample", "tiled")
@@ -37,8 +38,7 @@ def attend(
 
     Raises ValueError for another order.
     """
-    if mask_order not in MASK_ORDERS:
-        raise ValueError(f"mask_order must be one of {MASK_ORDERS}, got {mask_order!r}")
+    check_choice("mask_order", mask_order, MASK_ORDERS)
     b, h, w, c = queries.shape
     chex.assert_shape([keys, values], (b, keys.shape[1], None))
     chex.assert_shape(keys, (b, None, c))

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Dtype, glu, leaky_relu
 
 _ACTIVATIONS = {"glu": glu, "relu": nn.relu, "leaky_relu": leaky_relu}
@@ -39,10 +40,7 @@ class ConditioningAugmentation(nn.Module):
 
         Raises ValueError for an unknown activation.
         """
-        if self.activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {tuple(_ACTIVATIONS)}, got {self.activation!r}"
-            )
+        check_choice("activation", self.activation, _ACTIVATIONS)
         width = 2 * self.features * (2 if self.activation == "glu" else 1)
         fc = nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype, name="fc")
         both = _ACTIVATIONS[self.activation](fc(sentence)).astype(jnp.float32)

@@ -13,16 +13,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.affine_blocks import Decoder, ImageTrunk, Verdict, only_image
 from t2i_jax.models.layers import Dtype, check_noise, check_same_rows
 from t2i_jax.models.one_noise import OneNoiseGenerator
 
 VERSIONS = ("2022", "2020")
-
-
-def _check(version: str) -> None:
-    if version not in VERSIONS:
-        raise ValueError(f"version must be one of {VERSIONS}, got {version!r}")
 
 
 class Generator(OneNoiseGenerator):
@@ -58,7 +54,7 @@ class Generator(OneNoiseGenerator):
 
         `train` changes nothing: no layer has a mode. Raises ValueError for impossible fields.
         """
-        _check(self.version)
+        check_choice("version", self.version, VERSIONS)
         z = noise["z"]
         chex.assert_rank(sentence, 2)
         check_noise(noise, self.noise_shapes, sentence.shape[0])
@@ -97,7 +93,7 @@ class Discriminator(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self):
-        _check(self.version)
+        check_choice("version", self.version, VERSIONS)
         widest = 8 if self.version == "2022" else 16
         self.trunk = ImageTrunk(
             self.channels, self.image_size, widest, remat=self.remat, dtype=self.dtype

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.conditioning import ConditioningAugmentation
 from t2i_jax.models.gated_stages import ORTHOGONAL, FirstStage
 from t2i_jax.models.layers import BatchNorm, Conv, Dtype, leaky_relu, uniform_init
@@ -53,8 +54,7 @@ class DistributionNormalization(nn.Module):
 
         Raises ValueError for an unknown form.
         """
-        if self.form not in FORMS:
-            raise ValueError(f"dnm_form must be one of {FORMS}, got {self.form!r}")
+        check_choice("dnm_form", self.form, FORMS)
         chex.assert_rank(sentence, 2)
         chex.assert_shape(noise, (features.shape[0], 2, self.condition_dim))
         norm = dict(dtype=self.dtype, axis_name=self.axis_name)

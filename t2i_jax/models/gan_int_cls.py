@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.images import check_images, check_side
 from t2i_jax.models.layers import (
     BatchNorm,
@@ -185,8 +186,7 @@ class ImageTrunk(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         check_side("image_size", self.image_size, 32)
-        if self.variant not in VARIANTS:
-            raise ValueError(f"variant must be one of {VARIANTS}, got {self.variant!r}")
+        check_choice("variant", self.variant, VARIANTS)
         check_images(images, self.image_size)
         x, resolution, i = images, self.image_size // 2, 1
         while True:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.affine_blocks import (
     Decoder,
     DownBlock,
@@ -172,8 +173,7 @@ class Discriminator(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self):
-        if self.attention not in ATTENTIONS:
-            raise ValueError(f"attention must be one of {ATTENTIONS}, got {self.attention!r}")
+        check_choice("attention", self.attention, ATTENTIONS)
         attentive = self.attention != "none"
         if attentive and self.image_size < 16:
             raise ValueError(

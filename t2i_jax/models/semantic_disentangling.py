@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.models.gated_stages import ORTHOGONAL
 from t2i_jax.models.layers import BatchNorm, Conv, ConvNorm, Dtype, leaky_relu
 
@@ -76,8 +77,7 @@ class SemanticDisentangling(nn.Module):
 
         Raises ValueError for an unknown form.
         """
-        if self.form not in FORMS:
-            raise ValueError(f"sdm_form must be one of {FORMS}, got {self.form!r}")
+        check_choice("sdm_form", self.form, FORMS)
         halves = {"context": context, "image": image}
         split = {}
         for name, features in halves.items():

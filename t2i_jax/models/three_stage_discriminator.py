@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.distribution_normalization import DistributionNormalization, Reconstructed
 from t2i_jax.models.down_trunk import Logit
 from t2i_jax.models.gated_stages import ORTHOGONAL
@@ -38,8 +39,7 @@ class Features(NamedTuple):
 
 def _layer(norm: str, dtype: Dtype, axis_name: str | None) -> Callable[..., nn.Module]:
     """Constructor of a convolution with its normalisation, called with (x, train)."""
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
+    check_choice("norm", norm, NORMS)
     common = dict(kernel_init=ORTHOGONAL, dtype=dtype)
     if norm == "spectral":
         return lambda *args, **kwargs: SpectralConv(*args, **common, **kwargs)

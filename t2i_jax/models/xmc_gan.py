@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Conv, Dtype, check_noise, normalized, upsample_nearest
 from t2i_jax.models.modulation import GLOROT, Caption, ModulatedNorm, cosine_attention
 from t2i_jax.models.one_noise import OneNoiseGenerator
@@ -185,10 +186,8 @@ class Generator(OneNoiseGenerator):
 
     def _check(self) -> None:
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if self.image_size not in WIDTHS:
-            raise ValueError(f"image_size must be one of {tuple(WIDTHS)}, got {self.image_size}")
+            check_choice(name, getattr(self, name), choices)
+        check_choice("image_size", self.image_size, WIDTHS)
         if self.attention == "shared" and self.attend_from < GRID:
             raise ValueError(
                 f"attend_from={self.attend_from}: the attention that blocks share is that of the "

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models.images import check_images
 from t2i_jax.models.layers import Dtype
 from t2i_jax.models.modulation import GLOROT
@@ -131,8 +132,7 @@ class Discriminator(nn.Module):
         return tuple(m * self.channels for m in WIDTHS[self.image_size])
 
     def setup(self):
-        if self.image_size not in WIDTHS:
-            raise ValueError(f"image_size must be one of {tuple(WIDTHS)}, got {self.image_size}")
+        check_choice("image_size", self.image_size, WIDTHS)
         if self.head_layers < 0:
             raise ValueError(f"head_layers must be at least 0, got {self.head_layers}")
         widths, last = self.widths, len(self.widths) - 1

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.attn_gan import Discriminator, Generator
@@ -62,8 +63,7 @@ class Recipe(DistributionRecipe):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.mismatch not in _MISMATCHES:
-            raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
+        check_choice("mismatch", self.mismatch, _MISMATCHES)
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

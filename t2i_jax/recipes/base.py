@@ -41,6 +41,8 @@ class Recipe:
     reads: what of the text the terms read. "nothing"; "sentence" vectors; "words": sentence
         vectors, word vectors and the mask; "tokens": the recipe encodes the token ids itself.
     optional_terms: by player, terms that a config need not mention; their weight is then 0.
+    embeds: the player that compares images with captions (`embed`), by which retrieval is measured;
+        "" for none.
 
     Fields:
 
@@ -54,6 +56,7 @@ class Recipe:
     starting_points: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[Reads] = "sentence"
     optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    embeds: ClassVar[str] = ""
 
     active: frozenset[str] = frozenset()
     axis_name: str | None = None
@@ -78,6 +81,22 @@ class Recipe:
         (``frozen.<name>=random``). Raises ValueError where the recipe knows none of that name.
         """
         raise ValueError(f"{type(self).__module__} makes no random network {name!r}")
+
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[Any, Any]]:
+        """What the batch's images and what its captions are compared by, by the comparison's name:
+        two trees of arrays [B, ...], vectors [B, E] where `scores` does not name it. "sentence" is
+        the usual one.
+
+        variables: of the player `embeds`, in evaluation mode.
+        """
+        raise NotImplementedError
+
+    @property
+    def scores(self) -> Mapping[str, Callable[[Any, Any], jax.Array]]:
+        """How well I images fit J captions, [I, J], by the comparisons of `embed` that are no
+        cosines.
+        """
+        return {}
 
     def bind(self, axis_name: str | None) -> "Recipe":
         """The recipe for a program that runs once on every device: its batch norms and its draws

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.encoders.attribute_head import AttributeHead
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.encoders.small_image_net import SmallImageNet
@@ -63,8 +64,7 @@ class Recipe(EncoderRecipe):
     margin: float = 1.0
 
     def __post_init__(self):
-        if self.pairs not in ("image", "captions"):
-            raise ValueError(f"pairs must be 'image' or 'captions', not {self.pairs!r}")
+        check_choice("pairs", self.pairs, ("image", "captions"))
         if self.pairs == "image" and self.text.embedding != self.image.embedding:
             raise ValueError(
                 f"text and image vectors must be of one size: the text encoder's embedding is "

@@ -39,6 +39,8 @@ class Recipe(EncoderRecipe):
     """Terms of player ``net``.
 
     text, image: the encoders, of one embedding size. image is one of `t2i_jax.encoders.damsm`.
+        Without `text`, words and sentences are those of the run's frozen text encoder, and the
+        image encoder alone learns to fit them.
     form: of the word scores, "released" (all published encoders) or "paper", see
         `losses.damsm.word_scores`.
     gamma1, gamma2, gamma3: the paper's factors.
@@ -51,10 +53,10 @@ class Recipe(EncoderRecipe):
     networks = {"text": ("net", "text"), "image": ("net", "image")}
     frozen_parts = {"inception": "inception"}
     starting_points = ("inception",)
-    reads = "tokens"
+    embeds = "net"
 
-    text: TextEncoder
     image: nn.Module
+    text: TextEncoder | None = None
     attributes: AttributeHead | None = None
     inception: InceptionV3 = None
     form: str = "released"
@@ -64,21 +66,36 @@ class Recipe(EncoderRecipe):
     same_class: bool = False
 
     def __post_init__(self):
-        if self.text.embedding != self.image.embedding:
+        if self.text is not None and self.text.embedding != self.image.embedding:
             raise ValueError(
                 f"text.embedding={self.text.embedding}, but image.embedding="
                 f"{self.image.embedding}: set them to one size"
             )
 
+    @property
+    def reads(self) -> str:
+        """Token ids, or what a frozen encoder makes of them."""
+        return "words" if self.text is None else "tokens"
+
+    def check(self, seen: Seen) -> None:
+        """Raises ValueError where a frozen text encoder's vectors have another size."""
+        if self.text is None and (size := seen.text.sentence.shape[-1]) != self.image.embedding:
+            raise ValueError(
+                f"image.embedding={self.image.embedding}, but the vectors of the frozen text "
+                f"encoder have {size} numbers: set image.embedding={size}"
+            )
+
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
-        """``{"net": {collection: {"text": ..., "image": ...}}}``."""
+        """``{"net": {collection: {"text": ..., "image": ...}}}``, text only where it is trained."""
         text_key, image_key = jax.random.split(key)
         image = self.image.init(image_key, seen.of(IMAGES)[:1], train=False)
         if "inception" in seen.frozen:
             image = _with_trunk(image, seen.frozen["inception"])
-        made = {"text": self.text.init(text_key, *_caption(seen.batch)), "image": image}
+        made = {"image": image}
+        if self.text is not None:
+            made["text"] = self.text.init(text_key, *_caption(seen.batch))
         if self.attributes is not None:
-            vector = jnp.zeros((1, self.text.embedding))
+            vector = jnp.zeros((1, self.image.embedding))
             made["attributes"] = self.attributes.init(jax.random.fold_in(key, 2), vector)
         kinds = {kind for variables in made.values() for kind in variables}
         return {
@@ -98,8 +115,9 @@ class Recipe(EncoderRecipe):
             name: {kind: tree[name] for kind, tree in variables.items() if name in tree}
             for name in ("text", "image")
         }
-        rngs = {"dropout": key} if train else None
-        text = self.text.apply(own["text"], *_caption(seen.batch), rngs=rngs)
+        text, rngs = seen.text, {"dropout": key} if train else None
+        if self.text is not None:
+            text = self.text.apply(own["text"], *_caption(seen.batch), rngs=rngs)
         moving = ["batch_stats"] if train else False
         image = self.image.apply(own["image"], seen.of(IMAGES), train=train, mutable=moving)
         features, moved = image if train else (image, {})
@@ -125,10 +143,10 @@ class Recipe(EncoderRecipe):
         found |= attribute_terms(self, variables, seen, vectors)
         return Terms({k: v for k, v in found.items() if self.on(f"net.{k}")}, {}, state)
 
-    def embed(self, variables: Variables, seen: Seen) -> dict[str, jax.Array]:
-        """Vectors [B, E] of images and captions whose cosines retrieval is measured by."""
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """ "sentence": the vectors [B, E] of whole images and of sentences."""
         text, image, _ = self.encode(variables, seen)
-        return {"image": image.code, "text": text.sentence}
+        return {"sentence": (image.code, text.sentence)}
 
 
 def _caption(batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -28,6 +28,7 @@ from typing import Any
 import jax
 
 from t2i_jax import axis, types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses import distributions as losses
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.distribution_normalization import Reconstructed
@@ -70,8 +71,7 @@ class DistributionRecipe(GanRecipe):
                 f"makes {sizes}: leave the field () to follow the generator"
             )
         form = self.generator.sdm_form
-        if form not in _OF_STAGES:
-            raise ValueError(f"generator.sdm_form must be one of {[*_OF_STAGES]}, got {form!r}")
+        check_choice("generator.sdm_form", form, _OF_STAGES)
         for term in sorted({name for names in _OF_STAGES.values() for name in names}):
             if not self.on(f"g.{term}"):
                 continue

@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis, types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.recipes.base import GanRecipe
@@ -66,13 +67,8 @@ class Recipe(GanRecipe):
     def __post_init__(self):
         super().__post_init__()
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if self.noise_distribution not in axis.NOISE_VARIANCE:
-            raise ValueError(
-                f"generator.noise must be one of {tuple(axis.NOISE_VARIANCE)}, "
-                f"got {self.noise_distribution!r}"
-            )
+            check_choice(name, getattr(self, name), choices)
+        check_choice("generator.noise", self.noise_distribution, axis.NOISE_VARIANCE)
 
     @property
     def noise_distribution(self) -> str:

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import axis
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
 from t2i_jax.models.images import pyramid
 from t2i_jax.recipes.base import GanRecipe
@@ -58,8 +59,7 @@ class OneStageRecipe(GanRecipe):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.mismatch not in _MISMATCHES:
-            raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
+        check_choice("mismatch", self.mismatch, _MISMATCHES)
         sizes = [net.image_size for net in (self.generator, self.discriminator)]
         if sizes[0] != sizes[1]:
             raise ValueError(

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.choices import check_choice
 from t2i_jax.losses import gradient_penalties, relativistic
 from t2i_jax.losses.diff_augment import POLICIES, diff_augment
 from t2i_jax.recipes.terms import (
@@ -54,8 +55,7 @@ _AUGMENT = 2**32 - 1  # folded into the key of D's terms, of which recipes draw 
 def check_fields(recipe: GanRecipe) -> None:
     """Raises ValueError for values of `GanRecipe`'s own fields that nothing here knows."""
     for name, choices in _CHOICES.items():
-        if getattr(recipe, name) not in choices:
-            raise ValueError(f"{name} must be one of {choices}, got {getattr(recipe, name)!r}")
+        check_choice(name, getattr(recipe, name), choices)
     if unknown := sorted(set(recipe.augment) - set(POLICIES)):
         raise ValueError(f"recipe.augment takes policies of {POLICIES}, not {unknown}")
 

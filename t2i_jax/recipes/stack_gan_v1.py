@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from t2i_jax import types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.adversarial import bce
 from t2i_jax.losses.regularizers import gaussian_kl
 from t2i_jax.models.images import pyramid
@@ -62,8 +63,7 @@ class Recipe(GanRecipe):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.mismatch not in _MISMATCHES:
-            raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
+        check_choice("mismatch", self.mismatch, _MISMATCHES)
         d = self.discriminator
         if self.mismatch == "text" and self.on("d.wrong") and not d.text_dim:
             raise ValueError(

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.choices import check_choice
 from t2i_jax.models import stack_gan_v1 as models
 from t2i_jax.models.stack_gan_v1 import Discriminator, Stage2Generator
 from t2i_jax.recipes import stack_gan_v1
@@ -48,8 +49,7 @@ class Recipe(stack_gan_v1.Recipe):
                 "stage1 must be the generator of a run of stack_gan_v1, got "
                 f"{type(self.stage1).__module__}.{type(self.stage1).__name__}"
             )
-        if self.statistics not in _STATISTICS:
-            raise ValueError(f"statistics must be one of {_STATISTICS}, got {self.statistics!r}")
+        check_choice("statistics", self.statistics, _STATISTICS)
         if not self.generator.text and self.on("g.kl"):
             raise ValueError(
                 "generator.text=False leaves Stage II without conditioning augmentation, and so "

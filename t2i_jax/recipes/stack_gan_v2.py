@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses.adversarial import bce_over_scales
 from t2i_jax.losses.regularizers import color_consistency, gaussian_kl
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
@@ -61,8 +62,7 @@ class Recipe(DistributionRecipe):
     def __post_init__(self):
         super().__post_init__()
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+            check_choice(name, getattr(self, name), choices)
         unusable = [t for t in _TEXT_TERMS if self.on(t)] if not self.conditional else []
         if unusable:
             raise ValueError(

@@ -21,7 +21,8 @@ D looks at the real and the fake images in one pass, after which its singular ve
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -29,6 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax import types
+from t2i_jax.choices import check_choice
 from t2i_jax.losses import contrastive
 from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
 from t2i_jax.losses.contrastive import Contrast, cosine_scores, nt_xent, word_scores
@@ -55,6 +57,8 @@ class Recipe(GanRecipe):
 
     image_network: a frozen network of images in [-1, 1] that gives vectors [B, F], or a tuple with
         such as its ``features`` (a classifier) or its ``code`` (DAMSM's image encoder).
+    image_network_size: the side at which it looks at images; 0: its own, such as 224 px. For
+        networks that resize images (a field ``image_size``).
     temperature, word_temperature: of the contrastive losses; the paper has one, the release 0.02
         for words.
     rho1, rho2: of the scores of words, see `losses.contrastive.word_scores`.
@@ -64,11 +68,13 @@ class Recipe(GanRecipe):
     """
 
     reads = "words"
+    embeds = "d"
     frozen_parts = {**GanRecipe.frozen_parts, "image_network": "image"}
 
     generator: Generator
     discriminator: Discriminator
     image_network: nn.Module | None = None
+    image_network_size: int = 0
     temperature: float = contrastive.TEMPERATURE
     word_temperature: float = contrastive.TEMPERATURE
     rho1: float = contrastive.RHO1
@@ -83,10 +89,13 @@ class Recipe(GanRecipe):
             raise ValueError(
                 f"discriminator.image_size={sizes[1]}, but the generator makes {sizes[0]} px"
             )
-        if self.directions not in contrastive.DIRECTIONS:
+        network, size = self.image_network, self.image_network_size
+        if size and network is not None and not hasattr(network, "image_size"):
             raise ValueError(
-                f"directions must be one of {contrastive.DIRECTIONS}, got {self.directions!r}"
+                f"recipe.image_network_size={size}: {type(network).__name__} resizes no images, it "
+                "looks at them as they are; set it to 0"
             )
+        check_choice("directions", self.directions, contrastive.DIRECTIONS)
         for name in ("temperature", "word_temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -196,12 +205,27 @@ class Recipe(GanRecipe):
         if self.on(f"{player}.sentence"):
             found["sentence"] = self._of_vectors(encoded.image, encoded.sentence)
         if self.on(f"{player}.word"):
-
-            def score(regions, text):
-                return word_scores(regions, text, rho1=self.rho1, rho2=self.rho2)
-
-            found["word"] = self._contrast(score, encoded.regions, seen.text, self.word_temperature)
+            pair = encoded.regions, seen.text
+            found["word"] = self._contrast(self.scores["word"], *pair, self.word_temperature)
         return found
+
+    @property
+    def scores(self) -> Mapping[str, Callable[[Any, Any], jax.Array]]:
+        """ "word": of regions and texts, as in the losses."""
+        return {"word": functools.partial(word_scores, rho1=self.rho1, rho2=self.rho2)}
+
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[Any, Any]]:
+        """What D's contrastive terms compare in real images: "sentence", the vectors of image and
+        sentence; "word", the regions and the words.
+        """
+        d = self.critic(variables, train=False)
+        features = self.features(d, self.real_images(seen))
+        _, vectors = d(features, self.condition_of(seen, {}), method="judge")
+        encoded = d(features, vectors, seen.text.words.shape[-1], method="encode")
+        return {
+            "sentence": (encoded.image, encoded.sentence),
+            "word": (encoded.regions, seen.text),
+        }
 
     def _of_vectors(self, first: jax.Array, second: jax.Array) -> Contrast:
         return self._contrast(cosine_scores, first, second, self.temperature)
@@ -219,7 +243,10 @@ class Recipe(GanRecipe):
 
     def _network(self, seen: Seen, images: tuple[jax.Array, ...]) -> jax.Array:
         """Vectors [B, F] float32 of the frozen network."""
-        found = self.image_network.apply(seen.frozen["image_network"], images[-1], train=False)
+        module = self.image_network
+        if self.image_network_size:
+            module = module.clone(image_size=self.image_network_size)
+        found = module.apply(seen.frozen["image_network"], images[-1], train=False)
         for name in ("features", "code"):
             found = getattr(found, name, found)
         if getattr(found, "ndim", None) != 2:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from t2i_jax import keys
+from t2i_jax.choices import check_choice
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
@@ -39,6 +40,7 @@ from t2i_jax.training.networks import Network
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.state import Ema
 from t2i_jax.training.step import ORDERS, StepOptions
+from t2i_jax.types import MASK, TOKENS
 
 Captions = Callable[[], Iterable[list[str]]]  # of every image of the training split
 
@@ -73,7 +75,10 @@ class System:
             key = jax.random.fold_in(keys.from_seed(self.config.seed), zlib.crc32(name.encode()))
 
             def draw(key, variables, batch, name=name):
-                text = encode(self.encoder, variables.get(networks.TEXT_ENCODER), batch)
+                encoder = variables.get(networks.TEXT_ENCODER)
+                if self.joint:  # it has no weights yet; the text gives shapes alone
+                    encoder = self.encoder.init(key, batch[TOKENS][:, 0], batch[MASK][:, 0])
+                text = encode(self.encoder, encoder, batch)
                 return self.recipe.init_frozen(name, key, Seen(batch, text, None, variables))
 
             drawn = jax.device_get(jax.jit(draw)(key, variables, batch))
@@ -127,8 +132,8 @@ def build(
 
 
 def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
-    """What a run is sampled with, read from the run alone: of its frozen networks only the text
-    encoder has its weights.
+    """What a run is sampled and evaluated with, read from the run alone: of its frozen networks
+    only the text encoder has its weights.
     """
     encoder, tokenizer, frozen = None, None, {}
     if config.encoder.name:
@@ -138,6 +143,8 @@ def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
             variables = networks.load_variables(workdir, networks.TEXT_ENCODER)
             frozen[networks.TEXT_ENCODER] = Network(encoder, variables, tokenizer)
     recipe = make_recipe(config, networks.kept_modules(workdir, config))
+    if recipe.reads == "tokens":
+        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
     return System(config, recipe, encoder, tokenizer, frozen)
 
 
@@ -191,8 +198,7 @@ def _text(
     section = config.encoder
     if not section.name:
         return None, _tokenizer(config, workdir, None, captions)
-    if section.train not in ("frozen", "joint"):
-        raise ValueError(f"encoder.train={section.train!r}; known: 'frozen', 'joint'")
+    check_choice("encoder.train", section.train, ("frozen", "joint"))
     if not section.source and section.train == "frozen":
         raise ValueError(
             "encoder.source is empty: a frozen encoder needs the directory of an encoder's run, "
@@ -299,8 +305,7 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
             f"optim has the sections {sorted(wanted)}, but {config.system!r} trains the players "
             f"{sorted(recipe.players)}"
         )
-    if config.order not in ORDERS:
-        raise ValueError(f"order={config.order!r}; known: {ORDERS}")
+    check_choice("order", config.order, ORDERS)
     if config.ema.restart_every and "g" not in recipe.players:
         raise ValueError(
             f"ema.restart_every={config.ema.restart_every} is for generators, but "

@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from t2i_jax.choices import check_choice
 from t2i_jax.training import leaves
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
@@ -90,8 +91,7 @@ class Checkpoints:
     ):
         if keep < 1:
             raise ValueError(f"keep={keep}: at least the latest checkpoint must be kept")
-        if best_mode not in ("min", "max"):
-            raise ValueError(f"best_mode={best_mode!r}: 'min' or 'max'")
+        check_choice("best_mode", best_mode, ("min", "max"))
         self.directory = pathlib.Path(directory).absolute()
         self.keep, self.best_mode = keep, best_mode
         self._asynchronous, self._read_only = asynchronous, read_only
@@ -343,11 +343,22 @@ class Checkpoints:
         """
         folder = self._find(step, SAMPLING)
         records = folder.records()["ema"]
-        flat = {
-            name: jax.ShapeDtypeStruct(tuple(record["shape"]), jax.numpy.dtype(record["dtype"]))
-            for name, record in records.items()
-        }
-        return leaves.nest(_restore_item(folder, "ema", flat, records)), folder.config()
+        return leaves.nest(_restore_item(folder, "ema", _shapes(records), records)), folder.config()
+
+    def restore_live(self, network: str, step: int | None = None) -> dict:
+        """``{"params": {network: ...}, "stats": ...}`` of the training's own state, on one local
+        device; nothing else of it is read.
+
+        Raises FileNotFoundError and ValueError as `restore_train`, ValueError for an unknown
+        network.
+        """
+        folder = self._find(step, TRAINING)
+        records = folder.records()["train"]
+        kinds = tuple(f"{kind}/{network}/" for kind in ("params", "stats"))
+        flat = {k: x for k, x in _shapes(records).items() if k.startswith(kinds)}
+        if not flat:
+            raise ValueError(f"{folder.path} has no network {network!r}")
+        return leaves.nest(_restore_item(folder, "train", flat, records))
 
     def _find(self, step: int | None, items: Mapping[str, str]) -> StepFolder:
         self.wait()
@@ -361,16 +372,26 @@ class Checkpoints:
         return StepFolder(self.directory / str(steps[-1] if step is None else step))
 
 
+def _shapes(records: Mapping[str, dict]) -> leaves.Flat:
+    """The leaves that were saved, without their values."""
+    return {
+        name: jax.ShapeDtypeStruct(tuple(record["shape"]), jax.numpy.dtype(record["dtype"]))
+        for name, record in records.items()
+    }
+
+
 def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dict) -> leaves.Flat:
-    """The leaves of an item, placed as `flat` says and verified, in the order of `flat`."""
+    """Leaves of an item, placed as `flat` says and verified, in the order of `flat`."""
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     target = {
         name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
         for name, x in flat.items()
     }
     try:
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-            args = ocp.args.StandardRestore(leaves.nest(target))
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+            nested = leaves.nest(target)
+            placed = ocp.checkpoint_utils.construct_restore_args(nested)
+            args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
             restored = leaves.flatten(reader.restore(folder.path / item, args=args))
     except Exception as error:  # many types, and few of them name the leaf
         why = folder.unreadable(item, flat) or f"{folder.path / item}: {brief(error)}"

@@ -119,16 +119,11 @@ class Training:
         system, sentences = self.system, None
         if reading.is_cached(system, self.data):
             # Every process keeps its own: nothing says that they share a disk.
-            variables = system.frozen["encoder"].variables
-            name = sentence_cache.fingerprint(
-                system.encoder, variables, system.tokenizer, self.data
-            )
             sentences = sentence_cache.sentences(
                 self.workdir / "cache" / f"process{jax.process_index()}",
-                name,
-                self.source,
+                list(captions_of(self.source)),
                 system.encoder,
-                variables,
+                system.frozen["encoder"].variables,
                 system.tokenizer,
                 self._say,
             )
@@ -319,10 +314,13 @@ class Training:
             self.checkpoints.wait()
 
     def _evaluate(self, done: int, state: TrainState) -> dict[str, float]:
-        """What the evaluators find in the averaged networks, ``"<evaluator>/<value>"``."""
+        """What the evaluators find, ``"<evaluator>/<value>"``, in the averaged networks and in
+        those of which there is no average.
+        """
         if not self.evaluators:
             return {}
-        networks = self.parallel.whole(state.ema)
+        live = {"params": state.params, "stats": state.stats}
+        networks = self.parallel.whole({k: {**live[k], **tree} for k, tree in state.ema.items()})
         found = {
             f"{name}/{key}": value
             for name, evaluate in self.evaluators.items()

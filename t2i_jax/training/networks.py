@@ -128,7 +128,8 @@ def _of_run(field: str, path: str, part: str) -> Network:
             f"{field}={path!r}: that run trained {config.system!r} and has no part "
             f"{part!r}{suggest(part, parts)}; name one as RUN:part"
         )
-    text = config.tokenizer.name and (part == TEXT_ENCODER or cls.reads == "tokens")
+    recipe = make_recipe(config, kept_modules(path, config))
+    text = config.tokenizer.name and (part == TEXT_ENCODER or recipe.reads == "tokens")
     there = text and runs.has_tokenizer(path)
     tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if there else None
     if part == TEXT_ENCODER and config.encoder.train == "frozen":
@@ -146,8 +147,7 @@ def _of_run(field: str, path: str, part: str) -> Network:
             variables[collection] = tree
     if "params" not in variables:
         raise ValueError(f"{field}={path!r}: that run of {config.system!r} trained no {part!r}")
-    module = getattr(make_recipe(config, kept_modules(path, config)), part)
-    return Network(module, variables, tokenizer)
+    return Network(getattr(recipe, part), variables, tokenizer)
 
 
 def _of_file(

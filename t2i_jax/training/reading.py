@@ -21,6 +21,12 @@ def check(system: System, data: DataOptions) -> None:
             raise ValueError(
                 f"{name!r} encodes captions itself: set data.text=tokens and a tokenizer.name"
             )
+        if system.encoder is not None:
+            raise ValueError(
+                f"{name!r} trains a text encoder of its own and would not use encoder.name="
+                f"{system.config.encoder.name!r}: leave that out. A DAMSM on frozen words is "
+                "trained by the arguments of configs/damsm.py that end in '_minilm'"
+            )
         return
     if data.text == "embeddings":
         if reads == "words":
@@ -31,6 +37,11 @@ def check(system: System, data: DataOptions) -> None:
         return
     if system.encoder is None:
         raise ValueError(f"{name!r} reads captions: set encoder.name and encoder.source")
+    if system.joint and "g" not in system.recipe.players:
+        raise ValueError(
+            f"encoder.train=joint trains the text encoder with a generator, and {name!r} has none: "
+            "set encoder.train=frozen"
+        )
     if reads == "words":
         if data.captions > 1:
             raise ValueError(

@@ -82,6 +82,16 @@ def load_ema(workdir: str | os.PathLike, step: int | None = None) -> tuple[Confi
     return config, {"stats": {}, **ema}  # empty dicts are not stored
 
 
+def load_live(workdir: str | os.PathLike, network: str, step: int | None = None) -> dict:
+    """``{"params": {network: ...}, "stats": ...}`` of a run as training left it, not averaged: of
+    networks that samples do without, such as D. Raises as `load_ema`.
+    """
+    from t2i_jax.training.checkpoints import Checkpoints
+
+    with Checkpoints(checkpoints_dir(workdir), read_only=True) as reader:
+        return {"params": {}, "stats": {}, **reader.restore_live(network, step)}
+
+
 def best_step(workdir: str | os.PathLike) -> int | None:
     """The checkpoint that is best by ``config.evals.best``, or None where nothing chose one."""
     from t2i_jax.training.checkpoints import Checkpoints

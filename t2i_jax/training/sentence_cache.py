@@ -3,58 +3,76 @@
 A frozen encoder gives the same vectors at every step; encoding the split before training costs one
 pass and leaves the step with the GAN alone. Only sentence vectors are kept (for CUB 363 MB on
 disk), memory-mapped; encoders whose word vectors a recipe needs are run in the step instead.
+
+The file is ``<key>-<checksum>.npy``: a digest of all that decides the vectors, the captions
+themselves among it, and one of the file's own bytes. Another caption has another key, and a file
+that is damaged does not fit its name.
 """
 
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import numpy as np
 
 from t2i_jax.data import tokenizers
+from t2i_jax.interop import weights
+from t2i_jax.training.modules import class_name
 
 _ROWS = 512  # captions encoded at a time
 
-
-def fingerprint(encoder: nn.Module, variables, tokenizer: tokenizers.Tokenizer, options) -> str:
-    """A digest of all that decides the vectors: networks, tokenizer and split."""
-    digest = hashlib.sha256(repr(encoder).encode())
-    digest.update(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
-    digest.update(f"{options.name}|{options.data_dir}|{options.split}".encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+Captions = Sequence[Sequence[str]]  # of every record, in the order of the records
 
 
 def sentences(
     folder: pathlib.Path,
-    name: str,
-    source,
+    captions: Captions,
     encoder: nn.Module,
     variables,
     tokenizer: tokenizers.Tokenizer,
     say: Callable[[str], None] = print,
 ) -> np.ndarray:
-    """[records, captions, E] float32, memory-mapped from ``folder/<name>.npy``; made if missing.
+    """[records, captions, E] float32, memory-mapped from a file in `folder`; made where there is
+    none, or a damaged one, which is said. Files of other captions, tokenizers or encoders go.
 
-    Rows beyond a record's own captions are zero and never drawn.
+    Rows beyond a record's own captions are zero and never drawn. Raises ValueError where there are
+    no captions.
     """
-    path = folder / f"{name}.npy"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.npy")
-        _encode_all(temporary, source, encoder, variables, tokenizer, say)
-        os.replace(temporary, path)
+    key = _key(captions, encoder, variables, tokenizer)
+    for path in sorted(folder.glob(f"{key}-*.npy")):
+        if path.stem == f"{key}-{_checksum(path)}":
+            return np.load(path, mmap_mode="r")
+        say(f"{path} is damaged (it does not fit its checksum): encoding the captions again")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{os.getpid()}.npy"
+    _encode_all(made, captions, encoder, variables, tokenizer, say)
+    path = made.rename(folder / f"{key}-{_checksum(made)}.npy")
+    for other in folder.glob("*.npy"):
+        if other != path:
+            other.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r")
 
 
-def _encode_all(path, source, encoder, variables, tokenizer, say) -> None:
-    captions = [source[i]["captions"] for i in range(len(source))]
+def _key(captions: Captions, encoder: nn.Module, variables, tokenizer) -> str:
+    """A digest of all that decides the vectors."""
+    digest = hashlib.sha256(f"{class_name(encoder)} {encoder!r}".encode())
+    digest.update(weights.digest(variables).encode())
+    digest.update(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
+    for texts in captions:
+        digest.update(json.dumps(texts).encode())
+    return digest.hexdigest()[:16]
+
+
+def _checksum(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) -> None:
     flat = [(i, j, text) for i, texts in enumerate(captions) for j, text in enumerate(texts)]
     if not flat:
         raise ValueError("the split has no captions to encode: set encoder.name='' for no text")
@@ -65,7 +83,7 @@ def _encode_all(path, source, encoder, variables, tokenizer, say) -> None:
         texts = [text for _, _, text in part] + [""] * (_ROWS - len(part))
         vectors = np.asarray(encode(*tokenizer.encode(texts)))
         if table is None:
-            shape = (len(source), max(map(len, captions)), vectors.shape[-1])
+            shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
             table = np.lib.format.open_memmap(path, "w+", np.float32, shape)
         records, columns = zip(*((i, j) for i, j, _ in part), strict=True)
         table[list(records), list(columns)] = vectors[: len(part)]

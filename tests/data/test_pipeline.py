@@ -301,7 +301,7 @@ def test_training_without_text():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampling": "eposh"}, "data.sampling='eposh'"),
+        ({"sampling": "eposh"}, "data.sampling must be one of .*, got 'eposh'"),
         ({"resize": "long_side"}, "data.resize"),
         ({"crop": "left"}, "data.crop"),
         ({"mismatch": "images"}, "data.mismatch"),

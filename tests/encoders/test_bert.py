@@ -181,7 +181,7 @@ def test_files_that_are_missing_or_broken_are_named(golden, folder, tmp_path):
     "fields, message",
     [
         ({"vocab_size": 0}, "number of ids of the tokenizer"),
-        ({"activation": "tanh"}, "activation must be one of gelu"),
+        ({"activation": "tanh"}, "activation must be one of 'gelu'"),
         ({"pooling": "max"}, "pooling must be one of"),
         ({"positions": 5}, "6 ids long, .* 5 positions: set tokenizer.length to 5"),
     ],

@@ -1,20 +1,26 @@
 """Recall of images and captions, and the checkpoint that it chooses in a training."""
 
 import dataclasses
+import json
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_runs import ROOT
+from tiny_runs import ROOT, random_like
 
-from t2i_jax import types
+from t2i_jax import evaluate, types
 from t2i_jax.data import catalog
+from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.drawer import text_inputs
 from t2i_jax.encoders.damsm import CompactImageEncoder, TextEncoder
 from t2i_jax.evaluation import in_training
 from t2i_jax.evaluation.held_out import HeldOut
-from t2i_jax.evaluation.retrieval import Retrieval, recall
+from t2i_jax.evaluation.retrieval import Retrieval, places
+from t2i_jax.recipes.terms import Seen
 from t2i_jax.training import build, fields, loop, networks, runs
+from t2i_jax.training.checkpoints import Checkpoints
 
 
 def by_hand(queries, candidates, rank):
@@ -28,6 +34,14 @@ def by_hand(queries, candidates, rank):
         better = sum(c >= cosines[i] for j, c in enumerate(cosines) if j != i)
         hits += better < rank
     return hits / len(queries)
+
+
+def recall(queries, candidates, ranks=(1, 5), pool=100):
+    """The share of the queries whose own candidate is among the first k."""
+    found, backwards = places(queries, candidates, pool=pool)
+    again = places(candidates, queries, pool=pool)
+    np.testing.assert_array_equal((found, backwards), again[::-1])
+    return {k: float(np.mean(found <= k)) for k in ranks}
 
 
 def test_recall_is_the_share_of_queries_whose_own_is_among_the_first():
@@ -50,12 +64,12 @@ def test_chance_in_pools_is_rank_over_pool():
 
 
 def test_rows_are_compared_in_pools_in_their_order():
-    """Two rows of each pool of four have changed places; a rest of less than a pool is left out."""
+    """Two rows of each pool of five have changed places; a rest of less than a pool is left out."""
     vectors = np.eye(11, dtype=np.float32)
-    mixed = vectors[[1, 0, 2, 3, 5, 4, 6, 7, 9, 8, 10]]
-    assert recall(vectors, mixed, ranks=(1,), pool=4) == {1: 0.5}
-    across = vectors[[4, 1, 2, 3, 0, 5, 6, 7, 8, 9, 10]]
-    assert recall(vectors, across, ranks=(1,), pool=4) == {1: 0.75}
+    mixed = vectors[[1, 0, 2, 3, 4, 6, 5, 7, 8, 9, 10]]
+    assert recall(vectors, mixed, ranks=(1,), pool=5) == {1: 0.6}
+    across = vectors[[5, 1, 2, 3, 4, 0, 6, 7, 8, 9, 10]]
+    assert recall(vectors, across, ranks=(1,), pool=5) == {1: 0.8}
     assert recall(vectors, across, ranks=(1,), pool=100) == {1: pytest.approx(9 / 11)}
 
 
@@ -170,6 +184,87 @@ def test_bad_evaluations_are_refused(data_dir):
     with pytest.raises(ValueError, match="evals.names: no 'retrival'; did you mean 'retrieval'"):
         in_training.evaluators(system, build.data_options(config))
     config.system = "attn_gan"
-    system = dataclasses.replace(system, recipe=object())
-    with pytest.raises(ValueError, match="'attn_gan' trains no pair of encoders"):
+    system = dataclasses.replace(system, recipe=SimpleNamespace(embeds=""))
+    with pytest.raises(ValueError, match="'attn_gan' trains nothing that compares images with"):
         Retrieval(system, build.data_options(config), 10)
+
+
+@pytest.fixture(scope="module")
+def xmc_run(data_dir, tmp_path_factory):
+    """A run of XMC-GAN with random networks, of which only G is averaged: (directory, D's
+    variables).
+    """
+    workdir = tmp_path_factory.mktemp("runs") / "xmc"
+    changes = {"frozen.image_network": "", "loss.g.image_network": 0.0, "recipe.rho1": 3.0}
+    config = resolved(data_dir, "xmc_gan", **changes)
+    source = catalog.open_split("toy_birds", data_dir, "train")
+    system = build.build(config, captions=lambda: captions_of(source))
+    encoder = system.frozen["encoder"]
+    # Else all captions have nearly the same vector, and rounding decides.
+    variables = jax.tree.map(lambda x: 8 * x, encoder.variables)
+    encoder = dataclasses.replace(encoder, variables=variables)
+    words, width = jnp.zeros((1, system.tokenizer.length, 12)), system.encoder.embedding
+    text = types.Text(jnp.zeros((1, width)), words, jnp.ones(words.shape[:2], bool))
+    seen = Seen({types.IMAGES: jnp.zeros((1, 32, 32, 3))}, text)
+    players = random_like(system.recipe.init, jax.random.key(0), seen)
+    params = {name: v.pop("params") for name, v in players.items()}
+    stats = {name: v for name, v in players.items() if v}
+    workdir.mkdir()
+    runs.write_config(workdir, config)
+    runs.write_tokenizer(workdir, system.tokenizer)
+    networks.save(workdir, "encoder", encoder)
+    ema = {"params": {"g": params["g"]}, "stats": {"g": stats["g"]}}
+    train = {"step": np.int32(1), "params": params, "stats": stats}
+    with Checkpoints(runs.checkpoints_dir(workdir), asynchronous=False) as checkpoints:
+        checkpoints.save(1, ema=ema, train=train, data={}, config=config.to_dict())
+    return workdir, {"params": params["d"], **stats["d"]}
+
+
+def word_score(regions, words, rho1, rho2):
+    """Of one image and one caption, word by word: XMC-GAN, section 3.2."""
+    regions = regions / np.linalg.norm(regions, axis=1, keepdims=True)
+    total = 0.0
+    for word in words / np.linalg.norm(words, axis=1, keepdims=True):
+        weights = np.exp(rho1 * (regions @ word))
+        context = (weights / weights.sum()) @ regions
+        total += np.exp(rho2 * (context @ word) / np.linalg.norm(context))
+    return np.log(total) / rho2
+
+
+def test_a_discriminator_that_is_an_encoder(xmc_run, data_dir, tmp_path, capsys):
+    """Real held-out images find their sentences and words by what D computes of both."""
+    workdir, d = xmc_run
+    argv = [f"--workdir={workdir}", f"--out={tmp_path}", "--num=12", "--seed=3"]
+    evaluate.main(["--protocol=retrieval", *argv])
+    printed = capsys.readouterr().out
+    result = json.loads((tmp_path / "retrieval.json").read_text())
+    system = build.restore(runs.read_config(workdir), workdir)
+    held_out = HeldOut(build.data_options(system.config), seed=3)
+    ids, mask = system.tokenizer.encode(held_out.captions(12))
+    encoder = system.frozen["encoder"]
+    text = encoder.module.apply(encoder.variables, ids, mask)
+    images = held_out.images(12).astype(np.float32) / 127.5 - 1
+    look = jax.jit(lambda *x: system.recipe.discriminator.apply(d, *x, 12, train=False)[1])
+    found = [np.asarray(x, float) for x in look(images, text.sentence)]
+    norm = np.linalg.norm
+    words = [np.asarray(x, float)[m] for x, m in zip(text.words, mask, strict=True)]
+    scores = {
+        "sentence": np.array([[a @ b / norm(a) / norm(b) for b in found[1]] for a in found[0]]),
+        "word": np.array([[word_score(r, w, 3.0, 5.0) for w in words] for r in found[2]]),
+    }
+    assert result["comparisons"].keys() == scores.keys() and result["pool"] == 12
+    for name, table in scores.items():
+        for which, rows in (("captions", table), ("images", table.T)):
+            at = np.array([np.sum(row >= row[i]) for i, row in enumerate(rows)])
+            row = result["comparisons"][name][which]
+            assert row["mean_place"] == pytest.approx(at.mean()), (name, which)
+            assert row["median_place"] == pytest.approx(np.median(at))
+            for k in (1, 5):
+                assert row[f"recall_at_{k}"]["share"] == pytest.approx(np.mean(at <= k))
+                low, high = row[f"recall_at_{k}"]["interval"]
+                assert low <= np.mean(at <= k) <= high and row[f"recall_at_{k}"]["n"] == 12
+    assert result["chance"] == pytest.approx(
+        {"recall_at_1": 1 / 12, "recall_at_5": 5 / 12, "mean_place": 6.5}
+    )
+    assert "12 images of toy_birds/test, pools of 12" in printed and "41.7%" in printed
+    assert "captions, sentence" in printed and "images, word" in printed

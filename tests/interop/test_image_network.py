@@ -72,7 +72,10 @@ def by_hand(images, state):
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [((11,), "depth must be one of"), ((19, "conv5_4"), "layer must be one of relu1_1.*relu5_4")],
+    [
+        ((11,), "depth must be one of 16, 19, got 11"),
+        ((19, "conv5_4"), "layer must be one of '', 'relu1_1'.*'relu5_4', got 'conv5_4'"),
+    ],
 )
 def test_impossible_networks_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):

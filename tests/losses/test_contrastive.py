@@ -156,5 +156,5 @@ def test_mean_over_four_devices_is_the_global_loss_and_gradient(arrays, group):
 
 def test_unknown_directions_are_refused(arrays):
     _, codes, text = arrays
-    with pytest.raises(ValueError, match="directions must be one of .*, not 'text'"):
+    with pytest.raises(ValueError, match="directions must be one of .*, got 'text'"):
         nt_xent(cosine_scores, codes, text.sentence, directions="text")

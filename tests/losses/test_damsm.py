@@ -129,7 +129,7 @@ def test_bfloat16_features_give_a_float32_loss(arrays):
 
 def test_bad_arguments_are_refused(arrays):
     regions, code, text = arrays
-    with pytest.raises(ValueError, match="form must be 'released' or 'paper', not 'code'"):
+    with pytest.raises(ValueError, match="form must be one of 'released', 'paper', got 'code'"):
         word_scores(regions, text.words, text.mask, form="code")
     with pytest.raises(AssertionError):
         cosine_scores(code[:, :2], text.sentence)

@@ -74,6 +74,29 @@ def test_terms_are_the_losses_of_the_first_captions_and_the_images(batch, variab
     assert all(jax.tree.leaves(moved))
 
 
+def test_frozen_text_takes_the_place_of_the_own_encoder(batch, variables):
+    """The same losses from the same words; nothing of the text is trained."""
+    text = TEXT.clone(dropout=0.0)
+    frozen = make(text=None)
+    assert make().reads == "tokens" and frozen.reads == "words"
+
+    @jax.jit
+    def run(variables):
+        own = {"params": variables["params"]["text"]}
+        read = text.apply(own, batch[types.TOKENS][:, 0], batch[types.MASK][:, 0])
+        images = {kind: {"image": tree["image"]} for kind, tree in variables.items()}
+        expected = make(text=text).terms(variables, Seen(batch), KEY)
+        return frozen.terms(images, Seen(batch, read), KEY), expected
+
+    close(*run(variables))
+    like = jax.ShapeDtypeStruct((8, 6), np.float32)
+    init = jax.eval_shape(frozen.init, KEY, Seen(batch, types.Text(like)))
+    assert init["net"]["params"].keys() == {"image"}
+    frozen.check(Seen(batch, types.Text(np.zeros((8, 6)))))
+    with pytest.raises(ValueError, match="image.embedding=6, .* have 5 numbers: set image.embeddi"):
+        frozen.check(Seen(batch, types.Text(np.zeros((8, 5)))))
+
+
 def _stats(variables):
     return {"batch_stats": variables["batch_stats"]["image"]}
 
@@ -110,9 +133,9 @@ def test_retrieval_compares_encoders_in_evaluation_mode(batch, variables):
     embed = jax.jit(make().embed)
     found = embed(variables, Seen(batch))
     few = embed(variables, Seen({key: rows[:3] for key, rows in batch.items()}))
-    for name in ("image", "text"):
-        assert found[name].shape == (8, 6)
-        np.testing.assert_allclose(found[name][:3], few[name], atol=1e-6)
+    for rows, first in zip(found["sentence"], few["sentence"], strict=True):
+        assert rows.shape == (8, 6)
+        np.testing.assert_allclose(rows[:3], first, atol=1e-6)
 
 
 class _Trunk(nn.Module):

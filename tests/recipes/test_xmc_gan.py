@@ -153,6 +153,25 @@ def test_image_networks_may_give_plain_vectors_but_no_maps(seen):
         jax.eval_shape(lambda v: run(recipe, v, seen, KEY), like)
 
 
+class Sized(nn.Module):
+    """An image network that says at which side it looks at images."""
+
+    image_size: int = 9
+
+    def __call__(self, images, train):
+        return jnp.full((len(images), 1), self.image_size)
+
+
+def test_the_image_network_looks_at_the_size_that_is_asked_for(seen):
+    found = [
+        dataclasses.replace(make(), image_network=Sized(), image_network_size=size)._network(
+            seen._replace(frozen={"image_network": {}}), (jnp.zeros((2, 4, 4, 3)),)
+        )
+        for size in (0, 5)
+    ]
+    assert [x.tolist() for x in found] == [[[9.0], [9.0]], [[5.0], [5.0]]]
+
+
 def test_terms_without_their_network_are_refused(seen):
     bare = seen._replace(frozen={})
     with pytest.raises(ValueError, match=r"set frozen.image_network .* loss.g.perceptual=0"):
@@ -165,6 +184,7 @@ def test_terms_without_their_network_are_refused(seen):
     [
         ({"directions": "text"}, "directions must be one of .*, got 'text'"),
         ({"temperature": 0.0}, "temperature must be above 0, got 0.0"),
+        ({"image_network_size": 64}, "image_network_size=64: CompactImageEncoder resizes no"),
         (
             {"discriminator": Discriminator(image_size=64)},
             "discriminator.image_size=64, but the generator makes 32 px",

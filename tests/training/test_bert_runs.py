@@ -8,17 +8,20 @@ from types import SimpleNamespace
 
 import jax
 import numpy as np
+import pth_files
 import pytest
+from imports import refused
 from peers.bert_reference import TINY, VARIANTS
 from safetensors.numpy import save_file
-from tiny_runs import ROOT
+from tiny_runs import ROOT, random_like
 
 import t2i_jax
+from t2i_jax import import_weights
 from t2i_jax.data import catalog
 from t2i_jax.encoders.damsm import CompactImageEncoder
-from t2i_jax.interop import bert, packages
+from t2i_jax.interop import attn_gan, bert, packages
 from t2i_jax.recipes import damsm_terms
-from t2i_jax.recipes.terms import Seen
+from t2i_jax.recipes.terms import Seen, no_noise
 from t2i_jax.training import build, fields, loop, networks, runs
 from t2i_jax.types import Text
 
@@ -113,11 +116,49 @@ def test_the_damsm_of_the_replaced_encoder_is_left_out_and_said(data_dir):
     assert not fields.resolve(f"{ROOT}/configs/df_gan.py:cub", given).notes
 
 
+def test_a_damsm_for_frozen_words(folder, data_dir, tmp_path):
+    """Its image encoder fits what the same BERT gives a GAN."""
+    with pytest.raises(ValueError, match="a text encoder of its own .* that end in '_minilm'"):
+        loop.train(resolved("damsm", data_dir, folder), tmp_path / "no")
+    given = [f"data.data_dir={data_dir}", f"encoder.source={folder}", "tokenizer.length=9"]
+    given.append(f"image.embedding={TINY['hidden_size']}")
+    config = fields.resolve(f"{ROOT}/configs/damsm.py:debug_minilm", given).config
+    train(config, tmp_path / "damsm")
+    _, ema = runs.load_ema(tmp_path / "damsm")
+    assert ema["params"]["net"].keys() == {"image"}
+    named = ["tokenizer.length=9", f"frozen.damsm={tmp_path / 'damsm'}"]
+    system = build.build(resolved("attn_gan", data_dir, folder, *named))
+    assert system.recipe.on("g.damsm_words") and system.frozen["damsm"].variables["params"]
+    words = np.zeros((1, 9, system.encoder.width))
+    system.recipe.check(Seen({}, Text(words[:, 0], words), None, system.variables))
+    with pytest.raises(ValueError, match="encoder.train=joint .* 'damsm' has none"):
+        config.encoder.train = "joint"
+        loop.train(config, tmp_path / "joint")
+
+
 def test_a_damsm_of_another_encoder_is_refused():
     recipe = SimpleNamespace(on="g.damsm_sentence".__eq__, damsm=CompactImageEncoder(embedding=12))
     seen = Seen({}, Text(np.zeros((1, 24))), None, {"damsm": {}})
     with pytest.raises(ValueError, match="of size 24, with those of frozen.damsm, of size 12"):
         damsm_terms.check(recipe, seen)
+
+
+def test_published_weights_beside_a_bert(folder, tmp_path, capsys):
+    """It brings its vocabulary: no captions.pickle is asked for."""
+    release = attn_gan.RELEASE
+    sizes = {"channels": 4, "condition_dim": 6, "noise_dim": 4, "residual_blocks": 1}
+    module = release.generator(scales=2, base_size=16, **sizes, **release.fields)
+    text = np.zeros((1, 24)), np.zeros((1, 3, 24)), np.ones((1, 3), bool)
+    key, noise = jax.random.key(0), no_noise(module.noise_shapes)
+    variables = random_like(lambda key: module.init(key, noise, *text, train=False), key)
+    path = pth_files.write(tmp_path / "netG.pth", release.export_generator(module, variables))
+    argv = ["--system=attn_gan", f"--generator={path}", f"--text_encoder={folder}"]
+    argv += ["--encoder=bert", f"--workdir={tmp_path / 'run'}", "--tokenizer.length=9"]
+    message = refused([*argv, "--captions=captions.pickle"], capsys)
+    assert "'bert' is read by the tokenizer 'wordpiece'" in message
+    import_weights.main(argv)
+    assert "captions wordpiece: 40 ids, the first 9 are read" in capsys.readouterr().out
+    assert networks.load(tmp_path / "run", "encoder").module.width == 24
 
 
 @pytest.mark.weights

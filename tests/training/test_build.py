@@ -40,7 +40,7 @@ def system(reads: str, encoder=None, tokenizer=None, **section):
     config.system = "my_gan"
     config.encoder.update(section)
     frozen = {"encoder": None} if encoder is not None and config.encoder.train == "frozen" else {}
-    recipe = SimpleNamespace(reads=reads)
+    recipe = SimpleNamespace(reads=reads, players=("g", "d"))
     return build.System(config, recipe, encoder, tokenizer, frozen)
 
 
@@ -56,6 +56,7 @@ CHARS, FEW_WORDS = tokenizers.from_config("char"), WordTokenizer(WORDS[:5], 4)
         (system("tokens"), {}, "encodes captions itself: set data.text=tokens and a tokenizer"),
         (system("tokens", WITHOUT), {}, "'my_gan' encodes captions itself"),
         (system("tokens", tokenizer=CHARS), {"text": "embeddings"}, "set data.text=tokens"),
+        (system("tokens", WITHOUT, CHARS, name="bert"), {}, "would not use encoder.name='bert'"),
         (system("words"), {"text": "embeddings"}, "word vectors, which stored embeddings lack"),
         (system("words", WITH_WORDS), {"text": "embeddings"}, "such as damsm"),
         (system("words", tokenizer=CHARS), {"text": "embeddings"}, "set data.text=tokens"),
@@ -202,6 +203,16 @@ def example(size: int, rows: int = 2):
     ids, mask = CHARS.encode(["a bird"] * rows)
     images = np.zeros((rows, size, size, 3), np.uint8)
     return {types.IMAGES: images, types.TOKENS: ids[:, None], types.MASK: mask[:, None]}
+
+
+def test_random_frozen_networks_beside_a_text_encoder_that_is_trained():
+    """It has no weights yet when they are drawn."""
+    built = build.build(debug("attn_gan", "encoder.train=joint"), captions=lambda: CAPTIONS)
+    assert built.untrained == ("damsm",) and not built.frozen
+    ids, mask = built.tokenizer.encode(["a bird"] * 2)
+    batch = {**example(built.config.data.size), types.TOKENS: ids[:, None]}
+    built.complete({**batch, types.MASK: mask[:, None]})
+    assert built.variables["damsm"]["params"]["regions"]["kernel"].shape[-1] == 12
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from t2i_jax.choices import check_choice
 from t2i_jax.data.tokenizers.base import check_length, padded
 
 # Id 1 is the first character; the minus sign occurs twice and the later place (60) is used.
@@ -30,8 +31,7 @@ class CharTokenizer:
     name = "char"
 
     def __init__(self, length: int = 201, mode: str = "lower"):
-        if mode not in MODES:
-            raise ValueError(f"char tokenizer mode: no {mode!r}; there are {MODES}")
+        check_choice("tokenizer.mode", mode, MODES)
         self.length = check_length(length)
         self.mode = mode
 
