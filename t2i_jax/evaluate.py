@@ -94,6 +94,7 @@ _UNREAD = {  # options that a protocol does not look at
         *("step", "features", "classifier"),
         *("data_dir", "split", "captions_file", "batch_size"),
     ),
+    "retrieval": ("features", "classifier", "captions_file", "batch_size"),
     "toy_attributes": ("data_dir", "split", "captions_file"),
 }
 

@@ -58,8 +58,8 @@ class Recipe(EncoderRecipe):
 
     @property
     def reads(self) -> str:
-        """What its generator reads."""
-        return self.generator.reads
+        """What its generator reads; of a run's own S, which needs none to be used, the sentence."""
+        return self.generator.reads if self.generator else "sentence"
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of S, which only ever sees the generator's images."""
