@@ -29,6 +29,7 @@ from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
@@ -193,6 +194,7 @@ class Training:
                 config=config.to_dict(),
             )
             self.stack.callback(self.writer.close)
+            self.provenance = Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
         began = time.perf_counter()
@@ -203,6 +205,8 @@ class Training:
         with self.stopping.after_the_step():
             self._steps(start, state, frozen, batch, batches, compiled.call, grids)
         self._curves()
+        if self.chief:
+            self._say(f"done; in all {self.provenance.so_far()}")
         return self.last
 
     def _curves(self) -> None:
@@ -325,6 +329,8 @@ class Training:
             data=position,
             config=self.config.to_dict(),
         )
+        if self.chief:
+            self.provenance.update(done)
         if wait:
             self.checkpoints.wait()
 

@@ -1,6 +1,8 @@
 """Run directories: what a training leaves behind, and reading it back.
 
 config.json       the resolved config
+provenance.json   every start: command, code, packages, devices, cost
+owner.json        who trains there, if somebody does
 tokenizer.json    the tokenizer with its vocabulary
 metrics.jsonl     one line an interval;  log.txt: what the terminal showed;  curves.png
 samples/          grids of fixed captions and noise during training, by the averaged networks;
@@ -12,8 +14,6 @@ frozen/           networks that the run used and did not train, so that it can b
 import json
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -53,12 +53,12 @@ def read_config(workdir: str | os.PathLike) -> ConfigDict:
 
 def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
     """Writes ``config.json``, whole or not at all."""
-    _write(pathlib.Path(workdir) / "config.json", json.loads(configs.to_json(config)))
+    sealed.write(pathlib.Path(workdir) / "config.json", json.loads(configs.to_json(config)))
 
 
 def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:
     """Writes ``tokenizer.json``."""
-    _write(pathlib.Path(workdir) / "tokenizer.json", tokenizer.to_json())
+    sealed.write(pathlib.Path(workdir) / "tokenizer.json", tokenizer.to_json())
 
 
 def has_tokenizer(workdir: str | os.PathLike) -> bool:
@@ -98,9 +98,3 @@ def best_step(workdir: str | os.PathLike) -> int | None:
 
     with Checkpoints(checkpoints_dir(workdir), read_only=True, best_mode="max") as reader:
         return reader.best_step()
-
-
-def _write(path: pathlib.Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(sealed.seal(value), indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

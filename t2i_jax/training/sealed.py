@@ -1,6 +1,7 @@
 """JSON that carries its own checksum, so that a flipped bit is an error and not another number."""
 
 import json
+import os
 import pathlib
 import zlib
 from collections.abc import Mapping
@@ -36,6 +37,13 @@ def read(path: pathlib.Path) -> dict[str, Any]:
             f"{path} is damaged: {error}. Take it from a copy of the run; or, if it was edited on "
             f'purpose and is JSON, delete its field "{SEAL}"'
         ) from error
+
+
+def write(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+    """Writes a sealed file, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(seal(value), indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _checksum(value: Mapping[str, Any]) -> str:
