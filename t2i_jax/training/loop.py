@@ -26,6 +26,7 @@ from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, fields, networks, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
+from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
@@ -106,6 +107,7 @@ class Training:
             self.evaluators = evaluators(self.system, self.data)
         self.writer: MetricsWriter | None = None
         self.last: dict[str, float] = {}
+        self.watch = Watch()
 
     def open(self, stack: contextlib.ExitStack) -> None:
         """Takes the run directory, and opens what writes there and what reads the data; `stack`
@@ -297,6 +299,8 @@ class Training:
         if self.chief:
             rates = self.progress.interval(done, self.last)
             self.writer.scalars(done, {**self.last, **rates})
+        for warning in self.watch.look(self.last):
+            self._say(warning)
 
     def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
         raw = {"params": state.params, "stats": state.stats}
@@ -324,6 +328,7 @@ class Training:
         self.checkpoints.save(
             done,
             metric=found.get(best),
+            exploded=self.watch.exploded,
             ema=stored.ema,
             train=_train_item(stored),
             data=position,
