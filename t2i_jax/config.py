@@ -251,7 +251,12 @@ def to_json(config: ConfigDict) -> str:
 
 def from_json(text: str) -> ConfigDict:
     """The inverse of `to_json`. Tuples come back as tuples where the field was written as one."""
-    return ConfigDict(_tuples(json.loads(text)))
+    return from_dict(json.loads(text))
+
+
+def from_dict(value: Mapping[str, Any]) -> ConfigDict:
+    """The config of what `to_json` wrote, parsed."""
+    return ConfigDict(_tuples(value))
 
 
 def _tuples(value: Any) -> Any:

@@ -86,11 +86,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(note, file=sys.stderr)
     from t2i_jax.evaluation.in_training import evaluators
     from t2i_jax.training import loop
+    from t2i_jax.training.stopping import Stopped, Stopping
 
     try:
-        if args.multihost:
-            connect(args.coordinator, args.num_processes, args.process_id)
-        loop.train(args.resolved.config, args.workdir, evaluators)
+        # Before jax's own handler, which several processes need for SIGTERM.
+        with Stopping().listening() as stopping:
+            if args.multihost:
+                connect(args.coordinator, args.num_processes, args.process_id)
+            loop.train(args.resolved.config, args.workdir, evaluators, stopping)
+    except Stopped as stop:
+        print(f"stopped by {stop.why}. The same command goes on.", file=sys.stderr)
+        raise
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise

@@ -167,7 +167,7 @@ def test_an_encoder_and_a_builder_of_ones_own(lab, tmp_path):
     workdir = train(lab, tmp_path / "run", {**TINY, **own, **WORDS})
 
     words = {word for bird in birds for word in caption_words(bird.captions[0])}
-    kept = runs.read_tokenizer(workdir)
+    kept = runs.read_tokenizer(workdir).to_json()
     assert kept["name"] == "word" and set(kept["words"]) == {"<end>", *words}
     _, ema = runs.load_ema(workdir)
     (table,) = jax.tree.leaves(ema["params"]["encoder"])

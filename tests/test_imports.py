@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
-    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "pictures"), 0),
+    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),

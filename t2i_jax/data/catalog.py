@@ -23,6 +23,7 @@ from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.data.report import FILENAME, DataError, Report
+from t2i_jax.owner import OwnedError, Owner
 
 __all__ = ["DATASETS", "NotPrepared", "open_split", "prepare", "prepared_configs"]
 
@@ -105,8 +106,8 @@ def prepare(
     options: the fields of the set's config, such as ``num_images`` (toy_birds) or ``embeddings``.
 
     Raises:
-      DataError: nothing usable, bad options, or problems in a strict preparation. Its ``report``
-        says what had been found by then.
+      DataError: nothing usable, bad options, problems in a strict preparation, or another process
+        that is preparing the same. Its ``report`` says what had been found by then.
     """
     data_set = find_data_set(name)
     if name == "folder" and source is not None:  # whose sets are told apart by their folders
@@ -120,11 +121,13 @@ def prepare(
     folder = _source_folder(name, builder_class, source)
     pictures = None if images is None else pathlib.Path(images).expanduser()
     report = Report(name, config.name, str(source or "generated"), str(path))
-    if path.parent.exists():
-        for left in path.parent.glob("incomplete.*"):
-            report.notes.append(f"left by a preparation that was killed, can be deleted: {left}")
     try:
-        with _set_aside(path), tempfile.TemporaryDirectory() as unused, _quiet():
+        with (
+            _owned(path.parent, report),
+            _set_aside(path),
+            tempfile.TemporaryDirectory() as unused,
+            _quiet(),
+        ):
             builder = builder_class(
                 config=config, data_dir=path.parent.parent.parent, file_format="array_record"
             )
@@ -137,6 +140,22 @@ def prepare(
         error.report = report
         raise
     return report
+
+
+@contextlib.contextmanager
+def _owned(folder: epath.Path, report: Report) -> Iterator[None]:
+    """Nobody else prepares in `folder` meanwhile. Buckets have no locks and are left unlocked."""
+    if "://" in str(folder):
+        yield
+        return
+    try:
+        owner = Owner(folder, "a preparation")
+    except OwnedError as error:
+        raise DataError(str(error)) from error
+    with owner:
+        for left in folder.glob("incomplete.*"):
+            report.notes.append(f"left by a preparation that was killed, can be deleted: {left}")
+        yield
 
 
 def _is_prepared(path: epath.Path) -> bool:

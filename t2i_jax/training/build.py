@@ -138,13 +138,13 @@ def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
     encoder, tokenizer, frozen = None, None, {}
     if config.encoder.name:
         encoder = networks.joint_encoder(config)
-        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
+        tokenizer = runs.read_tokenizer(workdir)
         if config.encoder.train == "frozen":
             variables = networks.load_variables(workdir, networks.TEXT_ENCODER)
             frozen[networks.TEXT_ENCODER] = Network(encoder, variables, tokenizer)
     recipe = make_recipe(config, networks.kept_modules(workdir, config))
     if recipe.reads == "tokens":
-        tokenizer = tokenizers.from_json(runs.read_tokenizer(workdir))
+        tokenizer = runs.read_tokenizer(workdir)
     return System(config, recipe, encoder, tokenizer, frozen)
 
 
@@ -237,7 +237,7 @@ def _tokenizer(
     if not config.tokenizer.name:
         return None
     if workdir is not None and runs.has_tokenizer(workdir):
-        return tokenizers.from_json(runs.read_tokenizer(workdir))
+        return runs.read_tokenizer(workdir)
     if network is not None and network.tokenizer is not None:
         return network.tokenizer
     fields = config.tokenizer.to_dict()

@@ -49,16 +49,18 @@ def meet(name: str, hours: float = 2.0) -> None:
 
 
 class _Keep(ocp.checkpoint_managers.PreservationPolicy):
-    """The newest steps and the best one."""
+    """The newest steps and the best one; the newest sound ones, and of others the latest alone."""
 
     def __init__(self, owner: "Checkpoints"):
         self._owner = owner
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
         steps = [c.step for c in checkpoints]
+        sound = sorted(step for step in steps if step not in self._owner._exploded)
         kept = {
             self._owner._best_of(self._owner._metrics, steps),
-            *sorted(steps)[-self._owner.keep :],
+            *sound[-self._owner.keep :],
+            max(steps, default=None),
         }
         return [step in kept for step in steps]
 
@@ -98,6 +100,7 @@ class Checkpoints:
         self._manager: ocp.CheckpointManager | None = None
         self._writing: int | None = None  # the step that a thread may still be writing
         self._metrics: dict[int, float] = {}
+        self._exploded: set[int] = set()
         if not read_only:
             self._prepare()
 
@@ -139,7 +142,7 @@ class Checkpoints:
             )
         except OSError as error:
             raise OSError(f"cannot write checkpoints to {self.directory}: {error}") from error
-        self._metrics = self._read_metrics()
+        self._metrics, self._exploded = self._read_best()
 
     def _sweep(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -163,6 +166,7 @@ class Checkpoints:
         data: Mapping[str, Any],
         config: Mapping[str, Any],
         metric: float | None = None,
+        exploded: bool = False,
         force: bool = False,
     ) -> bool:
         """Saves one step; True if it did, False if this step is saved already.
@@ -170,6 +174,7 @@ class Checkpoints:
         data: JSON, this process's own. config: JSON, the same on every process.
         metric: the same on every process; NaN and infinities are ignored. Given for a step that is
             saved already, it is recorded.
+        exploded: this step is finite but of a training that came apart: it takes no other's place.
         force: allow a step older than the latest one (a run that was rewound).
 
         Raises OSError if this or the previous save could not be written; ValueError or TypeError
@@ -183,7 +188,7 @@ class Checkpoints:
         step, existing = int(step), self._manager.all_steps()
         if step in existing:
             if metric is not None:
-                self._record(step, metric)
+                self._record(step, metric, step in self._exploded)
             return False
         if existing and step < max(existing) and not force:
             raise ValueError(
@@ -203,7 +208,7 @@ class Checkpoints:
             "json": {item: leaves.text_crc32(text) for item, text in texts.items()},
         }
         try:
-            self._record(step, metric)
+            self._record(step, metric, exploded)
             saved = self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -220,19 +225,23 @@ class Checkpoints:
         self._writing = step
         return True
 
-    def _record(self, step: int, metric: float | None) -> None:
-        """Puts a step's metric (or its absence) into best.json, before the step is written: an
-        entry without a step is ignored.
+    def _record(self, step: int, metric: float | None, exploded: bool) -> None:
+        """Puts what is known of a step into best.json, before the step is written: an entry
+        without a step is ignored.
         """
         known = set(self._manager.all_steps()) | {step}
         new = {s: m for s, m in self._metrics.items() if s in known and s != step}
         if metric is not None and math.isfinite(metric):
             new[step] = float(metric)
-        if new != self._metrics and jax.process_index() == 0:
+        bad = {s for s in self._exploded if s in known and s != step} | (
+            {step} if exploded else set()
+        )
+        if (new, bad) != (self._metrics, self._exploded) and jax.process_index() == 0:
             temporary = self.directory / "best.json.tmp"
-            temporary.write_text(json.dumps({"metrics": {str(s): m for s, m in new.items()}}))
+            text = {"metrics": {str(s): m for s, m in new.items()}, "exploded": sorted(bad)}
+            temporary.write_text(json.dumps(text))
             temporary.replace(self.directory / "best.json")
-        self._metrics = new
+        self._metrics, self._exploded = new, bad
 
     def wait(self) -> None:
         """Returns when nothing is being written. Raises OSError if the last save failed."""
@@ -278,7 +287,7 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The whole checkpoint with the best metric (the newer of equals), or None."""
-        return self._best_of(self._read_metrics(), self.steps())
+        return self._best_of(self._read_best()[0], self.steps())
 
     def _best_of(self, metrics: Mapping[int, float], steps: Iterable[int]) -> int | None:
         sign = -1 if self.best_mode == "min" else 1
@@ -286,13 +295,16 @@ class Checkpoints:
             (s for s in steps if s in metrics), key=lambda s: (sign * metrics[s], s), default=None
         )
 
-    def _read_metrics(self) -> dict[int, float]:
+    def _read_best(self) -> tuple[dict[int, float], set[int]]:
+        """The metrics of steps, and the exploded ones."""
         path = self.directory / "best.json"
         if not path.exists():
-            return {}
+            return {}, set()
         try:
-            return {int(s): float(m) for s, m in json.loads(path.read_text())["metrics"].items()}
-        except (ValueError, KeyError, AttributeError) as error:
+            found = json.loads(path.read_text())
+            metrics = {int(s): float(m) for s, m in found["metrics"].items()}
+            return metrics, set(found.get("exploded", ()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path} is damaged ({error}): delete it") from error
 
     # --- reading ---------------------------------------------------------------------------------

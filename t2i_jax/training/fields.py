@@ -258,7 +258,7 @@ def with_runs(resolved: Resolved) -> Resolved:
         run, values = _of_run(source, "text")
         take("encoder.fields", values, source)
         if run:
-            state = runs.read_tokenizer(run)
+            state = runs.read_tokenizer(run).to_json()
             take("tokenizer", {k: v for k, v in state.items() if k not in _VOCABULARY}, source)
     parts = modules.recipe_module(config.system).Recipe.frozen_parts
     for name, source in config.frozen.items():

@@ -7,11 +7,10 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -23,55 +22,63 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
+from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, fields, networks, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
+from t2i_jax.training.divergence import Watch
+from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
 from t2i_jax.training.step_progress import Progress
-
-
-class NotFiniteError(FloatingPointError):
-    """A loss term, a gradient or a network is NaN or infinite."""
-
+from t2i_jax.training.stopping import Stopping
 
 # Makes the evaluations of a training, by name: functions of the averaged networks.
 MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[Any], dict]]]
 
 
 def train(
-    config: ConfigDict, workdir: str | pathlib.Path, evaluators: MakeEvaluators | None = None
+    config: ConfigDict,
+    workdir: str | pathlib.Path,
+    evaluators: MakeEvaluators | None = None,
+    stopping: Stopping | None = None,
 ) -> dict[str, float]:
     """Trains what the config describes, or goes on where `workdir` stopped.
 
     evaluators: makes what ``config.evals`` names (`t2i_jax.evaluation.in_training.evaluators`); it
         is run at every checkpoint, and may choose the best one.
+    stopping: where a stop may be asked for. Signals reach it inside ``stopping.listening()``, as on
+        the command line; without it, as in a notebook or a thread, no signal is touched.
 
     Returns the metrics of the last interval. Raises ValueError for a config that fits neither
-    itself nor the run in `workdir`, NotFiniteError naming the term and the last good checkpoint,
-    SystemExit(143) after a SIGTERM whose state has been saved.
+    itself nor the run in `workdir`, `t2i_jax.owner.OwnedError` where another training writes
+    there, `finite.NotFiniteError` naming the term and the last good checkpoint, SystemExit with
+    ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir), evaluators)
-    try:
+    training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping())
+    with contextlib.ExitStack() as stack:
+        training.open(stack)
         return training.run()
-    finally:
-        training.close()
 
 
 class Training:
-    """One training: built in `__init__`, which finds every mistake it can before work is done."""
+    """One training: built in `__init__`, which finds every mistake it can before work is done and
+    writes nothing; then `open` and `run`.
+    """
 
     def __init__(
         self,
         config: ConfigDict,
         workdir: pathlib.Path,
-        evaluators: MakeEvaluators | None = None,
+        evaluators: MakeEvaluators | None,
+        stopping: Stopping,
     ):
         config = fields.complete(config)
-        self.config, self.workdir = config, workdir
+        self.config, self.workdir, self.stopping = config, workdir, stopping
         self.chief = jax.process_index() == 0
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
@@ -90,12 +97,6 @@ class Training:
         self.checkpoint_every = max(self._duration("checkpoint_every"), 1)
         self.options = build.step_options(self.system, self.data.batch, len(self.source))
         self.parallel = make_parallel(config.parallel, config.fsdp)
-        workdir.mkdir(parents=True, exist_ok=True)
-        log = workdir / "log.txt" if self.chief else None
-        self.progress = Progress(self.total, self.images_per_step, log)
-        self.checkpoints = Checkpoints(
-            runs.checkpoints_dir(workdir), keep=config.train.keep, best_mode="max"
-        )
         self.evaluators = {}
         if config.evals.names:
             if evaluators is None:
@@ -104,12 +105,32 @@ class Training:
                     "start it with python -m t2i_jax.train, or pass them to `train`"
                 )
             self.evaluators = evaluators(self.system, self.data)
-        for note in self.system.notes:
-            self._say(note)
-        self.pipeline = self._make_pipeline()
         self.writer: MetricsWriter | None = None
         self.last: dict[str, float] = {}
-        self.terminated = False
+        self.watch = Watch()
+
+    def open(self, stack: contextlib.ExitStack) -> None:
+        """Takes the run directory, and opens what writes there and what reads the data; `stack`
+        closes them.
+        """
+        log = None
+        if self.chief:
+            self.owner = stack.enter_context(Owner(self.workdir, "a training"))
+            log = self.workdir / "log.txt"
+        self.progress = Progress(self.total, self.images_per_step, log)
+        stack.callback(self.progress.close)
+        self.checkpoints = stack.enter_context(
+            Checkpoints(
+                runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
+            )
+        )
+        for note in self.system.notes:
+            self._say(note)
+        if self.chief and self.owner.unlocked:
+            self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
+        self.pipeline = self._make_pipeline()
+        stack.callback(self.pipeline.close)
+        self.stack = stack
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])
@@ -154,6 +175,7 @@ class Training:
         state = self._restore(state) if start else parallel.put_state(state)
         if start >= self.total:
             self._say(f"nothing to do: {start:,} of {self.total:,} steps are done")
+            self._curves()  # it may have ended after the last checkpoint and before them
             return self.last
         frozen = parallel.put_state(self.system.in_step(frozen))
         grids = None
@@ -168,6 +190,8 @@ class Training:
                 wandb=config.log.wandb,
                 config=config.to_dict(),
             )
+            self.stack.callback(self.writer.close)
+            self.provenance = Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
         began = time.perf_counter()
@@ -175,11 +199,17 @@ class Training:
         compiled = parallel.compile(step, state, batch, frozen)
         meet(f"compiled to go on from {start}")
         self._say(f"compiled the step in {time.perf_counter() - began:.1f} s")
-        with self._sigterm():
+        with self.stopping.after_the_step():
             self._steps(start, state, frozen, batch, batches, compiled.call, grids)
+        self._curves()
         if self.chief:
-            pictures.curves(self.workdir / "metrics.jsonl", self.workdir / "curves.png")
+            self._say(f"done; in all {self.provenance.so_far()}")
         return self.last
+
+    def _curves(self) -> None:
+        metrics = self.workdir / "metrics.jsonl"
+        if self.chief and metrics.exists():
+            pictures.curves(metrics, self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
@@ -232,9 +262,9 @@ class Training:
             # The state that is saved says that `done` batches were used: position it before
             # the next one is drawn.
             position = self.pipeline.state()
-            stopping = self._reached_preemption(done)
-            saving = last or stopping or done % self.checkpoint_every == 0
-            if not (last or stopping):
+            told = self._told_to_stop(done)
+            saving = last or told or done % self.checkpoint_every == 0
+            if not (last or told):
                 batch = next(batches)
             if self.chief:
                 self.progress.live(done)
@@ -245,39 +275,27 @@ class Training:
                 if self.draws and (done % self.sample_every == 0 or last):
                     self._draw(grids, done, state)
                 if saving:
-                    self._save(done, state, position, stopping or last)
-            if stopping and not last:
-                self._say(f"stopped by a signal; saved step {done:,}. The same command goes on.")
-                raise SystemExit(143)
+                    self._save(done, state, position, told or last)
+            if told and not last:
+                why = self.stopping.why
+                self._say(f"stopped by {why}; saved step {done:,}. The same command goes on.")
+                raise SystemExit(self.stopping.status)
 
     def _log(self, done: int, window: list[dict[str, jax.Array]]) -> None:
         """Writes the means of the steps since the last call, after checking every step of them."""
+        if self.chief:
+            self.owner.check()
         rows = [self.parallel.scalars(metrics) for metrics in window]
         for offset, row in enumerate(rows):
             bad = [name for name, value in row.items() if not math.isfinite(value)]
             if bad:
-                self._stop_for(bad, done - len(rows) + 1 + offset)
+                raise not_finite(bad, done - len(rows) + 1 + offset, self.checkpoints)
         self.last = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         if self.chief:
             rates = self.progress.interval(done, self.last)
             self.writer.scalars(done, {**self.last, **rates})
-
-    def _stop_for(self, bad: list[str], step: int) -> NoReturn:
-        self.checkpoints.wait()  # one may be on its way to the disk
-        steps = self.checkpoints.steps()
-        where, hint = f"no checkpoint was saved in {self.workdir}", ""
-        if steps:
-            where = f"the last good checkpoint is step {steps[-1]:,} in {self.workdir}"
-        if len(steps) > 1 and step == steps[-1] + 1:
-            hint = (
-                f" Should step {step:,} fail again, delete {self.checkpoints.directory}/"
-                f"{steps[-1]}: the checkpoint before it is step {steps[-2]:,}."
-            )
-        raise NotFiniteError(
-            f"step {step:,}: {', '.join(sorted(bad))} is NaN or infinite; {where}. Lower the "
-            "learning rate (optim.<player>.lr) or clip gradients (optim.<player>.clip_norm) and "
-            f"run the same command to go on from there.{hint}"
-        )
+        for warning in self.watch.look(self.last):
+            self._say(warning)
 
     def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
         raw = {"params": state.params, "stats": state.stats}
@@ -295,9 +313,9 @@ class Training:
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
         stored = self.parallel.to_global(state)
-        norms = jax.device_get(_norms(_train_item(stored) | {"ema": stored.ema}))
-        if bad := [name for name, norm in norms.items() if not math.isfinite(norm)]:
-            self._stop_for(bad, done)
+        found = jax.device_get(norms(_train_item(stored) | {"ema": stored.ema}))
+        if bad := [name for name, norm in found.items() if not math.isfinite(norm)]:
+            raise not_finite(bad, done, self.checkpoints)
         found = self._evaluate(done, state)
         best = self.config.evals.best
         if best and best not in found:
@@ -305,11 +323,14 @@ class Training:
         self.checkpoints.save(
             done,
             metric=found.get(best),
+            exploded=self.watch.exploded,
             ema=stored.ema,
             train=_train_item(stored),
             data=position,
             config=self.config.to_dict(),
         )
+        if self.chief:
+            self.provenance.update(done)
         if wait:
             self.checkpoints.wait()
 
@@ -331,49 +352,14 @@ class Training:
             self.writer.scalars(done, found)
         return found
 
-    @contextlib.contextmanager
-    def _sigterm(self):
-        """SIGTERM asks the loop to save and exit; several processes agree through jax."""
+    def _told_to_stop(self, done: int) -> bool:
+        if self.progress.closed:
+            self.stopping.ask(signal.SIGPIPE, "what it printed to, which was closed")
         if jax.process_count() > 1:
-            yield  # jax.distributed has a handler of its own
-            return
-
-        def note(*_):
-            self.terminated = True
-
-        previous = signal.signal(signal.SIGTERM, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-
-    def _reached_preemption(self, done: int) -> bool:
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(done)
-        return self.terminated
-
-    def close(self) -> None:
-        """Waits for saving to end and closes files and threads."""
-        self.pipeline.close()
-        self.checkpoints.close()
-        if self.writer:
-            self.writer.close()
-        self.progress.close()
-
-
-@jax.jit
-def _norms(state: dict[str, Any]) -> dict[str, jax.Array]:
-    """The norms of parts such as ``"params/g"``. The losses of a step don't show what its update
-    made of the networks; a part with bad numbers, or with numbers whose squares float32 cannot
-    hold, has no finite norm.
-    """
-    parts = {
-        f"{item}/{name}": part
-        for item, tree in state.items()
-        if isinstance(tree, dict)
-        for name, part in tree.items()
-    }
-    return {name: optax.tree.norm(part) for name, part in parts.items() if jax.tree.leaves(part)}
+            if not multihost_utils.reached_preemption_sync_point(done):
+                return False
+            self.stopping.ask(signal.SIGTERM, "SIGTERM to one of its processes")
+        return bool(self.stopping.status)
 
 
 def _train_item(state: TrainState) -> dict[str, Any]:

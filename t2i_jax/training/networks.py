@@ -131,7 +131,7 @@ def _of_run(field: str, path: str, part: str) -> Network:
     recipe = make_recipe(config, kept_modules(path, config))
     text = config.tokenizer.name and (part == TEXT_ENCODER or recipe.reads == "tokens")
     there = text and runs.has_tokenizer(path)
-    tokenizer = tokenizers.from_json(runs.read_tokenizer(path)) if there else None
+    tokenizer = runs.read_tokenizer(path) if there else None
     if part == TEXT_ENCODER and config.encoder.train == "frozen":
         return dataclasses.replace(load(path, TEXT_ENCODER), tokenizer=tokenizer)
     _, ema = runs.load_ema(path, runs.best_step(path))

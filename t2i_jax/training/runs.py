@@ -1,6 +1,8 @@
 """Run directories: what a training leaves behind, and reading it back.
 
 config.json       the resolved config
+provenance.json   every start: command, code, packages, devices, cost
+owner.json        who trains there, if somebody does
 tokenizer.json    the tokenizer with its vocabulary
 metrics.jsonl     one line an interval;  log.txt: what the terminal showed;  curves.png
 samples/          grids of fixed captions and noise during training, by the averaged networks;
@@ -17,6 +19,7 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax.data import tokenizers
+from t2i_jax.training import sealed
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -25,9 +28,10 @@ def is_run(path: str | os.PathLike) -> bool:
     if not path or not file.is_file():
         return False
     try:
-        return "system" in json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         return True  # a damaged one
+    return "system" in found or sealed.SEAL in found
 
 
 def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:
@@ -36,23 +40,25 @@ def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:
 
 
 def read_config(workdir: str | os.PathLike) -> ConfigDict:
-    """The resolved config of a run; FileNotFoundError where `workdir` is none."""
+    """The resolved config of a run. FileNotFoundError where `workdir` is none, ValueError for a
+    damaged one.
+    """
     if not is_run(workdir):
         raise FileNotFoundError(
-            f"{workdir} is no run directory: it has no config.json "
+            f"{workdir} is no run directory: it has no config.json of one "
             "(train one with python -m t2i_jax.train --config=... --workdir=...)"
         )
-    return configs.from_json((pathlib.Path(workdir) / "config.json").read_text(encoding="utf-8"))
+    return configs.from_dict(sealed.read(pathlib.Path(workdir) / "config.json"))
 
 
 def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
     """Writes ``config.json``, whole or not at all."""
-    _write(pathlib.Path(workdir) / "config.json", configs.to_json(config))
+    sealed.write(pathlib.Path(workdir) / "config.json", json.loads(configs.to_json(config)))
 
 
 def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:
     """Writes ``tokenizer.json``."""
-    _write(pathlib.Path(workdir) / "tokenizer.json", json.dumps(tokenizer.to_json()))
+    sealed.write(pathlib.Path(workdir) / "tokenizer.json", tokenizer.to_json())
 
 
 def has_tokenizer(workdir: str | os.PathLike) -> bool:
@@ -60,12 +66,16 @@ def has_tokenizer(workdir: str | os.PathLike) -> bool:
     return (pathlib.Path(workdir) / "tokenizer.json").is_file()
 
 
-def read_tokenizer(workdir: str | os.PathLike) -> dict:
-    """The tokenizer's JSON state; FileNotFoundError where the run has none."""
+def read_tokenizer(workdir: str | os.PathLike) -> tokenizers.Tokenizer:
+    """FileNotFoundError where the run has none, ValueError for a damaged one."""
     path = pathlib.Path(workdir) / "tokenizer.json"
     if not has_tokenizer(workdir):
         raise FileNotFoundError(f"{path} is missing: this run has no text")
-    return json.loads(path.read_text(encoding="utf-8"))
+    state = sealed.read(path)
+    try:
+        return tokenizers.from_json(state)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} describes no tokenizer: {error!r}") from error
 
 
 def load_ema(workdir: str | os.PathLike, step: int | None = None) -> tuple[ConfigDict, dict]:
@@ -98,9 +108,3 @@ def best_step(workdir: str | os.PathLike) -> int | None:
 
     with Checkpoints(checkpoints_dir(workdir), read_only=True, best_mode="max") as reader:
         return reader.best_step()
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 import pathlib
 import sys
 import time
@@ -13,6 +14,8 @@ class Progress:
     its rates.
 
     ``live`` redraws one line on a terminal between two plain lines; a log gets only the plain ones.
+
+    closed: whether nobody reads what is printed any more: the pipe was closed, or the terminal.
     """
 
     def __init__(self, total: int, images_per_step: int, log: pathlib.Path | None = None):
@@ -23,16 +26,26 @@ class Progress:
         self._paused = 0.0
         self._rate: float | None = None
         self._terminal = sys.stderr.isatty()
+        self._clear = "\r\x1b[K" if self._terminal else ""
+        self.closed = False
 
     def say(self, text: str) -> None:
         """One plain line now, on the terminal and in the log."""
-        if self._terminal:
-            sys.stderr.write("\r\x1b[K")
-        print(text, file=sys.stderr, flush=True)
+        self._print(f"{self._clear}{text}\n")
         if self._log:
             stamp = datetime.datetime.now().isoformat(timespec="seconds")
             self._log.write(f"{stamp} {text}\n")
             self._log.flush()
+
+    def _print(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:  # a broken pipe; EIO of a terminal
+            self.closed = True
+            # Python would fail anew at its exit, for what is still in the buffer.
+            with open(os.devnull, "w") as nothing:
+                os.dup2(nothing.fileno(), sys.stderr.fileno())
 
     def start_at(self, step: int) -> None:
         """Says that `step` steps were done before."""
@@ -56,8 +69,7 @@ class Progress:
             return
         rate = (step - self._last_step) / max(now - self._mark - self._paused, 1e-9)
         self._drawn = now
-        sys.stderr.write(f"\r\x1b[K{self._head(step, rate)}")
-        sys.stderr.flush()
+        self._print(f"{self._clear}{self._head(step, rate)}")
 
     def interval(self, step: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """One line for the steps since the last; returns the rates to be logged."""

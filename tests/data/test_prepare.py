@@ -10,6 +10,7 @@ from PIL import Image
 from t2i_jax import prepare
 from t2i_jax.data import catalog
 from t2i_jax.data.report import Report
+from t2i_jax.owner import FILE, Owner
 
 from . import disk_sources
 from .disk_sources import jsonl, write
@@ -65,7 +66,8 @@ def test_overwrite_replaces_and_a_failure_keeps_the_old(run, tmp_path):
     assert len(catalog.open_split("cub", str(tmp_path / "data"), "train")) == 3
     assert run("--dataset=cub", f"--source={source}", "--overwrite")[0] == 0
     assert len(catalog.open_split("cub", str(tmp_path / "data"), "train")) == 2
-    assert [p.name for p in (tmp_path / "data/t2i_cub/disjoint").iterdir()] == ["1.0.0"]
+    left = {p.name for p in (tmp_path / "data/t2i_cub/disjoint").iterdir()}
+    assert left == {"1.0.0", FILE}
 
 
 def test_strict_fails_with_the_whole_list_and_keeps_nothing(run, tmp_path):
@@ -89,6 +91,15 @@ def test_leftovers_of_a_killed_preparation_are_named(run, tmp_path):
     status, _, err = run("--dataset=toy_birds", "--num_images=2", "--size=8")
     assert status == 0 and f"killed, can be deleted: {left}" in err
     assert len(catalog.open_split("toy_birds", str(tmp_path / "data"), "train")) == 2
+
+
+def test_a_second_preparation_of_the_same_is_refused_before_it_works(run, tmp_path):
+    folder = tmp_path / "data/t2i_toy_birds/8px_2_seed0"
+    with Owner(folder, "a preparation"):
+        status, _, err = run("--dataset=toy_birds", "--num_images=2", "--size=8")
+        assert status == 1 and f"error: {folder} is in use by a preparation" in err
+        assert run("--dataset=toy_birds", "--num_images=3", "--size=8")[0] == 0  # another one
+    assert run("--dataset=toy_birds", "--num_images=2", "--size=8")[0] == 0
 
 
 def test_errors_are_messages_not_tracebacks(run, tmp_path):

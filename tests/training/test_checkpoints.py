@@ -198,6 +198,22 @@ def test_states_that_cannot_be_saved(tmp_path):
         assert save(checkpoints, 5, force=True)
 
 
+def test_exploded_steps_push_out_no_sound_one(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in range(1, 9):
+            save(checkpoints, step, exploded=step in (4, 5, 6))
+            checkpoints.wait()
+            if step == 6:
+                assert checkpoints.steps() == [2, 3, 6]
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        assert checkpoints.steps() == [7, 8]
+        save(checkpoints, 9, exploded=True)
+    with Checkpoints(tmp_path, keep=2) as checkpoints:  # another process knows it, too
+        save(checkpoints, 10, exploded=True)
+        checkpoints.wait()
+        assert checkpoints.steps() == [7, 8, 10]
+
+
 def test_latest_and_best_are_kept(tmp_path):
     metrics = {1: 9.0, 2: 3.0, 3: math.nan, 4: 5.0, 5: 4.0, 6: math.inf, 7: None, 8: 8.0}
     with Checkpoints(tmp_path, keep=2) as checkpoints:

@@ -84,6 +84,14 @@ def test_pictures(trained):
     assert np.asarray(Image.open(workdir / "curves.png")).std() > 0
 
 
+def test_the_run_knows_what_it_cost(trained):
+    workdir, printed = trained
+    found = json.loads((workdir / "provenance.json").read_text())
+    (start,) = found["starts"]
+    assert (start["from_step"], start["to_step"], found["total"]["images"]) == (0, 4, 32)
+    assert re.search(r"done; in all \d+\.\d\d device-hours, 32 images", printed)
+
+
 def test_tensorboard_files(trained):
     from tensorboardX.proto.event_pb2 import Event
 

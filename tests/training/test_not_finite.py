@@ -11,7 +11,7 @@ from train_commands import SPEC, metrics
 
 from t2i_jax import config as configs
 from t2i_jax import train
-from t2i_jax.training import loop, runs
+from t2i_jax.training import finite, loop, runs
 from t2i_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -80,7 +80,9 @@ def test_bad_parameters_are_not_saved(good, data_dir, tmp_path):
     shutil.copytree(good, workdir)
     changes = [f"data.data_dir={data_dir}", "optim.g.lr=1e30", "train.duration=5"]
     config = configs.override(configs.load(SPEC), [*QUIET, *changes])
-    with pytest.raises(loop.NotFiniteError, match=r"step 3: .*params/g.* checkpoint is step 2 in"):
+    with pytest.raises(
+        finite.NotFiniteError, match=r"step 3: .*params/g.* checkpoint is step 2 in"
+    ):
         loop.train(config, workdir)
     assert steps(workdir) == [1, 2]
     check_finite(workdir)
@@ -90,7 +92,7 @@ def test_norms():
     """Of whatever part has a bad number, and of numbers whose squares overflow."""
     state = {"step": 1, "params": {"g": {"a": jnp.array([3.0, 4.0])}, "d": jnp.full(2, 1e30)}}
     state["opt"] = {"g": (jnp.array([jnp.nan]), jnp.array(2)), "d": ()}
-    norms = {name: float(norm) for name, norm in loop._norms(state).items()}
+    norms = {name: float(norm) for name, norm in finite.norms(state).items()}
     assert norms == pytest.approx(
         {"params/g": 5.0, "params/d": math.inf, "opt/g": math.nan}, nan_ok=True
     )

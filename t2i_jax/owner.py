@@ -1,0 +1,93 @@
+"""One writer for a directory: a lock that ends with the process that holds it."""
+
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import sys
+import time
+
+FILE = "owner.json"
+
+
+class OwnedError(OSError):
+    """Another process writes in this directory."""
+
+
+class Owner:
+    """Holds a directory, which is made if need be, until `close` or the end of the process. Also a
+    context manager.
+
+    The lock is the kernel's on ``owner.json``, which says who holds it: what a killed process left
+    is no lock any more.
+
+    what: what the caller does there, for messages: "a training".
+    unlocked: why nothing is locked, in words, where the file system has no locks; else "".
+
+    Raises OwnedError naming host, process and time of the one who holds it.
+    """
+
+    def __init__(self, directory: str | os.PathLike, what: str):
+        self.path = pathlib.Path(directory) / FILE
+        self.unlocked = ""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _who(self.path)
+            self._file.close()
+            raise OwnedError(
+                f"{directory} is in use by {holder}. Stop that first, or name another directory"
+            ) from None
+        except OSError as error:
+            self.unlocked = f"{directory}: this file system has no locks ({error.strerror})"
+        me = {
+            "what": what,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "since": datetime.datetime.now().isoformat(timespec="seconds"),
+            "command": sys.argv,
+        }
+        self._file.truncate(0)
+        self._file.write(json.dumps(me, indent=2) + "\n")
+        self._file.flush()
+
+    def check(self) -> None:
+        """Raises FileNotFoundError where the directory has been removed, renamed or replaced."""
+        try:
+            same = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise FileNotFoundError(
+                f"{self.path.parent} was removed, renamed or replaced by something else while it "
+                "was in use: what is not saved elsewhere is lost. Start again, in a directory that "
+                "is left alone"
+            )
+
+    def __enter__(self) -> "Owner":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets another have the directory."""
+        self._file.close()
+
+
+def _who(path: pathlib.Path) -> str:
+    """In words, who holds the lock; its owner may be writing that at this moment."""
+    for _ in range(20):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return (
+                f"{found['what']} since {found['since']}: process {found['process']} on "
+                f"{found['host']}"
+            )
+        except (ValueError, KeyError):
+            time.sleep(0.05)
+    return "another process"
