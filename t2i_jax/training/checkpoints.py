@@ -12,18 +12,17 @@ The only module of the package that imports Orbax.
 
 import json
 import logging
-import math
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 
 from t2i_jax.choices import check_choice
-from t2i_jax.training import leaves
+from t2i_jax.training import leaves, step_marks
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
     SAMPLING,
@@ -49,19 +48,14 @@ def meet(name: str, hours: float = 2.0) -> None:
 
 
 class _Keep(ocp.checkpoint_managers.PreservationPolicy):
-    """The newest steps and the best one; the newest sound ones, and of others the latest alone."""
+    """See `StepMarks.kept`."""
 
     def __init__(self, owner: "Checkpoints"):
         self._owner = owner
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        steps = [c.step for c in checkpoints]
-        sound = sorted(step for step in steps if step not in self._owner._exploded)
-        kept = {
-            self._owner._best_of(self._owner._metrics, steps),
-            *sound[-self._owner.keep :],
-            max(steps, default=None),
-        }
+        owner, steps = self._owner, [c.step for c in checkpoints]
+        kept = owner._marks.kept(steps, owner.keep, owner.best_mode)
         return [step in kept for step in steps]
 
 
@@ -99,8 +93,7 @@ class Checkpoints:
         self._asynchronous, self._read_only = asynchronous, read_only
         self._manager: ocp.CheckpointManager | None = None
         self._writing: int | None = None  # the step that a thread may still be writing
-        self._metrics: dict[int, float] = {}
-        self._exploded: set[int] = set()
+        self._marks = step_marks.StepMarks()
         if not read_only:
             self._prepare()
 
@@ -142,7 +135,7 @@ class Checkpoints:
             )
         except OSError as error:
             raise OSError(f"cannot write checkpoints to {self.directory}: {error}") from error
-        self._metrics, self._exploded = self._read_best()
+        self._marks = step_marks.read(self.directory)
 
     def _sweep(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -188,7 +181,7 @@ class Checkpoints:
         step, existing = int(step), self._manager.all_steps()
         if step in existing:
             if metric is not None:
-                self._record(step, metric, step in self._exploded)
+                self._record(step, metric, step in self._marks.exploded)
             return False
         if existing and step < max(existing) and not force:
             raise ValueError(
@@ -229,19 +222,10 @@ class Checkpoints:
         """Puts what is known of a step into best.json, before the step is written: an entry
         without a step is ignored.
         """
-        known = set(self._manager.all_steps()) | {step}
-        new = {s: m for s, m in self._metrics.items() if s in known and s != step}
-        if metric is not None and math.isfinite(metric):
-            new[step] = float(metric)
-        bad = {s for s in self._exploded if s in known and s != step} | (
-            {step} if exploded else set()
-        )
-        if (new, bad) != (self._metrics, self._exploded) and jax.process_index() == 0:
-            temporary = self.directory / "best.json.tmp"
-            text = {"metrics": {str(s): m for s, m in new.items()}, "exploded": sorted(bad)}
-            temporary.write_text(json.dumps(text))
-            temporary.replace(self.directory / "best.json")
-        self._metrics, self._exploded = new, bad
+        new = self._marks.marked(step, metric, exploded, self._manager.all_steps())
+        if new != self._marks and jax.process_index() == 0:
+            new.write(self.directory)
+        self._marks = new
 
     def wait(self) -> None:
         """Returns when nothing is being written. Raises OSError if the last save failed."""
@@ -287,25 +271,7 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The whole checkpoint with the best metric (the newer of equals), or None."""
-        return self._best_of(self._read_best()[0], self.steps())
-
-    def _best_of(self, metrics: Mapping[int, float], steps: Iterable[int]) -> int | None:
-        sign = -1 if self.best_mode == "min" else 1
-        return max(
-            (s for s in steps if s in metrics), key=lambda s: (sign * metrics[s], s), default=None
-        )
-
-    def _read_best(self) -> tuple[dict[int, float], set[int]]:
-        """The metrics of steps, and the exploded ones."""
-        path = self.directory / "best.json"
-        if not path.exists():
-            return {}, set()
-        try:
-            found = json.loads(path.read_text())
-            metrics = {int(s): float(m) for s, m in found["metrics"].items()}
-            return metrics, set(found.get("exploded", ()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}): delete it") from error
+        return step_marks.read(self.directory).best(self.steps(), self.best_mode)
 
     # --- reading ---------------------------------------------------------------------------------
 
