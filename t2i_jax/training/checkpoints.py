@@ -365,16 +365,19 @@ def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dic
         name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
         for name, x in flat.items()
     }
+    nested = leaves.nest(target)
+    handler, args = ocp.StandardCheckpointHandler(), ocp.args.StandardRestore(nested)
+    if len(flat) < len(records):
+        placed = ocp.checkpoint_utils.construct_restore_args(nested)
+        handler = ocp.PyTreeCheckpointHandler()
+        args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-            nested = leaves.nest(target)
-            placed = ocp.checkpoint_utils.construct_restore_args(nested)
-            args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
+        with ocp.Checkpointer(handler) as reader:
             restored = leaves.flatten(reader.restore(folder.path / item, args=args))
+        restored = {name: restored[name] for name in flat}
     except Exception as error:  # many types, and few of them name the leaf
         why = folder.unreadable(item, flat) or f"{folder.path / item}: {brief(error)}"
         raise folder.damaged(f"cannot read {why}") from error
-    restored = {name: restored[name] for name in flat}
     bad = leaves.damaged(restored, records)
     if bad:
         lines = [f"{item}/{name} in {folder.file_of(item, name)}" for name in bad[:10]]

@@ -91,6 +91,9 @@ def test_round_trip(tmp_path, asynchronous):
     assert_same(ema, {"params": state.params})
     assert config == CONFIG
     assert checkpoints.restore_train(3, abstract(state))[0] is None  # the EMA was not asked for
+    assert_same(checkpoints.restore_live("g"), {"params": {"g": state.params["g"]}})
+    with pytest.raises(ValueError, match="3 has no network 'd'"):
+        checkpoints.restore_live("d")
 
 
 def test_asynchronous_save_keeps_the_values_of_its_step(tmp_path):
