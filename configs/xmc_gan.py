@@ -110,6 +110,8 @@ def toy_birds(config) -> None:
     """64 px, small networks for two CPU cores."""
     config.dtype = "float32"
     config.generator.update({"channels": 8, "image_size": 64, "noise_dim": 32})
+    # Around 0, as in the paper's form, all norms and so the image are one colour for long.
+    config.generator.gain = "one_plus_gamma"
     config.discriminator.update({"channels": 8, "image_size": 64})
     config.d_steps = 1
     parts.toy_birds_data(config, size=64, batch=24)
