@@ -56,6 +56,8 @@ def check_fields(recipe: GanRecipe) -> None:
     for name, choices in _CHOICES.items():
         if getattr(recipe, name) not in choices:
             raise ValueError(f"{name} must be one of {choices}, got {getattr(recipe, name)!r}")
+    if not recipe.ma_gp_exponent > 0:
+        raise ValueError(f"recipe.ma_gp_exponent={recipe.ma_gp_exponent}: must be above 0")
     if unknown := sorted(set(recipe.augment) - set(POLICIES)):
         raise ValueError(f"recipe.augment takes policies of {POLICIES}, not {unknown}")
 

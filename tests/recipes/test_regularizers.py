@@ -165,6 +165,7 @@ def test_what_is_shown_is_not_transformed_and_terms_need_a_key():
         (dict(augment=("colour",)), r"recipe.augment takes policies of .*, not \['colour'\]"),
         (dict(ma_gp_form="code"), "ma_gp_form must be one of .* got 'code'"),
         (dict(penalty_update="both"), "penalty_update must be one of .* got 'both'"),
+        (dict(ma_gp_exponent=-1.0), "recipe.ma_gp_exponent=-1.0: must be above 0"),
     ],
 )
 def test_unknown_values_are_refused(fields, message):
