@@ -36,6 +36,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    check_mismatch,
     no_noise,
     shifted_pairs,
 )
@@ -64,6 +65,11 @@ class Recipe(DistributionRecipe):
         super().__post_init__()
         if self.mismatch not in _MISMATCHES:
             raise ValueError(f"mismatch must be one of {_MISMATCHES}, got {self.mismatch!r}")
+
+    def check(self, seen: Seen) -> None:
+        """Also for mismatched captions that are not read."""
+        super().check(seen)
+        check_mismatch(seen, self.mismatch, reads="caption")
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

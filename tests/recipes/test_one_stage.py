@@ -4,6 +4,7 @@ Golden numbers and whole iterations: tests/parity; several devices: tests/test_c
 """
 
 import dataclasses
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from recipes.gan_passes import close, run
+from t2i_jax import config as configs
 from t2i_jax import types
 from t2i_jax.models import df_gan as df_models
 from t2i_jax.models import rat_gan as rat_models
@@ -18,6 +20,7 @@ from t2i_jax.recipes import df_gan, rat_gan
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.types import Text
 
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 ROWS, KEY = 8, jax.random.key(3)
 TINY = {"channels": 2, "image_size": 16, "noise_dim": 4}
 HINGES = frozenset({"d.real", "d.wrong", "d.fake", "g.fake"})
@@ -157,6 +160,23 @@ def test_one_row_has_no_mismatched_pair(mismatch, seen):
     like = jax.eval_shape(recipe.init, KEY, one)
     with pytest.raises(ValueError, match="data.batch to 2 or more"):
         jax.eval_shape(lambda v: run(recipe, v, one, KEY), like)
+
+
+@pytest.mark.parametrize("key", [types.WRONG_TOKENS, types.WRONG_SENTENCE])
+def test_mismatched_captions_that_nothing_reads_are_refused(key, seen):
+    """In the systems that can make pairs of their own."""
+    brought = seen._replace(batch={**seen.batch, key: jnp.zeros((ROWS, 5))})
+    for recipe in (make(mismatch="roll"), make("rat_gan")):
+        with pytest.raises(ValueError, match="set recipe.mismatch=caption, or data.mismatch=''"):
+            recipe.check(brought)
+        recipe.check(seen)
+    make(mismatch="caption").check(brought)
+
+
+@pytest.mark.parametrize("arg", ["toy_birds", "toy_birds_released_2020", "cub_released_2020"])
+def test_configs_bring_the_mismatched_captions_that_are_read(arg):
+    config = configs.load(f"{CONFIGS}/df_gan.py:{arg}")
+    assert (config.data.mismatch == "caption") == (config.recipe.mismatch == "caption")
 
 
 def test_mismatched_captions_are_asked_for(seen):
