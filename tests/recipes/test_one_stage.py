@@ -153,6 +153,15 @@ def test_what_does_not_fit_is_refused(change, message):
         dataclasses.replace(make("rat_gan"), **change)
 
 
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_networks_of_two_versions_of_df_gan_are_not_trained_together(player, seen):
+    recipe = make()
+    other = dataclasses.replace(recipe, **{player: getattr(recipe, player).clone(version="2020")})
+    with pytest.raises(ValueError, match="generator.version='20.*, but discriminator.version='20"):
+        other.check(seen)
+    recipe.check(seen)
+
+
 @pytest.mark.parametrize("mismatch", ["shift", "roll"])
 def test_one_row_has_no_mismatched_pair(mismatch, seen):
     one = jax.tree.map(lambda x: x[:1], seen)
