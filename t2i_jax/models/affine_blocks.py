@@ -159,7 +159,8 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """Noise to an image through blocks that are steered by conditions.
 
-    channels: channel base; the last block has that many, the first eight times as many.
+    channels: channels of the last map; a map of half the side has twice as many, up to eight times
+        `channels`.
     image_size: side of the image, a power of two >= 8.
     affines: affine layers of a block.
     first_block: a block on the 4x4 map, before the first upsampling.
