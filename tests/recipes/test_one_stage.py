@@ -14,6 +14,7 @@ import pytest
 from recipes.gan_passes import close, run
 from t2i_jax import config as configs
 from t2i_jax import types
+from t2i_jax.drawing import drawer
 from t2i_jax.models import df_gan as df_models
 from t2i_jax.models import rat_gan as rat_models
 from t2i_jax.recipes import df_gan, rat_gan
@@ -134,6 +135,18 @@ def test_only_a_discriminator_that_attends_is_kept_and_shown(seen):
     close(found, {"attention": expected[1]["attention"]})
     assert attends.examine({"g": variables["g"]}, seen, out) == {}  # a generator alone
     assert plain.examine(variables, seen, out) == {}
+
+
+def test_a_generator_alone_says_what_would_show_its_attention(seen):
+    recipe = make("rat_gan")
+    g = jax.eval_shape(recipe.init, KEY, seen)["g"]
+    networks, drawn = {"params": {"g": g["params"]}, "stats": {}}, drawer.Drawer(recipe, None)
+    images = np.zeros((ROWS, 16, 16, 3), np.uint8)
+    noise = {"z": jnp.zeros((ROWS, 4))}
+    with pytest.raises(ValueError, match="no 'attention'; the run lacks .*with --discrim"):
+        drawn.examined(networks, seen.text, noise, ["attention"])
+    with pytest.raises(ValueError, match="lacks .* import it with --discriminator"):
+        drawn.given(networks, seen.text, images, ["attention"])
 
 
 @pytest.mark.parametrize(
