@@ -170,7 +170,7 @@ def _describe_text(args: argparse.Namespace, config: ConfigDict) -> None:
 
 def _build(args: argparse.Namespace, config: ConfigDict) -> build.System:
     """The system, whose text is what its generator reads."""
-    system = build.build(config)
+    system = build.build(config, given=configs.parse_overrides(args.overrides))
     if system.recipe.reads == "nothing":
         if args.text_encoder:
             raise ValueError("this generator reads no text: leave out --text_encoder")

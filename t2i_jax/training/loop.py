@@ -6,7 +6,7 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
 import jax
@@ -43,18 +43,22 @@ MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[An
 
 
 def train(
-    config: ConfigDict, workdir: str | pathlib.Path, evaluators: MakeEvaluators | None = None
+    config: ConfigDict,
+    workdir: str | pathlib.Path,
+    evaluators: MakeEvaluators | None = None,
+    given: Collection[str] = (),
 ) -> dict[str, float]:
     """Trains what the config describes, or goes on where `workdir` stopped.
 
     evaluators: makes what ``config.evals`` names (`t2i_jax.evaluation.in_training.evaluators`); it
         is run at every checkpoint, and may choose the best one.
+    given: fields that the user has set, see `build.build`.
 
     Returns the metrics of the last interval. Raises ValueError for a config that fits neither
     itself nor the run in `workdir`, NotFiniteError naming the term and the last good checkpoint,
     SystemExit(143) after a SIGTERM whose state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir), evaluators)
+    training = Training(config, pathlib.Path(workdir), evaluators, given)
     try:
         return training.run()
     finally:
@@ -69,6 +73,7 @@ class Training:
         config: ConfigDict,
         workdir: pathlib.Path,
         evaluators: MakeEvaluators | None = None,
+        given: Collection[str] = (),
     ):
         config = fields.complete(config)
         self.config, self.workdir = config, workdir
@@ -77,7 +82,7 @@ class Training:
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
         old = runs.is_run(workdir)
         captions = functools.partial(captions_of, self.source)
-        self.system = build.build(config, workdir if old else None, captions)
+        self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
         if old:
             # A run that is older than a field had the field's default.

@@ -168,6 +168,10 @@ def test_values_of_runs(encoder_run, tmp_path):
     assert resolved.origins["encoder.fields.embedding"] == f"run {encoder_run}"
     assert resolved.config.tokenizer.length == 99
     assert resolved.origins["tokenizer.length"] == f"run {encoder_run}"
+    longer = fields.with_runs(fields.resolve(STAGE2, [*changes, "tokenizer.length=120"]))
+    assert longer.config.tokenizer.to_dict() == {"name": "char", "length": 120, "mode": "lower"}
+    assert longer.origins["tokenizer.length"] == "command line"
+    assert longer.origins["tokenizer.mode"] == f"run {encoder_run}"
     assert resolved.origins["stage1.channels"] == "nowhere will decide"
     stage1 = configs.load(f"{ROOT / 'configs' / 'stack_gan_v1.py'}:debug")
     stage1.generator.channels = 6
