@@ -63,7 +63,7 @@ def released_2020(config) -> None:
     config.generator.update({"version": "2020", "affine_dim": 256})
     config.discriminator.version = "2020"
     config.recipe.update({"mismatch": "shift", "penalty_update": "own"})
-    config.data.batch = 24
+    config.data.update({"batch": 24, "mismatch": ""})
     if config.data.name in ("cub", "coco"):
         config.train.duration = {"cub": "600 epochs", "coco": "120 epochs"}[config.data.name]
 

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import fnmatch
 import importlib.util
+import inspect
 import json
 import pathlib
 import re
@@ -120,12 +121,17 @@ def load(spec: str) -> ConfigDict:
     return module.get_config(arg) if arg else module.get_config()
 
 
-def load_sweep(path: str) -> list[dict[str, Any]]:
-    """The flat override dicts of an ablation file's ``sweep()``."""
+def load_sweep(spec: str) -> list[dict[str, Any]]:
+    """The flat override dicts of an ablation file's ``sweep()``, or of its ``sweep(arg)`` for
+    ``"path/to/file.py:arg"``. Errors as in `load`.
+    """
+    path, _, arg = spec.partition(":")
     module = _load_module(path)
     if not hasattr(module, "sweep"):
         raise ValueError(f"{path} defines no sweep()")
-    return list(module.sweep())
+    if arg and not inspect.signature(module.sweep).parameters:
+        raise ValueError(f"the sweep() of {path} takes no argument such as {arg!r}")
+    return list(module.sweep(arg) if arg else module.sweep())
 
 
 def _load_module(path: str):

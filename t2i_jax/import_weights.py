@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> None:
     text = {k: v for k, v in system.frozen.items() if k == networks.TEXT_ENCODER}
     for name, network in {**players, **text}.items():
         count = sum(np.size(x) for x in jax.tree.leaves(network.variables["params"]))
-        print(f"{name:<8} {modules.class_name(network.module)}, {count:,} parameters")
+        unused = "" if name in {**kept, **text} else "; not kept: no sample shows what it looks at"
+        print(f"{name:<8} {modules.class_name(network.module)}, {count:,} parameters{unused}")
     if system.tokenizer is not None:
         read = system.tokenizer
         print(f"captions {read.name}: {read.vocab_size:,} ids, the first {read.length} are read")
@@ -176,7 +177,7 @@ def _describe_text(args: argparse.Namespace, config: ConfigDict) -> None:
 
 def _build(args: argparse.Namespace, config: ConfigDict) -> build.System:
     """The system, whose text is what its generator reads."""
-    system = build.build(config)
+    system = build.build(config, given=configs.parse_overrides(args.overrides))
     if system.recipe.reads == "nothing":
         if args.text_encoder:
             raise ValueError("this generator reads no text: leave out --text_encoder")

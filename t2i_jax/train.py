@@ -16,7 +16,9 @@ from collections.abc import Sequence
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments, and the config in `resolved`; unknown options override its fields."""
+    """Arguments, and the config in `resolved`; unknown options override its fields, and are
+    `given`.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m t2i_jax.train",
         usage="%(prog)s --config=FILE.py[:arg] --workdir=RUN [--field=value ...]",
@@ -45,10 +47,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args, rest = parser.parse_known_args(argv)
     if not (args.workdir or args.print_config):
         parser.error("--workdir=RUN is missing (or --print_config, to see the config)")
+    from t2i_jax import config as configs
     from t2i_jax.training import fields  # jax, which --help does without
 
     try:
-        args.resolved = fields.resolve(args.config, rest)
+        args.given = configs.parse_overrides(rest)
+        args.resolved = fields.resolve(args.config, args.given)
         if args.print_config:
             args.resolved = fields.with_runs(args.resolved)
         else:
@@ -93,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with Stopping().listening() as stopping:
             if args.multihost:
                 connect(args.coordinator, args.num_processes, args.process_id)
-            loop.train(args.resolved.config, args.workdir, evaluators, stopping)
+            loop.train(args.resolved.config, args.workdir, evaluators, stopping, args.given)
     except Stopped as stop:
         print(f"stopped by {stop.why}. The same command goes on.", file=sys.stderr)
         raise

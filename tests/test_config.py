@@ -105,3 +105,6 @@ def test_missing_files_and_functions(tmp_path):
         configs.load(str(tmp_path / "birds.py"))
     with pytest.raises(ValueError, match="sweep"):
         configs.load_sweep(str(tmp_path / "birds.py"))
+    (tmp_path / "birds.py").write_text("def sweep():\n    return [{'name': 'x'}]\n")
+    with pytest.raises(ValueError, match="birds.py takes no argument such as 'cub'"):
+        configs.load_sweep(f"{tmp_path / 'birds.py'}:cub")

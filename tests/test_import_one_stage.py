@@ -69,16 +69,21 @@ def test_rat_gan_with_as_many_affine_layers_as_one_says(affines, words, tmp_path
 
 
 @pytest.mark.parametrize("version", ["2022", "2020"])
-def test_df_gan_of_both_releases_and_truncated_noise(version, words, tmp_path):
+def test_df_gan_of_both_releases_and_truncated_noise(version, words, tmp_path, capsys):
     options, sentence = words
     width = 6 if version == "2020" else 0
     module = df_models.Generator(**TINY, version=version, affine_dim=width)
     variables = random_variables(module, noise_of(module), EMPTY)
     state = df_gan.export_generator(module, variables)
-    content = {"model": {"netG": state}, "epoch": 1220} if version == "2022" else state
-    path = pth_files.write(tmp_path / "state_epoch_1220.pth", content)
-    run = f"--workdir={tmp_path / 'run'}"
-    import_weights.main(["--system=df_gan", f"--generator={path}", *options, run])
+    path, argv = tmp_path / "state_epoch_1220.pth", ["--system=df_gan", *options]
+    if version == "2022":  # a file of all networks
+        d = df_models.Discriminator(2, 16)
+        d_vars = random_variables(d, jnp.zeros((1, 16, 16, 3)), EMPTY)
+        state = {"model": {"netG": state, **df_gan.export_discriminator(d, d_vars)}, "epoch": 1220}
+        argv.append(f"--discriminator={path}")
+    pth_files.write(path, state)
+    import_weights.main([*argv, f"--generator={path}", f"--workdir={tmp_path / 'run'}"])
+    assert ("not kept" in capsys.readouterr().out) == (version == "2022")
     sampler = Sampler.from_workdir(tmp_path / "run", batch_size=2)
     (expected,) = applied(module, variables, noise(sampler), sentence)
     assert levels(sampler.sample(CAPTIONS, seed=5), expected) <= 1

@@ -1,6 +1,9 @@
 """Every ablation file is overrides only, and each entry fits the config it is meant for."""
 
 import pathlib
+import re
+import runpy
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +11,7 @@ from t2i_jax import config as configs
 from t2i_jax.training import fields, modules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SWEEP = ROOT / "configs" / "ablations" / "gan_int_cls_losses.py"
 SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
 
 
@@ -32,6 +36,42 @@ def test_entries_build_their_recipes(path):
         modules.make_recipe(config)
         trainings.append(config.to_json())
     assert len(set(trainings)) == len(trainings), "two entries are the same training"
+
+
+ADVERSARIAL = {"real", "fake", "uncond_real", "uncond_fake"}
+HEADS = {
+    "two_heads": ["attn_gan", "dm_gan", "dr_gan", "stack_gan_v1", "stack_gan_v2"],
+    "one_head": ["gan_int_cls", "xmc_gan"],
+    "one_stage": ["rat_gan", "df_gan"],
+}
+
+
+@pytest.mark.parametrize(("arg", "system"), [(a, name) for a in HEADS for name in HEADS[a]])
+def test_what_holds_back_d_in_every_system(arg, system):
+    """Which terms are weighed, beside mismatched pairs and terms that are the system's own."""
+    published, found = arg == "one_stage", {}
+    for entry in configs.load_sweep(f"{ROOT}/configs/ablations/regularizers.py:{arg}"):
+        name = entry.pop("name")
+        config = fields.resolve(f"{ROOT}/configs/{system}.py:debug", entry).config
+        assert bool(config.recipe.augment) == name.endswith("_augment")
+        weights = modules.loss_weights(config)
+        terms = {"r1", "r2", "ma_gp", "relativistic", *ADVERSARIAL}
+        named = {k.removeprefix("d.") for k in weights if k.startswith("d.")} & terms
+        found[name.removesuffix("_augment")] = named
+        assert weights.get("d.ma_gp") in (None, 1.0 if published else 1e-4)
+        of_g = weights.keys() & {"g.relativistic", "g.fake", "g.uncond_fake"}
+        assert ("g.relativistic" in of_g) == ("g.fake" not in of_g) == ("relativistic" in name)
+        assert not ("relativistic" in name and "g.uncond_fake" in of_g)
+    usual = found["none"]
+    assert {"real", "fake"} <= usual <= ADVERSARIAL
+    assert found == {
+        "none": usual,
+        "r1": usual | {"r1"},
+        "r2": usual | {"r2"},
+        "r1_r2": usual | {"r1", "r2"},
+        "ma_gp": usual | {"ma_gp"},
+        "relativistic": {"r1", "r2", "relativistic"},
+    }
 
 
 def test_the_four_models_of_gan_int_cls():
@@ -82,3 +122,21 @@ def test_the_components_of_stack_gan_v1():
         (256, False, True, no_ca),
         (256, True, False, stage1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "message"),
+    [
+        ("--index=99", 2, "--index=99: the entries of .*gan_int_cls_losses.py are 0 to 3"),
+        ("--index=-1", 2, "--index=-1: the entries"),
+        ("--index=1", 3, "error: entry 'gan_cls' stopped with status 3"),
+    ],
+)
+def test_a_sweep_says_what_is_wrong_in_a_line(option, status, message, monkeypatch, capsys):
+    argv = ["sweep.py", "--config=c.py", f"--sweep={SWEEP}", "--workdir=runs", option]
+    monkeypatch.setattr("sys.argv", argv)
+    monkeypatch.setattr("subprocess.run", lambda command: SimpleNamespace(returncode=status))
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / "launch/sweep.py"), run_name="__main__")
+    assert stopped.value.code == status
+    assert re.search(message, capsys.readouterr().err)

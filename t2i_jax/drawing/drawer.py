@@ -118,7 +118,7 @@ class Drawer:
         """
         draw = functools.partial(self._draw, examined=True)
         _, known = jax.eval_shape(draw, networks, text, noise)
-        _check_extras(names, known, "this system has none")
+        self._check_extras(networks, names, known, "this system has none")
         images, found = self._drawn(networks, text, noise, examined=True)
         return images, {name: found[name] for name in names}
 
@@ -130,7 +130,8 @@ class Drawer:
         Raises ValueError for a name that the system does not have for such images.
         """
         known = jax.eval_shape(self._examine, networks, text, images)
-        _check_extras(names, known, "this system has none of images that it did not draw")
+        none = "this system has none of images that it did not draw"
+        self._check_extras(networks, names, known, none)
         found = in_batches(
             lambda part: self._examine(networks, *part), (text, images), self.batch_size
         )
@@ -143,18 +144,19 @@ class Drawer:
             self.batch_size,
         )
 
+    def _check_extras(self, networks, names, known, none: str) -> None:
+        if any(player not in networks["params"] for player in self.recipe.kept):
+            none = "the run lacks the discriminator that shows it: import it with --discriminator"
+        for name in names:
+            if name not in known:
+                hint = suggest(name, known) if known else f"; {none}"
+                raise ValueError(f"extras: no {name!r}{hint}")
+
     def scales(self, networks, text: Text | None, noise) -> tuple[int, ...]:
         """Widths in pixels of what `images` would return, low to high; draws nothing."""
         draw = functools.partial(self._draw, examined=False)
         images, _ = jax.eval_shape(draw, networks, text, noise)
         return tuple(x.shape[2] for x in images)
-
-
-def _check_extras(names: Sequence[str], known: dict[str, Any], none: str) -> None:
-    for name in names:
-        if name not in known:
-            hint = suggest(name, known) if known else f"; {none}"
-            raise ValueError(f"extras: no {name!r}{hint}")
 
 
 def text_inputs(tokenizer: Tokenizer, captions: Sequence[str]) -> dict[str, np.ndarray]:

@@ -148,11 +148,9 @@ def read(
     return {"params": unflatten_dict(leaves)}
 
 
-def write(variables: Mapping[str, Any], layout: Layout, complete: bool = True) -> StateDict:
-    """The inverse of `read`; gradients in the parameters' place do as well.
-
-    complete: with the parameters without use, as zeros, and the copies, which the authors' classes
-        ask for.
+def write(variables: Mapping[str, Any], layout: Layout) -> StateDict:
+    """The inverse of `read`; gradients in the parameters' place do as well. With the parameters
+    without use, as zeros, and the copies, which the authors' classes ask for.
 
     Raises ValueError for parameters that the release does not have.
     """
@@ -161,10 +159,8 @@ def write(variables: Mapping[str, Any], layout: Layout, complete: bool = True) -
     if extra := sorted("/".join(path) for path in leaves.keys() - known):
         raise ValueError(f"the release has no such parameters: {', '.join(extra[:4])}")
     state = {name: _place(leaves, path) for name, path in layout.names.items()}
-    if complete:
-        state |= {name: np.zeros(shape, np.float32) for name, shape in layout.dead.items()}
-        state |= {copy: state[name] for copy, name in layout.copies.items()}
-    return state
+    state |= {name: np.zeros(shape, np.float32) for name, shape in layout.dead.items()}
+    return state | {copy: state[name] for copy, name in layout.copies.items()}
 
 
 def _leaf(path: Path) -> tuple[str, ...]:

@@ -131,15 +131,14 @@ def import_discriminator(
 
 
 def export_discriminator(
-    discriminator: Discriminator, variables: Mapping[str, Any], complete: bool = True
+    discriminator: Discriminator, variables: Mapping[str, Any]
 ) -> dict[str, StateDict]:
     """The inverse of `import_discriminator`: state dicts by name, "netD" and, for 2022, "netC".
-
-    complete: with what the authors' classes have beside, see `affine_blocks.write`.
+    See `affine_blocks.write`.
 
     Raises ValueError for a discriminator that the releases do not have.
     """
-    state = blocks.write(variables, discriminator_layout(discriminator), complete)
+    state = blocks.write(variables, discriminator_layout(discriminator))
     if discriminator.version == "2020":
         return {"netD": state}
     return {

@@ -92,19 +92,15 @@ def import_generator(
     return generator, blocks.read(state, layout, like, "RAT-GAN's generator")
 
 
-def export_generator(
-    generator: Generator, variables: Mapping[str, Any], complete: bool = True
-) -> StateDict:
-    """The inverse of `import_generator`; gradients do as well.
-
-    complete: with what the authors' class has beside, see `affine_blocks.write`.
+def export_generator(generator: Generator, variables: Mapping[str, Any]) -> StateDict:
+    """The inverse of `import_generator`; gradients do as well. See `affine_blocks.write`.
 
     Raises ValueError for a generator that the release does not have.
     """
     if "controller" not in variables["params"]:
         raise ValueError("the release only has generators with recurrent=True")
     sentence_dim = variables["params"]["controller"]["sentence"].shape[0]
-    return blocks.write(variables, generator_layout(generator, sentence_dim), complete)
+    return blocks.write(variables, generator_layout(generator, sentence_dim))
 
 
 def discriminator_layout(discriminator: Discriminator, sentence_dim: int) -> Layout:
@@ -162,15 +158,12 @@ def import_discriminator(
     return discriminator, blocks.read(state, layout, like, "RAT-GAN's discriminator")
 
 
-def export_discriminator(
-    discriminator: Discriminator, variables: Mapping[str, Any], complete: bool = True
-) -> StateDict:
-    """The inverse of `import_discriminator`. Arguments and errors as in `export_generator`."""
+def export_discriminator(discriminator: Discriminator, variables: Mapping[str, Any]) -> StateDict:
+    """The inverse of `import_discriminator`. Errors as in `export_generator`."""
     head = variables["params"]["fits"]
     joint = head.get("verdict", head)["conv1"]["kernel"]
     width = discriminator.channels * widths(discriminator.image_size, _WIDEST)[-1]
-    layout = discriminator_layout(discriminator, joint.shape[2] - width)
-    return blocks.write(variables, layout, complete)
+    return blocks.write(variables, discriminator_layout(discriminator, joint.shape[2] - width))
 
 
 def load_generator(path: files.Path, affines: int = 4) -> tuple[Generator, dict[str, Any]]:

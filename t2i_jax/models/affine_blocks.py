@@ -8,8 +8,6 @@ Affine layers, LeakyReLU and 1x1 convolutions commute with nearest-neighbour ups
 convolutions with average pooling too: all of them run on the smaller side.
 """
 
-from collections.abc import Sequence
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -67,23 +65,6 @@ def widths(image_size: int, widest: int) -> list[int]:
     """
     check_side("image_size", image_size, 8)
     return [min(2**i, widest) for i in range(image_size.bit_length() - 2)]
-
-
-def only_image(images: jax.Array | Sequence[jax.Array], image_size: int) -> jax.Array:
-    """The image of a pyramid of one scale, or the array itself: [B, S, S, 3].
-
-    Raises ValueError for several scales and for images of another size.
-    """
-    if isinstance(images, tuple | list):
-        if len(images) != 1:
-            raise ValueError(f"{len(images)} scales of images for a discriminator of one")
-        images = images[0]
-    if images.ndim != 4 or images.shape[1:3] != (image_size, image_size):
-        raise ValueError(
-            f"the discriminator is built for {image_size} px, got images of shape {images.shape}: "
-            "set discriminator.image_size to their side"
-        )
-    return images
 
 
 class Fusion(nn.Module):
@@ -159,7 +140,8 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """Noise to an image through blocks that are steered by conditions.
 
-    channels: channel base; the last block has that many, the first eight times as many.
+    channels: channels of the last map; a map of half the side has twice as many, up to eight times
+        `channels`.
     image_size: side of the image, a power of two >= 8.
     affines: affine layers of a block.
     first_block: a block on the 4x4 map, before the first upsampling.

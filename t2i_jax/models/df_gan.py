@@ -5,7 +5,7 @@ Tao et al., "DF-GAN: A Simple and Effective Baseline for Text-to-Image Synthesis
 with LeakyReLU where the paper draws ReLU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import chex
@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.choices import check_choice
-from t2i_jax.models.affine_blocks import Decoder, ImageTrunk, Verdict, only_image
-from t2i_jax.models.layers import Dtype, check_noise, check_same_rows
+from t2i_jax.models.affine_blocks import Decoder, ImageTrunk, Verdict
+from t2i_jax.models.layers import Dtype, check_noise
+from t2i_jax.models.one_image import OneImageDiscriminator
 from t2i_jax.models.one_noise import OneNoiseGenerator
 
 VERSIONS = ("2022", "2020")
@@ -75,7 +76,7 @@ class Generator(OneNoiseGenerator):
         return (decoder(z, jnp.broadcast_to(condition, (steps, *condition.shape))),)
 
 
-class Discriminator(nn.Module):
+class Discriminator(OneImageDiscriminator):
     """Whether an image is real and fits its sentence: one output for both (section 3.4).
 
     channels, image_size: as in `Generator`.
@@ -99,31 +100,4 @@ class Discriminator(nn.Module):
             self.channels, self.image_size, widest, remat=self.remat, dtype=self.dtype
         )
         self.fits = Verdict(2 * self.channels, self.dtype)
-        if self.two_way:
-            self.real = Verdict(2 * self.channels, self.dtype)
-
-    def features(self, images: jax.Array | Sequence[jax.Array], train: bool) -> jax.Array:
-        """[B, S, S, 3], alone or as a tuple of one -> a map [B, 4, 4, C]. ValueError for images of
-        other sizes.
-        """
-        return self.trunk(only_image(images, self.image_size))
-
-    def judge(
-        self, features: jax.Array, sentence: jax.Array | None, train: bool
-    ) -> tuple[jax.Array | None, dict[str, jax.Array]]:
-        """Logits [B] of "real and fits the sentence" and, where there is a second head, "real": the
-        logits [B] of the image alone.
-
-        features: as `features` gives them; sentence: [B, E], or None to ask of the image alone.
-        """
-        extras = {"real": self.real(features)} if self.two_way else {}
-        if sentence is None:
-            return None, extras
-        check_same_rows(features, sentence)
-        return self.fits(features, sentence), extras
-
-    def __call__(
-        self, images: jax.Array | Sequence[jax.Array], sentence: jax.Array, train: bool
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """`judge` of the `features` of images."""
-        return self.judge(self.features(images, train), sentence, train)
+        super().setup()

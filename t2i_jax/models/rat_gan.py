@@ -8,7 +8,7 @@ The authors make the cell's first state with one linear layer where the paper sa
 does this file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import chex
@@ -26,10 +26,10 @@ from t2i_jax.models.affine_blocks import (
     conv,
     dense,
     joined,
-    only_image,
     widths,
 )
-from t2i_jax.models.layers import Dtype, check_noise, check_same_rows, leaky_relu, uniform_init
+from t2i_jax.models.layers import Dtype, check_noise, leaky_relu, uniform_init
+from t2i_jax.models.one_image import OneImageDiscriminator
 from t2i_jax.models.one_noise import OneNoiseGenerator
 
 ATTENTIONS = ("soft_threshold", "softmax", "none")
@@ -154,7 +154,7 @@ class AttentiveVerdict(nn.Module):
         return Verdict(self.hidden, self.dtype, name="verdict")(x, sentence), weights[..., 0]
 
 
-class Discriminator(nn.Module):
+class Discriminator(OneImageDiscriminator):
     """Whether an image is real and fits its sentence.
 
     channels: channel base.
@@ -190,33 +190,13 @@ class Discriminator(nn.Module):
             self.fits = AttentiveVerdict(features, hidden, self.attention, self.dtype)
         else:
             self.fits = Verdict(hidden, self.dtype)
-        if self.two_way:
-            self.real = Verdict(hidden, self.dtype)
-
-    def features(self, images: jax.Array | Sequence[jax.Array], train: bool) -> jax.Array:
-        """[B, S, S, 3], alone or as a tuple of one -> a map [B, 8, 8, C], or [B, 4, 4, C] without
-        attention. ValueError for images of other sizes.
-        """
-        return self.trunk(only_image(images, self.image_size))
+        super().setup()
 
     def judge(
         self, features: jax.Array, sentence: jax.Array | None, train: bool
     ) -> tuple[jax.Array | None, dict[str, jax.Array]]:
-        """Logits [B] of "real and fits the sentence" and, as far as there are such, "attention"
-        [B, 8, 8] (sums to 1) and "real", the logits [B] of the image alone.
-
-        features: as `features` gives them; sentence: [B, E], or None to ask of the image alone.
-        """
-        logits, extras = None, {"real": self.real(features)} if self.two_way else {}
-        if sentence is not None:
-            check_same_rows(features, sentence)
-            logits = self.fits(features, sentence)
-            if self.attention != "none":
-                logits, extras["attention"] = logits
+        """The base's, with "attention" [B, 8, 8], which sums to 1, where it attends."""
+        logits, extras = super().judge(features, sentence, train)
+        if sentence is not None and self.attention != "none":
+            logits, extras["attention"] = logits
         return logits, extras
-
-    def __call__(
-        self, images: jax.Array | Sequence[jax.Array], sentence: jax.Array, train: bool
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """`judge` of the `features` of images."""
-        return self.judge(self.features(images, train), sentence, train)

@@ -37,6 +37,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    check_mismatch,
     no_noise,
     shifted_pairs,
 )
@@ -64,6 +65,11 @@ class Recipe(DistributionRecipe):
     def __post_init__(self):
         super().__post_init__()
         check_choice("mismatch", self.mismatch, _MISMATCHES)
+
+    def check(self, seen: Seen) -> None:
+        """Also for mismatched captions that are not read."""
+        super().check(seen)
+        check_mismatch(seen, self.mismatch, reads="caption")
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

@@ -72,8 +72,8 @@ class Recipe:
         raise NotImplementedError
 
     def check(self, seen: Seen) -> None:
-        """Raises ValueError where weighted terms lack what they read; called once, before `init`,
-        with what that is given.
+        """Raises ValueError where weighted terms lack what they read or don't go together; called
+        once, before `init`, with what that is given.
         """
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
@@ -162,8 +162,11 @@ class GanRecipe(Recipe):
         regularizers.check_fields(self)
 
     def check(self, seen: Seen) -> None:
-        """Also for DAMSM's terms, without what they compare."""
+        """Also for DAMSM's terms without what they compare, and the relativistic term beside those
+        that it replaces.
+        """
         damsm_terms.check(self, seen)
+        regularizers.check(self)
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """Also an untrained image encoder, of ``damsm``."""

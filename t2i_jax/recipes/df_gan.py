@@ -7,6 +7,7 @@ import dataclasses
 
 from t2i_jax.models.df_gan import Discriminator, Generator
 from t2i_jax.recipes.one_stage import OneStageRecipe
+from t2i_jax.recipes.terms import Seen
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,3 +17,13 @@ class Recipe(OneStageRecipe):
     generator: Generator
     discriminator: Discriminator
     mismatch: str = "roll"
+
+    def check(self, seen: Seen) -> None:
+        """Also for networks of different versions."""
+        super().check(seen)
+        g, d = self.generator.version, self.discriminator.version
+        if g != d:
+            raise ValueError(
+                f"generator.version={g!r}, but discriminator.version={d!r}: set both alike; "
+                "configs/df_gan.py:cub_released_2020 is all of the release of 2020"
+            )

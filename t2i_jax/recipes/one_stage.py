@@ -37,6 +37,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    check_mismatch,
     check_two_rows,
     no_noise,
     shifted_pairs,
@@ -68,6 +69,11 @@ class OneStageRecipe(GanRecipe):
         asked = [t for t in ("d.uncond_real", "d.uncond_fake", "g.uncond_fake") if self.on(t)]
         if asked and not self.discriminator.two_way:
             raise ValueError(f"the terms {asked} need discriminator.two_way=True")
+
+    def check(self, seen: Seen) -> None:
+        """Also for mismatched captions that are not read."""
+        super().check(seen)
+        check_mismatch(seen, self.mismatch, reads="caption")
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

@@ -14,9 +14,9 @@ that no logit depends on another sample, and nothing is drawn. DiffAugment stand
 and D here too, and the slopes are those in the images before it, as in the release of DiffAugment.
 
 relativistic (R3GAN, arXiv 2501.05441, equation 1) compares each row's real pair with its fake one,
-in every head of every scale, summed. It takes the place of the terms real, fake, uncond_real and
-uncond_fake, whose weights are then 0; a mismatched pair ("wrong") may stay. It looks at its pairs
-in passes of its own.
+in every head of every scale, summed. Both players have it, in the place of the terms real, fake,
+uncond_real and uncond_fake, whose weights must be 0; a mismatched pair ("wrong") may stay. It looks
+at its pairs in passes of its own.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 PENALTIES = ("r1", "r2", "ma_gp")
 TERMS = {"d": (*PENALTIES, "relativistic"), "g": ("relativistic",)}
 
+# What the relativistic term takes the place of, by player.
+_REPLACED = {"d": ("real", "fake", "uncond_real", "uncond_fake"), "g": ("fake", "uncond_fake")}
 _CHOICES = {"penalty_update": ("shared", "own"), "ma_gp_form": ("paper", "released")}
 _AUGMENT = 2**32 - 1  # folded into the key of D's terms, of which recipes draw with small numbers
 
@@ -56,8 +58,27 @@ def check_fields(recipe: GanRecipe) -> None:
     """Raises ValueError for values of `GanRecipe`'s own fields that nothing here knows."""
     for name, choices in _CHOICES.items():
         check_choice(name, getattr(recipe, name), choices)
+    if not recipe.ma_gp_exponent > 0:
+        raise ValueError(f"recipe.ma_gp_exponent={recipe.ma_gp_exponent}: must be above 0")
     if unknown := sorted(set(recipe.augment) - set(POLICIES)):
         raise ValueError(f"recipe.augment takes policies of {POLICIES}, not {unknown}")
+
+
+def check(recipe: GanRecipe) -> None:
+    """Raises ValueError where one player alone has the relativistic term, or has it beside terms
+    that it replaces.
+    """
+    lacking = [player for player in _REPLACED if not recipe.on(f"{player}.relativistic")]
+    if len(lacking) == len(_REPLACED):
+        return
+    named = [(player, name) for player, names in _REPLACED.items() for name in names]
+    changes = [f"loss.{player}.relativistic=1" for player in lacking]
+    changes += [f"loss.{p}.{name}=0" for p, name in named if recipe.on(f"{p}.{name}")]
+    if changes:
+        raise ValueError(
+            "the term relativistic is for both players, in the place of their other adversarial "
+            f"terms: set {' '.join(changes)}"
+        )
 
 
 def augmented(recipe: GanRecipe, d: Net, images: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:

@@ -38,6 +38,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    check_mismatch,
     no_noise,
     shifted_pairs,
 )
@@ -78,6 +79,11 @@ class Recipe(GanRecipe):
         asked = [t for t in ("d.uncond_real", "d.uncond_fake", "g.uncond_fake") if self.on(t)]
         if asked and not d.unconditional:
             raise ValueError(f"the terms {asked} need discriminator.unconditional=True")
+
+    def check(self, seen: Seen) -> None:
+        """Also for mismatched captions that are not read."""
+        super().check(seen)
+        check_mismatch(seen, self.mismatch, reads="text")
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

@@ -6,7 +6,7 @@ This is where a ConfigDict meets typed dataclasses: nothing below sees one.
 import dataclasses
 import pathlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -97,13 +97,18 @@ class System:
 
 
 def build(
-    config: ConfigDict, workdir: pathlib.Path | None = None, captions: Captions | None = None
+    config: ConfigDict,
+    workdir: pathlib.Path | None = None,
+    captions: Captions | None = None,
+    given: Collection[str] = (),
 ) -> System:
     """Builds what the config describes. Sections of networks that come from elsewhere, and the
     vocabulary's size, are resolved in place.
 
     workdir: of a run that is resumed: networks and tokenizer that it has kept are taken from it.
     captions: gives the training split's captions, for a vocabulary that is made from them.
+    given: fields that the user has set. Those of the tokenizer change one that comes with the
+        encoder, apart from its vocabulary.
 
     Raises ValueError for unknown names and values, FileNotFoundError for missing sources.
     """
@@ -123,7 +128,7 @@ def build(
         module = _in_dtype(network.module, config.dtype)
         frozen[name] = dataclasses.replace(network, module=module)
         _describe(config, name, module)
-    encoder, tokenizer = _text(config, workdir, captions, frozen, notes)
+    encoder, tokenizer = _text(config, workdir, captions, given, frozen, notes)
     _size_vocabulary(config, cls, tokenizer)
     recipe = make_recipe(config, {k: v.module for k, v in frozen.items() if k in config.frozen})
     for name in untrained:  # as when the run, which keeps it, is resumed
@@ -191,13 +196,14 @@ def _text(
     config: ConfigDict,
     workdir: pathlib.Path | None,
     captions: Captions | None,
+    given: Collection[str],
     frozen: dict[str, Network],
     notes: list[str],
 ) -> tuple[nn.Module | None, tokenizers.Tokenizer | None]:
     """The text encoder and the tokenizer; the encoder's weights, if any, are put into `frozen`."""
     section = config.encoder
     if not section.name:
-        return None, _tokenizer(config, workdir, None, captions)
+        return None, _tokenizer(config, workdir, None, captions, given)
     check_choice("encoder.train", section.train, ("frozen", "joint"))
     if not section.source and section.train == "frozen":
         raise ValueError(
@@ -208,7 +214,7 @@ def _text(
     name = networks.TEXT_ENCODER if section.train == "frozen" else "encoder_start"
     source = section.source or networks.RANDOM
     network = _take("encoder.source", name, source, "text", cls, workdir, notes, section.fields)
-    tokenizer = _tokenizer(config, workdir, network, captions)
+    tokenizer = _tokenizer(config, workdir, network, captions, given)
     if network is not None:
         section.fields = fields_of(network.module)
         _check_vocabulary("encoder.source", network.module, tokenizer)
@@ -230,16 +236,18 @@ def _tokenizer(
     workdir: pathlib.Path | None,
     network: Network | None,
     captions: Captions | None,
+    given: Collection[str] = (),
 ) -> tokenizers.Tokenizer | None:
-    """The run's own, else the one that comes with the encoder, else a new one; a new vocabulary of
-    words is that of the training split's captions.
+    """The run's own, else the one that comes with the encoder, with the fields that the user has
+    given, else a new one; a new vocabulary of words is that of the training split's captions.
     """
     if not config.tokenizer.name:
         return None
     if workdir is not None and runs.has_tokenizer(workdir):
         return runs.read_tokenizer(workdir)
     if network is not None and network.tokenizer is not None:
-        return network.tokenizer
+        changes = {k: v for k, v in config.tokenizer.items() if f"tokenizer.{k}" in given}
+        return tokenizers.from_json(tokenizers.changed(network.tokenizer.to_json(), changes))
     fields = config.tokenizer.to_dict()
     name = fields.pop("name")
     if name == "wordpiece" and not fields.get("path"):

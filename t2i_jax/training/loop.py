@@ -6,7 +6,7 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -46,6 +46,7 @@ def train(
     workdir: str | pathlib.Path,
     evaluators: MakeEvaluators | None = None,
     stopping: Stopping | None = None,
+    given: Collection[str] = (),
 ) -> dict[str, float]:
     """Trains what the config describes, or goes on where `workdir` stopped.
 
@@ -53,13 +54,14 @@ def train(
         is run at every checkpoint, and may choose the best one.
     stopping: where a stop may be asked for. Signals reach it inside ``stopping.listening()``, as on
         the command line; without it, as in a notebook or a thread, no signal is touched.
+    given: fields that the user has set, see `build.build`.
 
     Returns the metrics of the last interval. Raises ValueError for a config that fits neither
     itself nor the run in `workdir`, `t2i_jax.owner.OwnedError` where another training writes
     there, `finite.NotFiniteError` naming the term and the last good checkpoint, SystemExit with
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping())
+    training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping(), given)
     with contextlib.ExitStack() as stack:
         training.open(stack)
         return training.run()
@@ -76,6 +78,7 @@ class Training:
         workdir: pathlib.Path,
         evaluators: MakeEvaluators | None,
         stopping: Stopping,
+        given: Collection[str],
     ):
         config = fields.complete(config)
         self.config, self.workdir, self.stopping = config, workdir, stopping
@@ -84,7 +87,7 @@ class Training:
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
         old = runs.is_run(workdir)
         captions = functools.partial(captions_of, self.source)
-        self.system = build.build(config, workdir if old else None, captions)
+        self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
         if old:
             # A run that is older than a field had the field's default.

@@ -22,6 +22,10 @@ from t2i_jax.recipes.base import Recipe
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 MODULE = "module"  # the key of a section that says which class its fields are of
 
+# Fields of networks that are sides or widths, as are all that end in "_dim".
+_SIZES = ("image_size", "base_size", "scales", "channels", "width", "embedding")
+_MAY_BE_0 = ("condition_dim", "text_dim")  # where 0 stands for none
+
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -127,7 +131,7 @@ def construct(
     """A module from a config section of its fields, in the compute dtype.
 
     The key ``module`` of a section names another class than `cls`; it must where `cls` is any
-    module. Raises ValueError for unknown fields.
+    module. Raises ValueError for unknown fields and for impossible sizes.
     """
     fields = {k: _plain(v) for k, v in dict(section).items()}
     if MODULE in fields:
@@ -135,6 +139,7 @@ def construct(
     elif cls is nn.Module:
         raise ValueError(f"the section {name!r} needs {MODULE}='package.file:Class'")
     check_fields(cls, fields, name)
+    _check_sizes(cls, fields, name)
     if "dtype" in {f.name for f in dataclasses.fields(cls)}:
         fields["dtype"] = DTYPES[dtype]
     return cls(**fields)
@@ -162,6 +167,17 @@ def check_fields(cls: type, fields: Mapping[str, Any], section: str) -> None:
         if name not in known:
             kind = f"{cls.__module__}.{cls.__name__}"
             raise ValueError(f"{kind} has no field {section}.{name}{suggest(name, known)}")
+
+
+def _check_sizes(cls: type[nn.Module], fields: Mapping[str, Any], section: str) -> None:
+    """Raises ValueError for a side or width below 1, or below 0 where 0 stands for none."""
+    defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+    for name, value in fields.items():
+        if not isinstance(value, int) or not (name in _SIZES or name.endswith("_dim")):
+            continue
+        least = 0 if name in _MAY_BE_0 or defaults[name] == 0 else 1
+        if value < least:
+            raise ValueError(f"{section}.{name}={value}: must be at least {least}")
 
 
 def loss_weights(config: ConfigDict) -> dict[str, float]:

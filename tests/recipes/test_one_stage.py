@@ -4,6 +4,7 @@ Golden numbers and whole iterations: tests/parity; several devices: tests/test_c
 """
 
 import dataclasses
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,16 @@ import numpy as np
 import pytest
 
 from recipes.gan_passes import close, run
+from t2i_jax import config as configs
 from t2i_jax import types
+from t2i_jax.drawing import drawer
 from t2i_jax.models import df_gan as df_models
 from t2i_jax.models import rat_gan as rat_models
 from t2i_jax.recipes import df_gan, rat_gan
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.types import Text
 
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 ROWS, KEY = 8, jax.random.key(3)
 TINY = {"channels": 2, "image_size": 16, "noise_dim": 4}
 HINGES = frozenset({"d.real", "d.wrong", "d.fake", "g.fake"})
@@ -133,6 +137,18 @@ def test_only_a_discriminator_that_attends_is_kept_and_shown(seen):
     assert plain.examine(variables, seen, out) == {}
 
 
+def test_a_generator_alone_says_what_would_show_its_attention(seen):
+    recipe = make("rat_gan")
+    g = jax.eval_shape(recipe.init, KEY, seen)["g"]
+    networks, drawn = {"params": {"g": g["params"]}, "stats": {}}, drawer.Drawer(recipe, None)
+    images = np.zeros((ROWS, 16, 16, 3), np.uint8)
+    noise = {"z": jnp.zeros((ROWS, 4))}
+    with pytest.raises(ValueError, match="no 'attention'; the run lacks .*with --discrim"):
+        drawn.examined(networks, seen.text, noise, ["attention"])
+    with pytest.raises(ValueError, match="lacks .* import it with --discriminator"):
+        drawn.given(networks, seen.text, images, ["attention"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -150,6 +166,15 @@ def test_what_does_not_fit_is_refused(change, message):
         dataclasses.replace(make("rat_gan"), **change)
 
 
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_networks_of_two_versions_of_df_gan_are_not_trained_together(player, seen):
+    recipe = make()
+    other = dataclasses.replace(recipe, **{player: getattr(recipe, player).clone(version="2020")})
+    with pytest.raises(ValueError, match="generator.version='20.*, but discriminator.version='20"):
+        other.check(seen)
+    recipe.check(seen)
+
+
 @pytest.mark.parametrize("mismatch", ["shift", "roll"])
 def test_one_row_has_no_mismatched_pair(mismatch, seen):
     one = jax.tree.map(lambda x: x[:1], seen)
@@ -157,6 +182,23 @@ def test_one_row_has_no_mismatched_pair(mismatch, seen):
     like = jax.eval_shape(recipe.init, KEY, one)
     with pytest.raises(ValueError, match="data.batch to 2 or more"):
         jax.eval_shape(lambda v: run(recipe, v, one, KEY), like)
+
+
+@pytest.mark.parametrize("key", [types.WRONG_TOKENS, types.WRONG_SENTENCE])
+def test_mismatched_captions_that_nothing_reads_are_refused(key, seen):
+    """In the systems that can make pairs of their own."""
+    brought = seen._replace(batch={**seen.batch, key: jnp.zeros((ROWS, 5))})
+    for recipe in (make(mismatch="roll"), make("rat_gan")):
+        with pytest.raises(ValueError, match="set recipe.mismatch=caption, or data.mismatch=''"):
+            recipe.check(brought)
+        recipe.check(seen)
+    make(mismatch="caption").check(brought)
+
+
+@pytest.mark.parametrize("arg", ["toy_birds", "toy_birds_released_2020", "cub_released_2020"])
+def test_configs_bring_the_mismatched_captions_that_are_read(arg):
+    config = configs.load(f"{CONFIGS}/df_gan.py:{arg}")
+    assert (config.data.mismatch == "caption") == (config.recipe.mismatch == "caption")
 
 
 def test_mismatched_captions_are_asked_for(seen):

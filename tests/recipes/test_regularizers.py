@@ -131,6 +131,29 @@ def test_the_relativistic_gradient_of_g_comes_through_the_fakes_alone():
     np.testing.assert_allclose(found[1], texts, rtol=1e-4, atol=1e-7)
 
 
+PAIRED = ("d.relativistic", "g.relativistic")
+
+
+@pytest.mark.parametrize(
+    ("active", "changes"),
+    [
+        (["d.relativistic"], "loss.g.relativistic=1"),
+        (["g.relativistic", "d.wrong"], "loss.d.relativistic=1"),
+        ([*PAIRED, "d.real", "g.fake", "g.kl"], "loss.d.real=0 loss.g.fake=0"),
+        ([*PAIRED, "d.uncond_fake", "g.uncond_fake"], "loss.d.uncond_fake=0 loss.g.uncond_fake=0"),
+        (["d.relativistic", "d.real", "g.fake"], "loss.g.relativistic=1 loss.d.real=0 .*fake=0"),
+    ],
+)
+def test_the_relativistic_term_is_no_part_of_a_mixture(active, changes):
+    with pytest.raises(ValueError, match=f"for both players, .*: set {changes}$"):
+        linear(*active).check(SEEN)
+
+
+@pytest.mark.parametrize("active", [[*PAIRED, "d.wrong", "d.r1", "g.kl"], ["d.real", "g.fake"]])
+def test_a_mismatched_pair_and_slopes_may_stand_beside_it(active):
+    linear(*active).check(SEEN)
+
+
 def test_all_that_one_key_shows_d_is_transformed_alike():
     recipe = linear(augment=POLICIES)
     d = recipe.critic(D_VARS, KEY)
@@ -165,6 +188,7 @@ def test_what_is_shown_is_not_transformed_and_terms_need_a_key():
         (dict(augment=("colour",)), r"recipe.augment takes policies of .*, not \['colour'\]"),
         (dict(ma_gp_form="code"), "ma_gp_form must be one of .* got 'code'"),
         (dict(penalty_update="both"), "penalty_update must be one of .* got 'both'"),
+        (dict(ma_gp_exponent=-1.0), "recipe.ma_gp_exponent=-1.0: must be above 0"),
     ],
 )
 def test_unknown_values_are_refused(fields, message):

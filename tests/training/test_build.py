@@ -155,6 +155,19 @@ def test_where_else_a_vocabulary_comes_from(tmp_path):
         build.build(words_encoder(), captions=lambda: [["!"], []])
 
 
+def test_a_tokenizer_of_the_encoders_run_is_changed_where_the_user_says_so():
+    """Its length, not what its ids mean."""
+    came = networks.Network(WITH_WORDS, {}, FEW_WORDS)
+    config = words_encoder("tokenizer.length=25", "tokenizer.words=('<end>','x')")
+
+    def made(*given):
+        return build._tokenizer(config, None, came, None, given).to_json()
+
+    assert made() == made("tokenizer.name", "data.size") == FEW_WORDS.to_json()
+    changed = {**FEW_WORDS.to_json(), "length": 25}
+    assert made("tokenizer.length", "tokenizer.words", "tokenizer.mode") == changed
+
+
 @pytest.mark.parametrize("size", [2, 7, 27_297])
 def test_a_vocabulary_that_is_not_the_encoders(tmp_path, size):
     """A weights file brings no tokenizer of its own."""

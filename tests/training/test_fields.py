@@ -9,7 +9,7 @@ import pytest
 from t2i_jax import config as configs
 from t2i_jax import train
 from t2i_jax.data.options import DataOptions
-from t2i_jax.training import fields
+from t2i_jax.training import fields, modules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GAN = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
@@ -168,6 +168,10 @@ def test_values_of_runs(encoder_run, tmp_path):
     assert resolved.origins["encoder.fields.embedding"] == f"run {encoder_run}"
     assert resolved.config.tokenizer.length == 99
     assert resolved.origins["tokenizer.length"] == f"run {encoder_run}"
+    longer = fields.with_runs(fields.resolve(STAGE2, [*changes, "tokenizer.length=120"]))
+    assert longer.config.tokenizer.to_dict() == {"name": "char", "length": 120, "mode": "lower"}
+    assert longer.origins["tokenizer.length"] == "command line"
+    assert longer.origins["tokenizer.mode"] == f"run {encoder_run}"
     assert resolved.origins["stage1.channels"] == "nowhere will decide"
     stage1 = configs.load(f"{ROOT / 'configs' / 'stack_gan_v1.py'}:debug")
     stage1.generator.channels = 6
@@ -185,6 +189,32 @@ def test_the_command_line_lists_every_field(capsys):
     resolved = fields.resolve(GAN, ["data.batch=3"])
     assert shown.keys() == configs.flatten(resolved.config).keys()
     assert shown["data.batch"].split() == ["data.batch", "=", "3", "#", "command", "line"]
+
+
+@pytest.mark.parametrize(
+    "system, name, value, least",
+    [
+        ("rat_gan", "generator.noise_dim", 0, 1),
+        ("rat_gan", "generator.state_dim", 0, 1),
+        ("rat_gan", "discriminator.channels", -1, 1),
+        ("df_gan", "generator.channels", 0, 1),
+        ("df_gan", "generator.affine_dim", -1, 0),
+        ("gan_int_cls", "generator.image_size", 0, 1),
+        ("stack_gan_v1", "discriminator.text_dim", -1, 0),
+        ("stack_gan_v2", "generator.scales", 0, 1),
+        ("xmc_gan", "discriminator.channels", 0, 1),
+        ("attn_gan", "generator.base_size", 0, 1),
+    ],
+)
+def test_sizes_that_no_network_has(system, name, value, least):
+    section, field = name.split(".")
+    spec = f"{ROOT}/configs/{system}.py:debug"
+    cls = modules.module_hints(modules.recipe_module(system).Recipe)[section]
+    given = fields.resolve(spec, [f"{name}={value}"]).config[section]
+    with pytest.raises(ValueError, match=f"^{name}={value}: must be at least {least}$"):
+        modules.construct(cls, given, section)
+    given[field] = least
+    assert getattr(modules.construct(cls, given, section), field) == least
 
 
 @pytest.mark.parametrize(

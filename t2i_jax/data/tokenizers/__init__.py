@@ -15,6 +15,7 @@ from t2i_jax.data.tokenizers.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "TOKENIZERS",
+    "VOCABULARY",
     "CharTokenizer",
     "Tokenizer",
     "WordPieceTokenizer",
@@ -24,6 +25,7 @@ __all__ = [
     "from_json",
 ]
 
+VOCABULARY = ("words", "model")  # the fields of a state that hold one
 TOKENIZERS = {cls.name: cls for cls in (CharTokenizer, WordTokenizer, WordPieceTokenizer)}
 
 
@@ -38,6 +40,14 @@ def from_json(state: Mapping[str, Any]) -> Tokenizer:
     if "name" not in state:
         raise ValueError(f"tokenizer state: no field 'name' among {sorted(state)}")
     return _class(state["name"]).from_json(state)
+
+
+def changed(state: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A tokenizer's state with other values of its fields: of its length, say, not of its name or
+    vocabulary, which decide what the ids mean.
+    """
+    kept = ("name", *VOCABULARY)
+    return {k: v if k in kept else fields.get(k, v) for k, v in state.items()}
 
 
 def from_config(name: str, **options) -> Tokenizer:
