@@ -14,6 +14,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
+from t2i_jax import config as configs
 from t2i_jax import pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
@@ -24,7 +25,7 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, networks, reading, runs, sentence_cache
+from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
@@ -81,6 +82,7 @@ class Training:
         given: Collection[str],
     ):
         config = fields.complete(config)
+        ranges.check(configs.flatten(config))
         self.config, self.workdir, self.stopping = config, workdir, stopping
         self.chief = jax.process_index() == 0
         self.data = build.data_options(config)
@@ -93,6 +95,11 @@ class Training:
             # A run that is older than a field had the field's default.
             saved = fields.complete(runs.read_config(workdir))
             check_same_run(saved.to_dict(), config.to_dict(), workdir)
+        if self.data.batch > len(self.source):
+            raise ValueError(
+                f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
+                f"{len(self.source):,} records; in a batch of more an image stands beside itself"
+            )
         self.images_per_step = self.data.batch * config.d_steps
         self.total = self._duration("duration")
         self.log_every = max(self._duration("log_every"), 1)

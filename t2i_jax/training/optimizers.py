@@ -157,7 +157,10 @@ def make_schedule(section: Mapping[str, Any], batch: int, records: int) -> Sched
 
 def _schedule(text: str, lr: float, batch: int, records: int) -> Schedule:
     def steps(duration: str) -> int:
-        return max(Duration.parse(duration).steps(batch, records), 1)
+        length = Duration.parse(duration)
+        if not length.amount:
+            raise ValueError(f"the schedule {text!r} takes no time: give a duration above 0")
+        return max(length.steps(batch, records), 1)
 
     if text == "constant":
         return lambda step: jnp.full((), lr, jnp.float32)

@@ -130,6 +130,26 @@ def test_another_config_is_refused(trained, data_dir, capsys):
     assert "optim" not in printed and "train." not in printed
 
 
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (
+            ["--optim.g.lr=-1", "--d_steps=0"],
+            "optim.g.lr=-1.0: must be at least 0\nd_steps=0: must",
+        ),
+        (["--data.batch=1000"], "data.batch=1,000: toy_birds/train has only 64 records"),
+    ],
+)
+def test_numbers_that_no_training_can_have_leave_nothing_behind(
+    wrong, said, data_dir, tmp_path, capsys
+):
+    argv = [f"--config={SPEC}", f"--workdir={tmp_path / 'run'}", f"--data.data_dir={data_dir}"]
+    with pytest.raises(SystemExit) as error:
+        train.main([*argv, *wrong])
+    assert error.value.code == 2 and f"error: {said}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_sentence_cache_changes_nothing(trained, data_dir, tmp_path):
     """Encoding the captions in the step gives the losses that their stored vectors gave."""
     cached, _ = trained
