@@ -98,8 +98,10 @@ def released(config) -> None:
         }
     )
     config.recipe.update({"word_temperature": 0.02, "directions": "both", "group": 8})
-    if config.encoder.name == "bert":  # the sum over all positions, by the number of pieces
+    if config.encoder.name == "bert":
+        # The sum over all positions, by the number of pieces.
         config.encoder.fields = {"pooling": "released"}
+        config.frozen.image_network = "weights/resnet_pretrained.npy"
     if config.data.name != "toy_birds":
         config.generator.image_size = config.discriminator.image_size = config.data.size = 128
         config.data.batch = 56

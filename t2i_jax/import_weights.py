@@ -50,15 +50,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--text_encoder",
-        help="char-CNN-RNN (.t7), DAMSM's text encoder (.pth), a BERT's folder (with "
-        "--encoder=bert) or a run that has a text encoder; without one the run is sampled from "
-        "stored embeddings",
+        help="char-CNN-RNN (.t7), DAMSM's text encoder (.pth), a BERT (a folder of Hugging Face's) "
+        "or a run that has a text encoder; without one the run is sampled from stored embeddings",
     )
     add("--captions", help="the captions.pickle that was published with DAMSM's text encoder")
     add(
         "--encoder",
         help="what --text_encoder is, a file in t2i_jax/encoders (default: char_cnn_rnn for a .t7 "
-        "file, else damsm)",
+        "file, bert for a folder, else damsm)",
     )
     add("--workdir", required=True, help="the new run directory")
     args, args.overrides = parser.parse_known_args(argv)
@@ -153,9 +152,11 @@ def _unknown_discriminator(cls: type[Recipe], generator: nn.Module) -> dict[str,
 
 def _describe_text(args: argparse.Namespace, config: ConfigDict) -> None:
     source = args.text_encoder
-    name = args.encoder or ("char_cnn_rnn" if source.endswith(".t7") else "damsm")
+    path, _, kind = networks.locate("--text_encoder", source, "text")
+    folder = kind == "file" and pathlib.Path(path).is_dir()  # as Hugging Face keeps a BERT
+    usual = "bert" if folder else "char_cnn_rnn" if source.endswith(".t7") else "damsm"
+    name = args.encoder or usual
     config.encoder.update({"name": name, "source": source})
-    _, _, kind = networks.locate("--text_encoder", source, "text")
     cls = modules.encoder_class(name)
     of_words = "vocab_size" in {f.name for f in dataclasses.fields(cls)}
     tokenizer = getattr(cls, "tokenizer", "word" if of_words else "char")
