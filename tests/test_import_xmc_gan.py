@@ -96,7 +96,9 @@ def test_a_checkpoint_and_its_bert_become_a_run(encoder, tmp_path, capsys):
     argv += [f"--text_encoder={folder}", f"--tokenizer.length={LENGTH}"]
     argv += ["--encoder.fields.pooling=released"]
     other = f"--workdir={tmp_path / 'other'}"
-    assert "'bert' reads pieces of words" in refused([*argv, "--captions=x", other], capsys)
+    assert "'bert' is read by the tokenizer 'wordpiece'" in refused(
+        [*argv, "--captions=x", other], capsys
+    )
 
     import_weights.main([*argv, f"--workdir={run}"])
     printed = capsys.readouterr().out
