@@ -24,6 +24,17 @@ def saved(workdir) -> int | None:
     return Checkpoints(runs.checkpoints_dir(workdir), read_only=True).latest_step()
 
 
+@pytest.fixture(autouse=True)
+def heard_signals():
+    """Processes that are started here hear all signals, even if the tests run in the background or
+    under nohup, which ignore some.
+    """
+    before = {s: signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda s: s.name)
 def test_a_signal_saves_the_step(number, data_dir, tmp_path):
     command = Command(tmp_path, data_dir, *LONG)
