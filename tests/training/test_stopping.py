@@ -120,15 +120,26 @@ with Stopping().listening() as stopping, stopping.after_the_step():
 """
 
 
-def program(*arguments, before=()) -> subprocess.Popen:
-    """A loop that obeys, or doesn't."""
-    command = [*before, sys.executable, "-c", PROGRAM, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.readline()
-    return process
+@pytest.fixture
+def program():
+    """Starts a loop that obeys, or doesn't, and kills it after half a minute at the latest."""
+    timers = []
+
+    def start(*arguments, before=()) -> subprocess.Popen:
+        command = [*before, sys.executable, "-c", PROGRAM, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        timers.append(threading.Timer(30, process.kill))
+        timers[-1].start()
+        return process
+
+    yield start
+    for timer in timers:
+        timer.cancel()
+        timer.function()
 
 
-def test_a_second_ctrl_c_ends_it_at_once():
+def test_a_second_ctrl_c_ends_it_at_once(program):
     process = program()
     process.send_signal(signal.SIGINT)
     assert b"Ctrl-C again ends it at once" in process.stderr.readline() + process.stderr.readline()
@@ -137,7 +148,7 @@ def test_a_second_ctrl_c_ends_it_at_once():
     assert process.wait(30) == 130
 
 
-def test_what_nohup_ignores_stays_ignored():
+def test_what_nohup_ignores_stays_ignored(program):
     process = program("obey", before=["nohup"])
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
