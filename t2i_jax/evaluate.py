@@ -26,6 +26,7 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -82,20 +83,24 @@ def _toy_attributes(args: argparse.Namespace) -> Result:
     return toy_attributes.evaluate(setup, reader, features.load(args.features))
 
 
-PROTOCOLS: dict[str, Callable[[argparse.Namespace], Result]] = {
-    "tsne": _tsne,
-    "text_probe": _text_probe,
-    "retrieval": _retrieval,
-    "toy_attributes": _toy_attributes,
-}
-_UNREAD = {  # options that a protocol does not look at
-    "tsne": ("classifier",),
-    "text_probe": (
-        *("step", "features", "classifier"),
-        *("data_dir", "split", "captions_file", "batch_size"),
+class Protocol(NamedTuple):
+    """An evaluation, and the options that it does not look at."""
+
+    run: Callable[[argparse.Namespace], Result]
+    unread: tuple[str, ...]
+
+
+PROTOCOLS = {
+    "tsne": Protocol(_tsne, ("classifier",)),
+    "text_probe": Protocol(
+        _text_probe,
+        (
+            *("step", "features", "classifier"),
+            *("data_dir", "split", "captions_file", "batch_size"),
+        ),
     ),
-    "retrieval": ("features", "classifier", "captions_file", "batch_size"),
-    "toy_attributes": ("data_dir", "split", "captions_file"),
+    "retrieval": Protocol(_retrieval, ("features", "classifier", "captions_file", "batch_size")),
+    "toy_attributes": Protocol(_toy_attributes, ("data_dir", "split", "captions_file")),
 }
 
 
@@ -130,7 +135,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.protocol not in PROTOCOLS:
         parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, PROTOCOLS)}")
-    for name in _UNREAD[args.protocol]:
+    for name in PROTOCOLS[args.protocol].unread:
         if getattr(args, name) != parser.get_default(name):
             parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out")
     return args
@@ -152,7 +157,7 @@ def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
     if args.num < 1:
         raise ValueError(f"num={args.num}: must be at least 1")
-    result, pictures, text = PROTOCOLS[args.protocol](args)
+    result, pictures, text = PROTOCOLS[args.protocol].run(args)
     if text:
         print(text)
     out = pathlib.Path(args.out)
