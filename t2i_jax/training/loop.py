@@ -115,7 +115,6 @@ class Training:
                     "start it with python -m t2i_jax.train, or pass them to `train`"
                 )
             self.evaluators = evaluators(self.system, self.data)
-        self.writer: MetricsWriter | None = None
         self.last: dict[str, float] = {}
         self.watch = Watch()
 

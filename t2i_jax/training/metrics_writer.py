@@ -2,11 +2,12 @@
 
 import json
 import math
-import os
 import pathlib
 from collections.abc import Mapping
 
 import numpy as np
+
+from t2i_jax.training import files
 
 
 class MetricsWriter:
@@ -23,9 +24,7 @@ class MetricsWriter:
         self.path = workdir / "metrics.jsonl"
         if self.path.exists():
             kept = [row for row in self.path.read_text().splitlines() if _step(row) <= start]
-            temporary = self.path.with_suffix(".tmp")  # a kill must not lose what is kept
-            temporary.write_text("".join(row + "\n" for row in kept))
-            os.replace(temporary, self.path)
+            files.write(self.path, "".join(row + "\n" for row in kept))
         self._file = open(self.path, "a", encoding="utf-8")
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None

@@ -1,11 +1,12 @@
 """JSON that carries its own checksum, so that a flipped bit is an error and not another number."""
 
 import json
-import os
 import pathlib
 import zlib
 from collections.abc import Mapping
 from typing import Any
+
+from t2i_jax.training import files
 
 SEAL = "crc32"
 
@@ -41,9 +42,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
 def write(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     """Writes a sealed file, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(seal(value), indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    files.write(path, json.dumps(seal(value), indent=2) + "\n")
 
 
 def _checksum(value: Mapping[str, Any]) -> str:

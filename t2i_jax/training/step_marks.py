@@ -6,6 +6,8 @@ import math
 import pathlib
 from collections.abc import Iterable, Mapping
 
+from t2i_jax.training import files
+
 FILE = "best.json"
 
 
@@ -45,9 +47,7 @@ class StepMarks:
             "metrics": {str(s): m for s, m in self.metrics.items()},
             "exploded": sorted(self.exploded),
         }
-        temporary = directory / f"{FILE}.tmp"
-        temporary.write_text(json.dumps(text))
-        temporary.replace(directory / FILE)
+        files.write(directory / FILE, json.dumps(text))
 
 
 def read(directory: pathlib.Path) -> StepMarks:
