@@ -18,15 +18,15 @@ GLOROT = nn.initializers.glorot_normal()
 
 
 class Caption(NamedTuple):
-    """What modulates: condition [B, G]; words [B, T, E] and their mask [B, T].
+    """What modulates: condition [B, G]; words [B, T, E] and their mask [B, T], where layers attend.
 
     attention: [B, h, w, T], how much each position of a grid takes of each word, where all layers
         share it; None where each layer attends by itself.
     """
 
     condition: jax.Array
-    words: jax.Array
-    mask: jax.Array
+    words: jax.Array | None = None
+    mask: jax.Array | None = None
     attention: jax.Array | None = None
 
 

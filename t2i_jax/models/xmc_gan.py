@@ -7,7 +7,7 @@ fields give what the release computes in its place. The discriminator is in
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -106,8 +106,6 @@ class Generator(OneNoiseGenerator):
     gain: "gamma" or "one_plus_gamma", see `ModulatedNorm`; they differ at the start of a training.
     """
 
-    reads: ClassVar[str] = "words"
-
     channels: int = 96
     image_size: int = 256
     noise_dim: int = 128
@@ -122,27 +120,39 @@ class Generator(OneNoiseGenerator):
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
 
+    @property
+    def reads(self) -> str:
+        """ "words", or "sentence" where nothing attends to words."""
+        return "sentence" if self.attention == "none" else "words"
+
     @nn.compact
     def __call__(
         self,
         noise: Mapping[str, jax.Array],
         sentence: jax.Array,
-        words: jax.Array,
-        mask: jax.Array,
+        words: jax.Array | None = None,
+        mask: jax.Array | None = None,
+        *,
         train: bool,
     ) -> Made:
         """noise: rows of `noise_shapes`; sentence [B, E']; words [B, T, E]; mask [B, T], True on
-        real words. Raises ValueError for impossible fields.
+        real words; neither is read where ``attention`` is "none". Raises ValueError for impossible
+        fields.
         """
         self._check()
-        chex.assert_rank([sentence, words, mask], [2, 3, 2])
+        attends = self.attention != "none"
+        chex.assert_rank(sentence, 2)
         check_noise(noise, self.noise_shapes, sentence.shape[0])
         z = noise["z"].astype(self.dtype)
-        sentence, words = sentence.astype(self.dtype), words.astype(self.dtype)
+        sentence = sentence.astype(self.dtype)
         if self.project_sentence:
             sentence = self._dense(self.noise_dim, "sentence")(sentence)
         condition = jnp.concatenate([sentence, z], axis=-1)
-        caption = Caption(condition, normalized(words) if self.unit_words else words, mask)
+        caption = Caption(condition)
+        if attends:
+            chex.assert_rank([words, mask], [3, 2])
+            words = words.astype(self.dtype)
+            caption = Caption(condition, normalized(words) if self.unit_words else words, mask)
 
         first = z if self.start == "noise" else condition
         x = self._dense(4 * 4 * 16 * self.channels, "first")(first)
@@ -155,15 +165,13 @@ class Generator(OneNoiseGenerator):
                 attention = cosine_attention(queries, words, mask, self.rho)
                 caption = caption._replace(attention=attention)
                 maps.append(attention)
-            attends = self.attention != "none" and side >= self.attend_from
-            block = UpBlock(
-                width * self.channels, self._norm(attends), self.dtype, name=f"block{i}"
-            )
+            norm = self._norm(attends and side >= self.attend_from)
+            block = UpBlock(width * self.channels, norm, self.dtype, name=f"block{i}")
             x, attention = block(x, caption, train)
-            if attends and self.attention == "layer":
+            if norm["attends"] and self.attention == "layer":
                 maps.append(attention)
-        attends = self.attention != "none" and self.last_attends
-        x, _ = ModulatedNorm(**self._norm(attends), name="norm")(x, caption, train)
+        norm = self._norm(attends and self.last_attends)
+        x, _ = ModulatedNorm(**norm, name="norm")(x, caption, train)
         image = nn.tanh(_conv(3, self.dtype, name="image")(nn.relu(x)))
         return Made((image.astype(jnp.float32),), tuple(maps))
 

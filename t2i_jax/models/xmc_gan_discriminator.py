@@ -39,12 +39,12 @@ class Features(NamedTuple):
 
 class Encoded(NamedTuple):
     """What the contrastive losses compare: image [B, C], sentence [B, C], and regions [B, 256, E]
-    that are comparable with words of width E.
+    that are comparable with words of width E; None where words are not read.
     """
 
     image: jax.Array
     sentence: jax.Array
-    regions: jax.Array
+    regions: jax.Array | None
 
 
 class DownBlock(nn.Module):
@@ -171,14 +171,14 @@ class Discriminator(nn.Module):
 
     def encode(self, features: Features, vectors: jax.Array, width: int, train: bool) -> Encoded:
         """What the contrastive losses compare. vectors: the sentences' features, as `judge` gives
-        them; width: of the word vectors.
+        them; width: of the word vectors, 0 for no regions.
         """
-        regions = self.region_head(self.regions(features.grid, width, train), train)
-        return Encoded(
-            self.image_head(features.pooled, train),
-            self.sentence_head(vectors, train),
-            regions.reshape(len(regions), -1, width),
-        )
+        regions = None
+        if width:
+            regions = self.region_head(self.regions(features.grid, width, train), train)
+            regions = regions.reshape(len(regions), -1, width)
+        image = self.image_head(features.pooled, train)
+        return Encoded(image, self.sentence_head(vectors, train), regions)
 
     def __call__(
         self, images: jax.Array, sentence: jax.Array, width: int, train: bool

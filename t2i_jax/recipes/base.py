@@ -24,6 +24,7 @@ from t2i_jax.recipes import damsm_terms, mode_seeking, regularizers
 from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, with_state
 
 Reads = Literal["nothing", "sentence", "words", "tokens"]
+WrongPairs = Literal["", "image", "caption"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,9 @@ class Recipe:
     starting_points: those of them that are only needed to initialize (see `init`).
     reads: what of the text the terms read. "nothing"; "sentence" vectors; "words": sentence
         vectors, word vectors and the mask; "tokens": the recipe encodes the token ids itself.
+    without_words: of a recipe that reads words, the overrides by which it reads sentences instead.
+    wrong_pairs: which mismatched pairs of the data the terms can read, as ``data.mismatch`` names
+        them: "image", "caption" or "" for none.
     optional_terms: by player, terms that a config need not mention; their weight is then 0.
     embeds: the player that compares images with captions (`embed`), by which retrieval is measured;
         "" for none.
@@ -55,6 +59,8 @@ class Recipe:
     frozen_parts: ClassVar[Mapping[str, str]] = {}
     starting_points: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[Reads] = "sentence"
+    without_words: ClassVar[tuple[str, ...]] = ()
+    wrong_pairs: ClassVar[WrongPairs] = ""
     optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     embeds: ClassVar[str] = ""
 

@@ -71,6 +71,11 @@ class Recipe(GanRecipe):
         check_choice("generator.noise", self.noise_distribution, axis.NOISE_VARIANCE)
 
     @property
+    def wrong_pairs(self) -> str:
+        """Those of its field mismatch."""
+        return {"text": "caption", "image": "image"}[self.mismatch]
+
+    @property
     def noise_distribution(self) -> str:
         """What the generator is trained with and sampled from."""
         return self.generator.noise

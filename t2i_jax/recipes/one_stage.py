@@ -37,7 +37,6 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
-    check_mismatch,
     check_two_rows,
     no_noise,
     shifted_pairs,
@@ -70,10 +69,10 @@ class OneStageRecipe(GanRecipe):
         if asked and not self.discriminator.two_way:
             raise ValueError(f"the terms {asked} need discriminator.two_way=True")
 
-    def check(self, seen: Seen) -> None:
-        """Also for mismatched captions that are not read."""
-        super().check(seen)
-        check_mismatch(seen, self.mismatch, reads="caption")
+    @property
+    def wrong_pairs(self) -> str:
+        """Captions, where the recipe makes no pairs of its own."""
+        return "caption" if self.mismatch == "caption" else ""
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

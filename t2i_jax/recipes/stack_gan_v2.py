@@ -84,6 +84,11 @@ class Recipe(DistributionRecipe):
         """Sentences, where the model is conditional."""
         return "sentence" if self.conditional else "nothing"
 
+    @property
+    def wrong_pairs(self) -> str:
+        """Images, where the model is conditional."""
+        return "image" if self.conditional else ""
+
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""
         g_key, d_key = jax.random.split(key)

@@ -166,18 +166,6 @@ def check_two_rows(condition: jax.Array, axis_name: str | None) -> None:
         )
 
 
-def check_mismatch(seen: Seen, mismatch: str, reads: str) -> None:
-    """Raises ValueError for a batch that brings mismatched captions which no term would read.
-
-    mismatch: the recipe's. reads: the value by which it reads them.
-    """
-    if mismatch != reads and {types.WRONG_TOKENS, types.WRONG_SENTENCE} & seen.batch.keys():
-        raise ValueError(
-            f"recipe.mismatch={mismatch!r} does not read the mismatched captions that the data "
-            f"bring: set recipe.mismatch={reads}, or data.mismatch=''"
-        )
-
-
 def accuracies(judged: Mapping[str, Judgement]) -> dict[str, jax.Array]:
     """How often D is right, as metrics in 0..1, averaged over its scales.
 

@@ -67,7 +67,7 @@ class Recipe(GanRecipe):
         device's.
     """
 
-    reads = "words"
+    without_words = ("generator.attention=none", "loss.d.word=0", "loss.g.word=0")
     embeds = "d"
     frozen_parts = {**GanRecipe.frozen_parts, "image_network": "image"}
 
@@ -100,6 +100,12 @@ class Recipe(GanRecipe):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
+    @property
+    def reads(self) -> str:
+        """Sentences, where neither G attends to words nor a term compares them."""
+        words = self.generator.reads == "words" or self.on("d.word") or self.on("g.word")
+        return "words" if words else "sentence"
+
     def check(self, seen: Seen) -> None:
         """Also for the terms of the image network, without one."""
         super().check(seen)
@@ -114,14 +120,18 @@ class Recipe(GanRecipe):
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""
         g_key, d_key = jax.random.split(key)
-        sentence, words, mask = (x[:1] for x in seen.text)
+        text = jax.tree.map(lambda x: x[:1], seen.text)
         size = self.discriminator.image_size
         images = jnp.zeros((1, size, size, 3))
-        noise = no_noise(self.noise_shapes)
+        noise, width = no_noise(self.noise_shapes), self._word_width(seen)
         return {
-            "g": self.generator.init(g_key, noise, sentence, words, mask, train=False),
-            "d": self.discriminator.init(d_key, images, sentence, words.shape[-1], train=False),
+            "g": self.generator.init(g_key, noise, *text, train=False),
+            "d": self.discriminator.init(d_key, images, text.sentence, width, train=False),
         }
+
+    def _word_width(self, seen: Seen) -> int:
+        """The width of word vectors; 0 where they are not read."""
+        return seen.text.words.shape[-1] if self.reads == "words" else 0
 
     def init_frozen(self, name: str, key: jax.Array, seen: Seen) -> Variables:
         """Also an untrained image network."""
@@ -159,7 +169,7 @@ class Recipe(GanRecipe):
         features = self.features(d, (jnp.concatenate(shown),))
         sentence = jnp.concatenate([self.condition_of(seen, out)] * len(kinds))
         judged = self.judge(d, features, sentence)
-        encoded = d(features, judged.extra, seen.text.words.shape[-1], method="encode")
+        encoded = d(features, judged.extra, self._word_width(seen), method="encode")
         parts = [jnp.split(x, len(kinds)) for x in jax.tree.leaves((judged, encoded))]
         tree = jax.tree.structure((judged, encoded))
         found = [jax.tree.unflatten(tree, part) for part in zip(*parts, strict=True)]
@@ -216,16 +226,16 @@ class Recipe(GanRecipe):
 
     def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[Any, Any]]:
         """What D's contrastive terms compare in real images: "sentence", the vectors of image and
-        sentence; "word", the regions and the words.
+        sentence; "word", the regions and the words, where words are read.
         """
         d = self.critic(variables, train=False)
         features = self.features(d, self.real_images(seen))
         _, vectors = d(features, self.condition_of(seen, {}), method="judge")
-        encoded = d(features, vectors, seen.text.words.shape[-1], method="encode")
-        return {
-            "sentence": (encoded.image, encoded.sentence),
-            "word": (encoded.regions, seen.text),
-        }
+        encoded = d(features, vectors, self._word_width(seen), method="encode")
+        found = {"sentence": (encoded.image, encoded.sentence)}
+        if self.reads == "words":
+            found["word"] = (encoded.regions, seen.text)
+        return found
 
     def _of_vectors(self, first: jax.Array, second: jax.Array) -> Contrast:
         return self._contrast(cosine_scores, first, second, self.temperature)

@@ -10,8 +10,11 @@ from t2i_jax.training.build import System
 
 
 def check(system: System, data: DataOptions) -> None:
-    """Raises ValueError, with the field to set, where the recipe reads what it cannot be given."""
+    """Raises ValueError, with the field to set, where the recipe reads what it cannot be given, or
+    where the data bring mismatched pairs that it does not read.
+    """
     reads, name = system.recipe.reads, system.config.system
+    _check_wrong_pairs(system, data)
     if reads == "nothing":
         return
     if not data.captions:
@@ -32,7 +35,7 @@ def check(system: System, data: DataOptions) -> None:
         if reads == "words":
             raise ValueError(
                 f"{name!r} reads word vectors, which stored embeddings lack: set data.text=tokens "
-                "and an encoder.name with words, such as damsm"
+                f"and an encoder.name with words, such as damsm{_without(system)}"
             )
         return
     if system.encoder is None:
@@ -51,8 +54,29 @@ def check(system: System, data: DataOptions) -> None:
         if not _gives_words(system):
             raise ValueError(
                 f"{name!r} reads word vectors, but encoder.name={system.config.encoder.name!r} "
-                "gives sentence vectors only: set one with words, such as damsm"
+                f"gives sentence vectors only: set one with words, such as damsm{_without(system)}"
             )
+
+
+def _check_wrong_pairs(system: System, data: DataOptions) -> None:
+    brought = "caption" if data.mismatch == "swapped" else data.mismatch
+    read, name = system.recipe.wrong_pairs, system.config.system
+    if brought in ("", read):
+        return
+    by_itself = getattr(system.recipe, "mismatch", "")
+    name = f"{name!r} with recipe.mismatch={by_itself}" if by_itself else f"{name!r}"
+    remedies = f"set data.mismatch={read}" if read else "set data.mismatch=''"
+    remedies += ", or a recipe.mismatch that reads them" if by_itself else ""
+    raise ValueError(
+        f"data.mismatch={data.mismatch} brings mismatched {brought}s, which {name} does not read: "
+        f"{remedies}"
+    )
+
+
+def _without(system: System) -> str:
+    """The remedy of systems that have a form without words."""
+    fields = system.recipe.without_words
+    return f", or the form without words: {' '.join(fields)}" if fields else ""
 
 
 def _gives_words(system: System) -> bool:

@@ -63,6 +63,39 @@ def shapes(seen, **fields):
     return recipe, jax.eval_shape(lambda v: run(recipe, v, seen, KEY), like)
 
 
+def without_words():
+    """The form for encoders of sentences."""
+    recipe = make(active=(D_TERMS | G_TERMS) - {"d.word", "g.word"})
+    generator = recipe.generator.clone(attention="none")
+    return dataclasses.replace(recipe, generator=generator)
+
+
+def test_sentences_alone(seen):
+    """The form without words never sees any: neither G nor D has a layer for them. All that it
+    computes is what the form with words computes with the same parameters.
+    """
+    recipe, text = without_words(), seen.text
+    alone = seen._replace(text=Text(text.sentence))
+    assert (recipe.reads, make().reads) == ("sentence", "words")
+    variables = jax.jit(recipe.init)(KEY, alone)
+    assert "regions" not in variables["d"]["params"]
+
+    @jax.jit
+    def both(variables):
+        passes = [run(recipe, variables, x, KEY) for x in (alone, seen)]
+        return [(x.out["images"], x.d.losses, x.g.losses) for x in passes]
+
+    first, second = both(variables)
+    close(first, second)
+    check_terms("d", first[1], D_TERMS - {"d.word"})
+    assert set(recipe.embed(variables["d"], alone)) == {"sentence"}
+
+
+@pytest.mark.parametrize("active", [{"d.word"}, {"g.word"}, {"d.word", "g.sentence"}])
+def test_a_term_of_words_reads_words(active):
+    assert dataclasses.replace(without_words(), active=frozenset(active)).reads == "words"
+
+
 def test_terms_compare_their_pairs(seen, variables):
     """D's are of real images and G's of fake ones; one pass of D moves its vectors once."""
     recipe = make(temperature=0.3, word_temperature=0.2, rho1=3.0, rho2=2.0, directions="both")

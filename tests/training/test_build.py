@@ -34,13 +34,15 @@ def words_encoder(*assignments: str):
     return debug("gan_int_cls", *named, *small, *assignments)
 
 
-def system(reads: str, encoder=None, tokenizer=None, **section):
+def system(reads: str, encoder=None, tokenizer=None, without_words=(), **section):
     """As far as `reading` looks at one."""
     config = configs.base()
     config.system = "my_gan"
     config.encoder.update(section)
     frozen = {"encoder": None} if encoder is not None and config.encoder.train == "frozen" else {}
-    recipe = SimpleNamespace(reads=reads, players=("g", "d"))
+    recipe = SimpleNamespace(
+        reads=reads, players=("g", "d"), wrong_pairs="caption", without_words=without_words
+    )
     return build.System(config, recipe, encoder, tokenizer, frozen)
 
 
@@ -69,11 +71,37 @@ CHARS, FEW_WORDS = tokenizers.from_config("char"), WordTokenizer(WORDS[:5], 4)
         (system("words", WITHOUT, CHARS, name="char_cnn_rnn"), {}, "'char_cnn_rnn' gives sentence"),
         (system("words", WITHOUT, CHARS, name="mylab.mine"), {}, "encoder.name='mylab.mine' gives"),
         (system("words", WITHOUT, CHARS, train="joint"), {}, "gives sentence vectors only"),
+        (system("words", WITHOUT, CHARS, ("a.b=0",)), {}, "or the form without words: a.b=0"),
     ],
 )
 def test_text_that_a_recipe_cannot_be_given(given, data, message):
     with pytest.raises(ValueError, match=message):
         reading.check(given, DataOptions(**data))
+
+
+@pytest.mark.parametrize(
+    "name, changes, message",
+    [
+        (
+            "xmc_gan",
+            ["data.mismatch=caption"],
+            "captions, which 'xmc_gan' does not read: set data.mismatch=''",
+        ),
+        ("xmc_gan", ["data.mismatch=swapped", "data.truncate=head"], "mismatch=swapped brings"),
+        ("damsm", ["data.mismatch=image"], "mismatched images, which 'damsm' does not read"),
+        ("stack_gan_v2", ["data.mismatch=caption"], "captions, .* set data.mismatch=image"),
+        ("df_gan", ["data.mismatch=caption"], "recipe.mismatch=roll does .* or a recipe.mismatch"),
+        ("rat_gan", ["data.mismatch=caption"], "recipe.mismatch=shift does not read"),
+        ("attn_gan", ["data.mismatch=image"], "mismatched images, which 'attn_gan'"),
+        ("gan_int_cls", ["data.mismatch=image"], "=text does not .* data.mismatch=caption, or a"),
+        ("gan_int_cls", ["recipe.mismatch=image"], "set data.mismatch=image"),
+        ("stack_gan_v1", ["recipe.mismatch=shift"], "recipe.mismatch=shift does not read"),
+    ],
+)
+def test_mismatched_pairs_that_nothing_reads_are_refused(name, changes, message):
+    built = build.build(debug(name, *changes), captions=lambda: CAPTIONS)
+    with pytest.raises(ValueError, match=message):
+        reading.check(built, build.data_options(built.config))
 
 
 @pytest.mark.parametrize(
