@@ -13,7 +13,7 @@ from .disk_sources import jpeg
 
 
 def store(data: bytes, **options) -> stored_image.StoredImage:
-    return stored_image.store(data, stored_image.decode(data), **options)
+    return stored_image.store(stored_image.decode(data), **options)
 
 
 def saved(image: Image.Image, form: str, **options) -> bytes:
@@ -78,8 +78,8 @@ def test_other_formats_become_jpeg(form):
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"<html>not found</html>", "not an image"),
-        (jpeg()[:20], "not an image"),
+        (b"<html>not found</html>", "a web page, not an image"),
+        (jpeg()[:20], "cut short"),
         (jpeg(200, 150)[:-200], "cut short"),
         (jpeg(form="PNG")[:-60], "cut short"),
     ],
