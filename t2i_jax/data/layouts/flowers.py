@@ -49,7 +49,7 @@ def read(source: pathlib.Path, kind: str, embeddings: bool = False) -> Layout:
     classes, taken = {}, set()
     for split, rows in splits.items():
         labels = _labels(rows, taken, layout.problems)
-        classes[split] = {number - 1 for number in labels.values()}
+        classes[split] = {row[1] - 1 for row in rows if not isinstance(row, Problem)}
         names = list(labels)
         vectors = _vectors(source, split, labels) if embeddings else [None] * len(names)
         items: list[Raw | Problem] = [row for row in rows if isinstance(row, Problem)]
