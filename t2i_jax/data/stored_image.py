@@ -5,6 +5,7 @@ training. Whatever a viewer opens is kept. The orientation tag is followed on re
 papers' code ignores it.
 """
 
+import functools
 import io
 import math
 import warnings
@@ -17,10 +18,11 @@ from t2i_jax.data import file_kinds, orientation
 from t2i_jax.data.orientation import Box
 from t2i_jax.data.transforms import box_region
 
-# Not among them: what runs programs (EPS), needs a helper, or is no picture.
+# Not among them: what runs programs (EPS), what has no mark of its own to be known by (TGA), and
+# what is no picture.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "JPEG2000", "AVIF", "QOI"),
-    *("PPM", "TGA", "PCX", "SGI", "ICO", "ICNS", "PSD", "DDS"),
+    *("PPM", "PCX", "SGI", "ICO", "ICNS", "PSD", "DDS"),
 )
 QUALITY = 95
 _MOST_JPEG = 65500  # pixels a side
@@ -84,9 +86,16 @@ def decode(data: bytes, turn: bool = False) -> Picture:
     return _decode(shorter, turn)._replace(remarks=("texts in a PNG file left out",))
 
 
+@functools.cache
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow has."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
 def _decode(data: bytes, turn: bool) -> Picture:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError:
         raise BadImage(f"too large: over {2 * Image.MAX_IMAGE_PIXELS:,} pixels") from None
     except Exception:  # what Pillow raises on broken headers has no common base

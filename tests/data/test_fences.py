@@ -176,6 +176,13 @@ def test_one_file_may_be_spelt_in_several_ways(written, there, run, source, tmp_
     assert [r["captions"] for r in records(tmp_path)[0]] == [["x", "y"]]
 
 
+def test_a_list_may_name_the_folder_itself(run, source, tmp_path):
+    listed(source, GOOD | {"image": f"{source}/good.jpg"}, GOOD | {"image": f"{tmp_path}/good.jpg"})
+    status, err = run("folder", source)
+    assert status == 0 and "points outside the folder" in err and "captions.jsonl:2" in err
+    assert [r["image/id"] for r in records(tmp_path)[0]] == ["good.jpg"]
+
+
 def test_hidden_files_and_folders_are_no_data(run, source, tmp_path):
     for name in ("._good.jpg", "__MACOSX/good.jpg", ".ipynb_checkpoints/good.jpg", ".a/.b/c.png"):
         write(source / name, jpeg())

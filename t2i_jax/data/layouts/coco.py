@@ -4,6 +4,7 @@ The 2017 edition divides the same pictures anew, under the same ids.
 """
 
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,7 +93,7 @@ def _from_json(
         yield Raw(
             id=str(number),
             filename=name,
-            image=folder / name.rsplit("/", 1)[-1],
+            image=folder / re.split(r"[/\\]", name)[-1],
             captions=captions.get(number, ()),
             where=where,
         )

@@ -181,9 +181,12 @@ def _row(
 
 
 def _file_name(name: str, source: pathlib.Path) -> str | None:
-    """The image's name below the folder, as it is there or as written on Windows; None if it
-    points outside.
+    """The image's name below the folder, as it is there, as written on Windows, or with the path
+    of the folder before it; None if it points outside.
     """
+    if name.startswith("/"):
+        folders = (f"{folder}/" for folder in (source.absolute(), os.path.realpath(source)))
+        name = next((name.removeprefix(f) for f in folders if name.startswith(f)), name)
     as_is = files.inside(name)
     if "\\" not in name or (as_is is not None and os.path.lexists(source / as_is)):
         return as_is
