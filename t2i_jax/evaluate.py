@@ -35,6 +35,7 @@ from PIL import Image
 import t2i_jax
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
+from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation import (
     attribute_reader,
     features,
@@ -212,7 +213,7 @@ def _texts(args: argparse.Namespace, config: ConfigDict):
     """
     embedded = not config.encoder.name and config.data.get("text") == "embeddings"
     conditional = bool(config.encoder.name) or embedded
-    lines = _lines(args.captions_file) if args.captions_file else None
+    lines = _captions(args.captions_file) if args.captions_file else None
     config = _at(args, config)
     try:
         held_out = HeldOut(build.data_options(config), args.split, args.seed)
@@ -235,10 +236,8 @@ def _at(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
     return ConfigDict({**config, "data": {**config.data, "data_dir": place}})
 
 
-def _lines(path: str) -> list[str]:
-    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _captions(path: str) -> list[str]:
+    lines = caption_lines(path)
     if not lines:
         raise ValueError(f"{path}: it has no captions; one a line is needed")
     return lines

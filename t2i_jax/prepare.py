@@ -8,6 +8,7 @@ What was repaired or skipped is shown, and saved as prepare_report.json in the p
 """
 
 import argparse
+import os
 import sys
 
 from rich.console import Console
@@ -60,26 +61,38 @@ OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     args = parser().parse_args(argv)
+    sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
     console = Console(stderr=True)
-    options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
     try:
-        report = catalog.prepare(
-            args.dataset,
-            args.source,
-            args.data_dir,
-            max_side=args.max_side,
-            strict=args.strict,
-            split_kind=args.split_kind,
-            images=args.images,
-            overwrite=args.overwrite,
-            console=console,
-            **options,
-        )
-    except DataError as error:
+        _run(args, console)
+    except KeyboardInterrupt:
+        _say("interrupted; what was prepared before is as it was", "red", console)
+        return 130
+    except Exception as error:
         if report := getattr(error, "report", None):
             _show(report, console)
-        _say(f"error: {error}", "red", console)
+        if not isinstance(error, DataError) and os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        kind = "" if isinstance(error, DataError | OSError) else f"{type(error).__name__}: "
+        _say(f"error: {kind}{error}", "red", console)
         return 1
+    return 0
+
+
+def _run(args: argparse.Namespace, console: Console) -> None:
+    options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
+    report = catalog.prepare(
+        args.dataset,
+        args.source,
+        args.data_dir,
+        max_side=args.max_side,
+        strict=args.strict,
+        split_kind=args.split_kind,
+        images=args.images,
+        overwrite=args.overwrite,
+        console=console,
+        **options,
+    )
     _show(report, console)
     if report.already:
         print(f"{report.path} is already prepared; nothing done (--overwrite makes it anew).")
@@ -90,12 +103,9 @@ def main(argv: list[str] | None = None) -> int:
         splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
         preview.draw(splits, args.preview)
         print(f"drew {args.preview}")
-    return 0
 
 
 def _show(report: Report, console: Console) -> None:
-    if not report.records:  # it failed before there was anything to count
-        return
     for table in report.tables():
         console.print(table)
     for warning in report.warnings:

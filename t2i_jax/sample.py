@@ -22,6 +22,7 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import pictures
+from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 
 _IN_GRID = 64  # captions that the grid shows
@@ -108,16 +109,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if asked and other:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
-        args.caption += _lines(args.captions_file) if args.captions_file else []
+        args.caption += caption_lines(args.captions_file) if args.captions_file else []
     except OSError as error:
         parser.error(f"--captions_file: {error}")
     return args
-
-
-def _lines(path: str) -> list[str]:
-    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

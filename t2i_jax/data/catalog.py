@@ -7,6 +7,7 @@ metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be
 
 import contextlib
 import io
+import os
 import pathlib
 import re
 import tempfile
@@ -124,19 +125,17 @@ def prepare(
     try:
         with (
             _owned(path.parent, report),
-            _set_aside(path),
+            _beside(path) as root,
             tempfile.TemporaryDirectory() as unused,
             _quiet(),
         ):
-            builder = builder_class(
-                config=config, data_dir=path.parent.parent.parent, file_format="array_record"
-            )
+            builder = builder_class(config=config, data_dir=root, file_format="array_record")
             builder.job = Job(folder, report, pictures, strict, console)
             builder.download_and_prepare(
                 download_dir=unused,
                 download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
             )
-    except DataError as error:
+    except Exception as error:
         error.report = report
         raise
     return report
@@ -175,21 +174,28 @@ def _earlier(path: epath.Path, strict: bool) -> Report:
 
 
 @contextlib.contextmanager
-def _set_aside(path: epath.Path) -> Iterator[None]:
-    """Moves an older preparation out of the way; it comes back if the new one fails."""
-    if not path.exists():
-        yield
-        return
-    aside = path.parent / f"{path.name}.replaced"
-    if aside.exists():  # of a run that was killed
-        aside.rmtree()
-    path.rename(aside)
-    try:
-        yield
-    except BaseException:
+def _beside(path: epath.Path) -> Iterator[epath.Path]:
+    """The folder to prepare in, tfds' `data_dir`. What is prepared already stays as it is until the
+    new set is whole, and then gives way to it.
+    """
+    config = path.parent
+    aside = config / f"{path.name}.replaced"
+    if aside.exists() and not path.exists():  # killed between the two renamings below
         aside.rename(path)
-        raise
-    aside.rmtree()
+    if not path.exists():
+        yield config.parent.parent
+        return
+    root = config / f"incomplete.{os.getpid()}"
+    try:
+        yield root
+        if aside.exists():
+            aside.rmtree()
+        path.rename(aside)
+        (root / config.parent.name / config.name / path.name).rename(path)
+        aside.rmtree()
+    finally:
+        if root.exists():
+            root.rmtree()
 
 
 def _config(
