@@ -84,8 +84,9 @@ def _not_prepared(
     source = " --source=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
     there = f" (prepared are: {', '.join(configs)})" if configs else ""
     wanted = f"{name}/{config}" if config else name
+    options = ", with the options that this name comes from" if config else ""
     return (
-        f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it:\n"
+        f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it{options}:\n"
         f"  python -m t2i_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
     )
 

@@ -63,6 +63,13 @@ def test_another_folder_of_the_same_name(run, tmp_path, other):
     assert run(one)[0] == 1
 
 
+def test_names_that_are_written_alike(run, tmp_path):
+    for name in ("my cars", "my-cars", "my:cars", "my?cars"):
+        status, printed = run(folder(tmp_path / name, captions=(name,)))
+        assert (status == 0) == (name == "my cars") and "nothing done" not in printed
+    assert captions(tmp_path) == [["my cars"]]
+
+
 def test_a_folder_that_was_moved_is_the_same(run, tmp_path):
     one = folder(tmp_path / "a/cars")
     run(one)
