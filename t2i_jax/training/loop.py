@@ -25,12 +25,20 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
+from t2i_jax.training import (
+    build,
+    fields,
+    metrics_writer,
+    networks,
+    ranges,
+    reading,
+    runs,
+    sentence_cache,
+)
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.parallel import make_parallel
-from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
@@ -198,7 +206,7 @@ class Training:
         if self.chief and self.draws:
             grids = SampleGrids(self.system, self.data, self.source, config.train.samples)
         if self.chief:
-            self.writer = MetricsWriter(
+            self.writer = metrics_writer.MetricsWriter(
                 self.workdir,
                 start=start,
                 tensorboard=config.log.tensorboard,
@@ -206,6 +214,9 @@ class Training:
                 config=config.to_dict(),
             )
             self.stack.callback(self.writer.close)
+            if damaged := self.writer.damaged:
+                lines = ", ".join(map(str, damaged))
+                self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
             self.provenance = Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
@@ -224,7 +235,7 @@ class Training:
     def _curves(self) -> None:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and metrics.exists():
-            pictures.curves(metrics, self.workdir / "curves.png")
+            pictures.curves(metrics_writer.read(metrics)[0], self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""

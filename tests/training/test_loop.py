@@ -14,7 +14,7 @@ from train_commands import SPEC, Command, metrics
 
 from t2i_jax import config as configs
 from t2i_jax import train
-from t2i_jax.training import loop, runs
+from t2i_jax.training import loop, runs, sealed
 from t2i_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -44,7 +44,7 @@ def trained(data_dir, tmp_path_factory):
 def test_metrics_are_lines_of_json(trained):
     workdir, _ = trained
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
+    rows = [sealed.unseal(json.loads(line)) for line in lines]
     assert [row["step"] for row in rows] == [2, 4]
     more = {f"{player}/{name}" for player in "gd" for name in ("total", "grad_norm")}
     more |= {f"d/accuracy_{kind}" for kind in ("real", "wrong", "fake")}
