@@ -25,19 +25,11 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import (
-    build,
-    fields,
-    metrics_writer,
-    networks,
-    ranges,
-    reading,
-    runs,
-    sentence_cache,
-)
+from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
+from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.run_data import RunData, full_names
@@ -206,7 +198,7 @@ class Training:
         if self.chief and self.draws:
             grids = SampleGrids(self.system, self.data, self.source, config.train.samples)
         if self.chief:
-            self.writer = metrics_writer.MetricsWriter(
+            self.writer = MetricsWriter(
                 self.workdir,
                 start=start,
                 tensorboard=config.log.tensorboard,
@@ -235,7 +227,7 @@ class Training:
     def _curves(self) -> None:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and metrics.exists():
-            pictures.curves(metrics_writer.read(metrics)[0], self.workdir / "curves.png")
+            pictures.curves(read_rows(metrics)[0], self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""

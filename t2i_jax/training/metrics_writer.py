@@ -29,7 +29,7 @@ class MetricsWriter:
         self.path = workdir / "metrics.jsonl"
         self.damaged: list[int] = []
         if self.path.exists():
-            rows, self.damaged = read(self.path)
+            rows, self.damaged = read_rows(self.path)
             files.write(self.path, "".join(_line(row) for row in rows if row["step"] <= start))
         self._file = open(self.path, "a", encoding="utf-8")
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
@@ -64,7 +64,7 @@ class MetricsWriter:
             self._wandb.finish()
 
 
-def read(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[int]]:
+def read_rows(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[int]]:
     """The rows of a ``metrics.jsonl``, and the numbers of lines that are damaged. A last line that
     a kill cut short is neither. Lines of older runs have no checksum.
     """

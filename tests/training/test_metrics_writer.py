@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from t2i_jax.training import metrics_writer
-from t2i_jax.training.metrics_writer import MetricsWriter
+from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 
 
 def rows(path):
-    found, damaged = metrics_writer.read(path / "metrics.jsonl")
+    found, damaged = read_rows(path / "metrics.jsonl")
     assert not damaged
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert [
@@ -53,13 +52,13 @@ def test_every_flipped_bit_loses_its_line_or_changes_nothing(logged, bit):
     """Nothing: 1.3333333333333332 is the same number. That of a line feed loses two lines; the last
     one's makes its line one that a kill cut short.
     """
-    good, _ = metrics_writer.read(logged)
+    good, _ = read_rows(logged)
     data = logged.read_bytes()
     ends = [i for i, byte in enumerate(data) if byte == ord("\n")]
     harmless = 0
     for i in range(len(data)):
         logged.write_bytes(data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1 :])
-        found, damaged = metrics_writer.read(logged)
+        found, damaged = read_rows(logged)
         if found == good:
             harmless += 1
             continue
