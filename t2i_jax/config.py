@@ -77,6 +77,7 @@ def base() -> ConfigDict:
                 "checkpoint_every": "1000 steps",
                 "keep": 2,
                 "samples": 32,
+                "accept_data": "",  # go on with other data: the digest that a refusal names
                 "raw_grids": False,  # grids also show G as it is, beside its average
             },
             "evals": {

@@ -1,10 +1,10 @@
 """Pictures of results: captioned grids of images, and curves of logged metrics."""
 
-import json
 import math
 import pathlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -109,17 +109,17 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return canvas
 
 
-def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
-    """Draws every logged metric of a ``metrics.jsonl`` over the steps: a panel for the losses of
-    each player, for its accuracies, and for each evaluation.
+def curves(rows: Sequence[Mapping[str, Any]], out: str | pathlib.Path) -> None:
+    """Draws every logged metric over the steps: a panel for the losses of each player, for its
+    accuracies, and for each evaluation.
+
+    rows: those of a run's ``metrics.jsonl``; None stands for what is not finite.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with open(metrics_file, encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines if line.strip()]
     names = sorted({name for row in rows for name in row if "/" in name})
     panels: dict[str, list[str]] = {}
     for name in names:

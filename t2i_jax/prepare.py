@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--source", help="the folder with the data set's own files")
     p.add_argument("--images", help="the folder with the pictures, if they are not in the source")
+    p.add_argument("--name", default="", help="what a folder's set is called, if not as the folder")
     p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")
     p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
     p.add_argument(
@@ -89,6 +90,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         strict=args.strict,
         split_kind=args.split_kind,
         images=args.images,
+        called=args.name,
         overwrite=args.overwrite,
         console=console,
         **options,

@@ -29,9 +29,10 @@ from t2i_jax.training import build, fields, networks, ranges, reading, runs, sen
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
-from t2i_jax.training.metrics_writer import MetricsWriter
+from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.provenance import Provenance
+from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
@@ -85,16 +86,20 @@ class Training:
         ranges.check(configs.flatten(config))
         self.config, self.workdir, self.stopping = config, workdir, stopping
         self.chief = jax.process_index() == 0
+        old = runs.is_run(workdir)
+        # A run that is older than a field had the field's default.
+        saved = fields.complete(runs.read_config(workdir)) if old else None
+        name = saved.data.name if old else None
+        config.data.name, name = full_names(config.data.name, name, config.data.data_dir)
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
-        old = runs.is_run(workdir)
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
         if old:
-            # A run that is older than a field had the field's default.
-            saved = fields.complete(runs.read_config(workdir))
+            saved.data.name = name
             check_same_run(saved.to_dict(), config.to_dict(), workdir)
+        self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
         if self.data.batch > len(self.source):
             raise ValueError(
                 f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
@@ -133,8 +138,9 @@ class Training:
                 runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
             )
         )
-        for note in self.system.notes:
-            self._say(note)
+        for note in (*self.system.notes, self.run_data.note):
+            if note:
+                self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
         self.pipeline = self._make_pipeline()
@@ -200,6 +206,9 @@ class Training:
                 config=config.to_dict(),
             )
             self.stack.callback(self.writer.close)
+            if damaged := self.writer.damaged:
+                lines = ", ".join(map(str, damaged))
+                self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
             self.provenance = Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
@@ -218,12 +227,13 @@ class Training:
     def _curves(self) -> None:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and metrics.exists():
-            pictures.curves(metrics, self.workdir / "curves.png")
+            pictures.curves(read_rows(metrics)[0], self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
         if not self.chief:
             return
+        self.run_data.write(self.workdir)
         runs.write_config(self.workdir, self.config)
         if self.system.tokenizer is not None:
             runs.write_tokenizer(self.workdir, self.system.tokenizer)
@@ -249,6 +259,8 @@ class Training:
         ema, rest, data, _ = self.checkpoints.restore_train(
             None, _train_item(abstract), abstract.ema
         )
+        if self.run_data.known:  # and accepted, be their number another
+            data = {**data, "records": len(self.source)}
         self.pipeline.restore(data)
         state = self.parallel.from_global(TrainState(ema=ema, **rest))
         self._say(f"resumed from step {int(rest['step']):,} in {self.workdir}")
