@@ -96,6 +96,7 @@ def _flatten(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for names, value in traverse_util.flatten_dict(dict(variables)).items():
         if bad := [name for name in names if "/" in name]:
             raise ValueError(f"names must not hold '/': {bad[0]!r} in {names}")
+        # In order: safetensors 0.8.0 writes the memory of a transposed array as it lies.
         arrays["/".join(names)] = np.asarray(value, order="C")
     return arrays
 
