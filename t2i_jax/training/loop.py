@@ -18,7 +18,7 @@ from t2i_jax import config as configs
 from t2i_jax import pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
-from t2i_jax.data.captions import cut_note
+from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
@@ -91,6 +91,10 @@ class Training:
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
+        self.notes = list(self.system.notes)
+        if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
+            # Whether captions are encoded in the step or beforehand.
+            self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
         if old:
             # A run that is older than a field had the field's default.
             saved = fields.complete(runs.read_config(workdir))
@@ -133,7 +137,7 @@ class Training:
                 runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
             )
         )
-        for note in self.system.notes:
+        for note in self.notes:
             self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
@@ -143,7 +147,10 @@ class Training:
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])
-        return duration.steps(self.images_per_step, len(self.source))
+        try:
+            return duration.steps(self.images_per_step, len(self.source))
+        except ValueError as error:
+            raise ValueError(f"train.{field}: {error}") from error
 
     def _make_pipeline(self) -> Pipeline:
         system, sentences = self.system, None
@@ -238,10 +245,6 @@ class Training:
             + f" parameters; {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
             f"{self.config.parallel}"
         )
-        if self.data.captions and self.data.text == "tokens":
-            note = cut_note(self.source, self.system.tokenizer, self.data.truncate)
-            if note:
-                self._say(note)
 
     def _restore(self, fresh: TrainState) -> TrainState:
         """The latest checkpoint, on this run's devices; moves the pipeline to its position."""
