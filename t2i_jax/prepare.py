@@ -13,6 +13,7 @@ import sys
 
 from rich.console import Console
 
+from t2i_jax.arguments import SEED, whole
 from t2i_jax.data import catalog, preview
 from t2i_jax.data.report import DataError, Report
 
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
     p.add_argument(
         "--max_side",
-        type=int,
+        type=whole("max_side", 8, 65_536),
         metavar="N",
         help="store images shrunk until the short side (of the crop around the box, where there "
         "is one) has N pixels; 304 serves 256-pixel training, 152 serves 128, 76 serves 64",
@@ -50,9 +51,13 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--embeddings", **flag, help="store char-CNN-RNN vectors (cub, flowers)")
     own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
     own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
-    own.add_argument("--num_images", type=int, help="train and test together (toy_birds*)")
-    own.add_argument("--size", type=int, help="pixels a side (toy_birds*)")
-    own.add_argument("--seed", type=int, help="of the generator (toy_birds*)")
+    own.add_argument(
+        "--num_images",
+        type=whole("num_images", 1, 10**8),
+        help="train and test together (toy_birds*)",
+    )
+    own.add_argument("--size", type=whole("size", 8, 1024), help="pixels a side (toy_birds*)")
+    own.add_argument("--seed", type=whole("seed", 0, SEED), help="of the generator (toy_birds*)")
     return p
 
 

@@ -18,7 +18,7 @@ from t2i_jax import config as configs
 from t2i_jax import pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
-from t2i_jax.data.captions import cut_note
+from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
@@ -96,10 +96,15 @@ class Training:
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
+        self.notes = list(self.system.notes)
+        if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
+            # Whether captions are encoded in the step or beforehand.
+            self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
         if old:
             saved.data.name = name
             check_same_run(saved.to_dict(), config.to_dict(), workdir)
         self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
+        self.notes += self.run_data.notes
         if self.data.batch > len(self.source):
             raise ValueError(
                 f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
@@ -138,9 +143,8 @@ class Training:
                 runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
             )
         )
-        for note in (*self.system.notes, self.run_data.note):
-            if note:
-                self._say(note)
+        for note in self.notes:
+            self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
         self.pipeline = self._make_pipeline()
@@ -149,7 +153,10 @@ class Training:
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])
-        return duration.steps(self.images_per_step, len(self.source))
+        try:
+            return duration.steps(self.images_per_step, len(self.source))
+        except ValueError as error:
+            raise ValueError(f"train.{field}: {error}") from error
 
     def _make_pipeline(self) -> Pipeline:
         system, sentences = self.system, None
@@ -248,10 +255,6 @@ class Training:
             + f" parameters; {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
             f"{self.config.parallel}"
         )
-        if self.data.captions and self.data.text == "tokens":
-            note = cut_note(self.source, self.system.tokenizer, self.data.truncate)
-            if note:
-                self._say(note)
 
     def _restore(self, fresh: TrainState) -> TrainState:
         """The latest checkpoint, on this run's devices; moves the pipeline to its position."""

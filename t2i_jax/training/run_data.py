@@ -19,7 +19,7 @@ class RunData:
     workdir: of a run that is resumed; else None.
     accepted: the digest of other data with which the run may go on (``train.accept_data``).
     known: whether the data may be others than those of the run's last checkpoint, or are compared.
-    note: what the user should know, in words, or "".
+    notes: what the user should know, in words.
 
     Raises ValueError for other data, with what became of the records, and for a damaged file.
     """
@@ -27,12 +27,12 @@ class RunData:
     def __init__(self, source: PreparedSplit, workdir: pathlib.Path | None, accepted: str):
         self._source, self._table = source, content.table(source)
         self.digest = content.digest(self._table)
-        self.known, self.note = False, ""
+        self.known, self.notes = False, ()
         if workdir is None:
             return
         path = workdir / FILE
         if not path.is_file():
-            self.note = f"this run is older than its {FILE}: its data are taken to be the same"
+            self.notes = (f"this run is older than its {FILE}: its data are taken to be the same",)
             return
         saved = sealed.read(path)
         if not {"digest", "table"} <= saved.keys():
@@ -50,7 +50,7 @@ class RunData:
                 "new run in another workdir. To go on with them as they are: "
                 f"--train.accept_data={self.digest}"
             )
-        self.note = f"going on with other data (train.accept_data={accepted}):\n  {changes}"
+        self.notes = (f"going on with other data (train.accept_data={accepted}):\n  {changes}",)
 
     def write(self, workdir: pathlib.Path) -> None:
         """Writes ``data.json``: name, place and digest of the data, and digests of every record."""

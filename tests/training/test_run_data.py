@@ -61,16 +61,16 @@ def test_other_data_are_refused_with_what_changed(birds, said):
     birds.workdir.mkdir()
     RunData(birds.open(), None, "").write(birds.workdir)
     same = RunData(birds.open(), birds.workdir, "")
-    assert same.known and not same.note
+    assert same.known and not same.notes
     birds.prepare(**CHANGES[said])
     with pytest.raises(ValueError, match="was trained on other data") as error:
         RunData(birds.open(), birds.workdir, "")
     assert f"\n  {said}" in str(error.value)
     accepted = re.search(r"--train.accept_data=(\w+)$", str(error.value))[1]
     new = RunData(birds.open(), birds.workdir, accepted)
-    assert new.known and said in new.note
+    assert new.known and said in new.notes[0]
     new.write(birds.workdir)
-    assert not RunData(birds.open(), birds.workdir, "").note
+    assert not RunData(birds.open(), birds.workdir, "").notes
     birds.prepare()  # which nobody has accepted
     with pytest.raises(ValueError, match="was trained on other data"):
         RunData(birds.open(), birds.workdir, accepted)
@@ -80,13 +80,13 @@ def test_the_same_files_prepared_again_are_the_same_data(birds):
     birds.workdir.mkdir()
     RunData(birds.open(), None, "").write(birds.workdir)
     birds.prepare()
-    assert not RunData(birds.open(), birds.workdir, "").note
+    assert not RunData(birds.open(), birds.workdir, "").notes
 
 
 def test_a_run_that_is_older_than_its_file(birds):
     birds.workdir.mkdir()
     found = RunData(birds.open(), birds.workdir, "")
-    assert not found.known and f"older than its {FILE}" in found.note
+    assert not found.known and f"older than its {FILE}" in found.notes[0]
 
 
 @pytest.mark.parametrize("damage", [lambda x: x[:50], lambda x: b"", lambda x: x.swapcase()])
