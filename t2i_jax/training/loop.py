@@ -1,6 +1,7 @@
 """The training loop: data in; steps, logs, pictures and checkpoints out. Knows no GAN by name."""
 
 import contextlib
+import errno
 import functools
 import math
 import pathlib
@@ -25,13 +26,21 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
+from t2i_jax.training import (
+    build,
+    fields,
+    networks,
+    provenance,
+    ranges,
+    reading,
+    runs,
+    sentence_cache,
+)
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter
 from t2i_jax.training.parallel import make_parallel
-from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
@@ -63,9 +72,18 @@ def train(
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
     training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping(), given)
-    with contextlib.ExitStack() as stack:
-        training.open(stack)
-        return training.run()
+    try:
+        with contextlib.ExitStack() as stack:
+            training.open(stack)
+            return training.run()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # Of most files that are being written Python does not say which one it was.
+        raise OSError(
+            f"no room for what is written to {workdir} ({error}): free some, then run the same "
+            "command again"
+        ) from error
 
 
 class Training:
@@ -88,6 +106,7 @@ class Training:
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
         old = runs.is_run(workdir)
+        runs.check_whole(workdir)
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
@@ -179,8 +198,9 @@ class Training:
         state = jax.device_get(
             jax.jit(lambda f: init_state(self.system.recipe, self.options, example, f))(frozen)
         )
-        self._describe(state)
         start = self.checkpoints.latest_step() or 0
+        self._say_what_is_missing(start)
+        self._describe(state)
         state = self._restore(state) if start else parallel.put_state(state)
         if start >= self.total:
             self._say(f"nothing to do: {start:,} of {self.total:,} steps are done")
@@ -200,7 +220,7 @@ class Training:
                 config=config.to_dict(),
             )
             self.stack.callback(self.writer.close)
-            self.provenance = Provenance(self.workdir, start, self.images_per_step)
+            self.provenance = provenance.Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
         began = time.perf_counter()
@@ -219,6 +239,16 @@ class Training:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and metrics.exists():
             pictures.curves(metrics, self.workdir / "curves.png")
+
+    def _say_what_is_missing(self, start: int) -> None:
+        """Names files that this run has lost; all of them are begun or made anew."""
+        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
+        if self.system.tokenizer is not None:
+            files.append(self.workdir / "tokenizer.json")
+        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
+        for path in files:
+            if start and not path.exists():
+                self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
