@@ -18,6 +18,7 @@ from absl import logging
 from etils import epath
 from rich.console import Console
 
+from t2i_jax.data import checksums
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
@@ -136,6 +137,7 @@ def prepare(
                 download_dir=unused,
                 download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
             )
+            checksums.write(path)
     except DataError as error:
         error.report = report
         raise
