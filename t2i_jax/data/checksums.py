@@ -5,16 +5,15 @@ import zlib
 
 from etils import epath
 
-from t2i_jax.data import report
 from t2i_jax.data.report import DataError
 
 FILE = "checksums.json"
+_ALWAYS = ("dataset_info.json", "features.json", "metadata.json")
 
 
 def write(path: epath.Path) -> None:
     """Writes ``checksums.json`` into the folder of a prepared set's version."""
-    files = [*path.glob("*.json"), *path.glob("labels-*.npy")]
-    names = sorted(f.name for f in files if f.name not in (FILE, report.FILENAME))
+    names = [*_ALWAYS, *sorted(f.name for f in path.glob("labels-*.npy"))]
     (path / FILE).write_text(json.dumps({name: _crc32(path / name) for name in names}, indent=2))
 
 
