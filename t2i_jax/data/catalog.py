@@ -19,7 +19,7 @@ from absl import logging
 from etils import epath
 from rich.console import Console
 
-from t2i_jax.data import content, origin
+from t2i_jax.data import checksums, content, origin
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
@@ -154,6 +154,7 @@ def prepare(
                     download_dir=unused,
                     download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
                 )
+            checksums.write(path)
             origin.save(path, made_of)
             for split in report.records:
                 content.table(PreparedSplit(path, split, name), console)

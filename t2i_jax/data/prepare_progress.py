@@ -1,5 +1,6 @@
 """Progress of a long preparation: a bar on a terminal, now and then a line in a log."""
 
+import datetime
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -36,9 +37,10 @@ def _lines(items: Iterable[T], title: str, total: int | None, console: Console) 
         count += 1
         now = time.monotonic()
         if now - last >= LOG_SECONDS:
-            last = now
-            console.print(
-                f"{title}: {count:,}{of}, {count / (now - start):,.0f}/s", highlight=False
-            )
+            last, rate = now, count / (now - start)
+            speed = f"{rate:,.0f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each"
+            if total:
+                speed += f", ETA {datetime.timedelta(seconds=round((total - count) / rate))}"
+            console.print(f"{title}: {count:,}{of}, {speed}", highlight=False)
     seconds = time.monotonic() - start
     console.print(f"{title}: {count:,}{of} done in {seconds:.1f} s", highlight=False)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from t2i_jax.data import checksums
 from t2i_jax.data.builders.base import labels_filename
 from t2i_jax.data.report import DataError
 
@@ -31,8 +32,17 @@ class PreparedSplit:
         """path: the folder of a prepared set's version.
 
         Raises:
-          DataError: there is no such split.
+          DataError: there is no such split, or the set is damaged.
         """
+        checksums.check(path)
+        try:
+            self._open(path, split, name)
+        except DataError:
+            raise
+        except Exception as error:  # of JSON, protobuf, NumPy, tfds and array_record
+            raise checksums.damaged(path, error) from error
+
+    def _open(self, path: epath.Path, split: str, name: str) -> None:
         builder = tfds.builder_from_directory(path)
         if split not in builder.info.splits:
             have = ", ".join(builder.info.splits)
@@ -59,7 +69,11 @@ class PreparedSplit:
         return len(self._source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        record = self._source[index]
+        try:
+            record = self._source[index]
+        except (RuntimeError, ValueError) as error:  # of array_record, and of an empty record
+            why = f"record {index} of {self.info['split']} cannot be read ({error})"
+            raise checksums.damaged(self.info["path"], why) from error
         return {k: v if k == "image" else _plain(v) for k, v in record.items()}
 
 

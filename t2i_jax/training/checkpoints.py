@@ -10,12 +10,14 @@ reported with the directory and a remedy.
 The only module of the package that imports Orbax.
 """
 
+import contextlib
 import json
 import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -372,7 +374,7 @@ def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dic
         handler = ocp.PyTreeCheckpointHandler()
         args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
     try:
-        with ocp.Checkpointer(handler) as reader:
+        with _no_echo(), ocp.Checkpointer(handler) as reader:
             restored = leaves.flatten(reader.restore(folder.path / item, args=args))
         restored = {name: restored[name] for name in flat}
     except Exception as error:  # many types, and few of them name the leaf
@@ -383,3 +385,22 @@ def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dic
         lines = [f"{item}/{name} in {folder.file_of(item, name)}" for name in bad[:10]]
         raise folder.damaged(f"{len(bad)} leaves have other bytes: {'; '.join(lines)}")
     return restored
+
+
+_ECHOES = ("Event loop is closed", "Encountered error while reading array index")
+
+
+@contextlib.contextmanager
+def _no_echo() -> Iterator[None]:
+    """When a read fails, Orbax abandons the others. Each of them ends later, with a traceback that
+    says less than the error of the first: those are not printed.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable) -> None:
+        if not str(unraisable.exc_value).startswith(_ECHOES):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    yield
+    sys.unraisablehook = before  # not after a failed read

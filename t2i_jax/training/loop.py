@@ -1,6 +1,7 @@
 """The training loop: data in; steps, logs, pictures and checkpoints out. Knows no GAN by name."""
 
 import contextlib
+import errno
 import functools
 import math
 import pathlib
@@ -25,13 +26,21 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
+from t2i_jax.training import (
+    build,
+    fields,
+    networks,
+    provenance,
+    ranges,
+    reading,
+    runs,
+    sentence_cache,
+)
 from t2i_jax.training.checkpoints import Checkpoints, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.parallel import make_parallel
-from t2i_jax.training.provenance import Provenance
 from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
@@ -64,9 +73,18 @@ def train(
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
     training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping(), given)
-    with contextlib.ExitStack() as stack:
-        training.open(stack)
-        return training.run()
+    try:
+        with contextlib.ExitStack() as stack:
+            training.open(stack)
+            return training.run()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # Of most files that are being written Python does not say which one it was.
+        raise OSError(
+            f"no room for what is written to {workdir} ({error}): free some, then run the same "
+            "command again"
+        ) from error
 
 
 class Training:
@@ -93,6 +111,7 @@ class Training:
         config.data.name, name = full_names(config.data.name, name, config.data.data_dir)
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
+        runs.check_whole(workdir)
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
@@ -192,8 +211,9 @@ class Training:
         state = jax.device_get(
             jax.jit(lambda f: init_state(self.system.recipe, self.options, example, f))(frozen)
         )
-        self._describe(state)
         start = self.checkpoints.latest_step() or 0
+        self._say_what_is_missing(start)
+        self._describe(state)
         state = self._restore(state) if start else parallel.put_state(state)
         if start >= self.total:
             self._say(f"nothing to do: {start:,} of {self.total:,} steps are done")
@@ -216,7 +236,7 @@ class Training:
             if damaged := self.writer.damaged:
                 lines = ", ".join(map(str, damaged))
                 self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
-            self.provenance = Provenance(self.workdir, start, self.images_per_step)
+            self.provenance = provenance.Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
         began = time.perf_counter()
@@ -235,6 +255,16 @@ class Training:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and metrics.exists():
             pictures.curves(read_rows(metrics)[0], self.workdir / "curves.png")
+
+    def _say_what_is_missing(self, start: int) -> None:
+        """Names files that this run has lost; all of them are begun or made anew."""
+        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
+        if self.system.tokenizer is not None:
+            files.append(self.workdir / "tokenizer.json")
+        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
+        for path in files:
+            if start and not path.exists():
+                self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""

@@ -40,6 +40,19 @@ def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:
     return pathlib.Path(workdir) / "checkpoints"
 
 
+def check_whole(workdir: str | os.PathLike) -> None:
+    """Raises ValueError for checkpoints without the config that they were trained with: what else
+    belongs to the run could not be told.
+    """
+    found = checkpoints_dir(workdir).glob("*/config/config.json")
+    steps = {int(p.parts[-3]): p for p in found if p.parts[-3].isdigit()}
+    if steps and not is_run(workdir):
+        raise ValueError(
+            f"{pathlib.Path(workdir) / 'config.json'} is missing or no run's, but there are "
+            f"checkpoints. Copy {steps[max(steps)]} there, or start in another workdir"
+        )
+
+
 def read_config(workdir: str | os.PathLike) -> ConfigDict:
     """The resolved config of a run. FileNotFoundError where `workdir` is none, ValueError for a
     damaged one.

@@ -49,7 +49,11 @@ def sentences(
         say(f"{path} is damaged (it does not fit its checksum): encoding the captions again")
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{os.getpid()}.npy"
-    _encode_all(made, captions, encoder, variables, tokenizer, say)
+    try:
+        _encode_all(made, captions, encoder, variables, tokenizer, say)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
     path = made.rename(folder / f"{key}-{_checksum(made)}.npy")
     for other in folder.glob("*.npy"):
         if other != path:
@@ -72,6 +76,14 @@ def _checksum(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def _claim(path: pathlib.Path) -> None:
+    """Takes the room that a file needs. A disk that is found full when its memory map is written
+    ends the process with SIGBUS instead of an OSError.
+    """
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) -> None:
     flat = [(i, j, text) for i, texts in enumerate(captions) for j, text in enumerate(texts)]
     if not flat:
@@ -85,6 +97,7 @@ def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) ->
         if table is None:
             shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
             table = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+            _claim(path)
         records, columns = zip(*((i, j) for i, j, _ in part), strict=True)
         table[list(records), list(columns)] = vectors[: len(part)]
         if start // _ROWS % 20 == 0:

@@ -294,8 +294,10 @@ def test_crc32_is_the_standard_one():
 def test_flipped_bytes_never_pass(tmp_path):
     # In a child: reads that Orbax abandons after a failed one are reported when Python collects
     # them, and pytest's report of that can break an import that happens to run (CPython 3.11).
-    child = run_helper("flipped", tmp_path, stderr=subprocess.DEVNULL)
-    assert child.communicate(timeout=120)[0].strip() == "good"
+    child = run_helper("flipped", tmp_path, stderr=subprocess.PIPE)
+    printed, errors = child.communicate(timeout=120)
+    # Of hundreds of abandoned reads; when Python ends, it may print one whatever is asked.
+    assert printed.strip() == "good" and errors.count("Traceback") < 5, errors
 
 
 def test_changed_leaf_is_named_with_its_file(tmp_path):

@@ -96,3 +96,17 @@ def test_the_config_survives_the_file(workdir):
     runs.write_config(workdir, config)
     assert runs.read_config(workdir).to_dict() == config.to_dict()
     assert configs.to_json(runs.read_config(workdir)) == configs.to_json(config)
+
+
+def test_checkpoints_without_their_config_are_refused(tmp_path):
+    for step in ("6", "10", "12.incomplete"):
+        (tmp_path / "checkpoints" / step / "config").mkdir(parents=True)
+        (tmp_path / "checkpoints" / step / "config" / "config.json").write_text("{}")
+    for left in (None, "{}"):
+        if left:
+            (tmp_path / "config.json").write_text(left)
+        with pytest.raises(ValueError, match="config.json is missing.* Copy .*/10/config/config"):
+            runs.check_whole(tmp_path)
+    runs.write_config(tmp_path, debug_config())
+    runs.check_whole(tmp_path)
+    runs.check_whole(tmp_path / "none")

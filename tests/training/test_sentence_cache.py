@@ -1,5 +1,7 @@
 """The cache of sentence vectors is known by what decides them, and damage is noticed."""
 
+import errno
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -130,3 +132,13 @@ def test_a_damaged_file_is_made_again_and_said(cache, damage):
 def test_a_split_without_captions(cache):
     with pytest.raises(ValueError, match="no captions to encode: set encoder.name=''"):
         cache(captions=[[], []])
+
+
+def test_a_full_disk_leaves_nothing_behind(tokenizer, table, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sentence_cache.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        Cache(tmp_path, tokenizer, table)()
+    assert not list(tmp_path.iterdir())
