@@ -18,6 +18,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from t2i_jax import paths
+
 _DURATION = re.compile(r"\s*([\d_]*\.?\d+(?:e\d+)?)\s*([kmb]?)\s*([a-z]*)\s*")
 _UNITS = {"step": 1, "steps": 1, "epoch": 2, "epochs": 2, "image": 3, "images": 3}
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
@@ -114,7 +116,7 @@ def load(spec: str) -> ConfigDict:
 
     Raises FileNotFoundError for a missing file and ValueError where it has no ``get_config``.
     """
-    path, _, arg = spec.partition(":")
+    path, arg = _split(spec)
     module = _load_module(path)
     if not hasattr(module, "get_config"):
         raise ValueError(f"{path} defines no get_config(arg)")
@@ -125,13 +127,19 @@ def load_sweep(spec: str) -> list[dict[str, Any]]:
     """The flat override dicts of an ablation file's ``sweep()``, or of its ``sweep(arg)`` for
     ``"path/to/file.py:arg"``. Errors as in `load`.
     """
-    path, _, arg = spec.partition(":")
+    path, arg = _split(spec)
     module = _load_module(path)
     if not hasattr(module, "sweep"):
         raise ValueError(f"{path} defines no sweep()")
     if arg and not inspect.signature(module.sweep).parameters:
         raise ValueError(f"the sweep() of {path} takes no argument such as {arg!r}")
     return list(module.sweep(arg) if arg else module.sweep())
+
+
+def _split(spec: str) -> tuple[str, str]:
+    paths.local(spec, "config files")
+    path, _, arg = spec.partition(":")
+    return path, arg
 
 
 def _load_module(path: str):

@@ -22,7 +22,6 @@ toy_attributes: whether samples show what captions of toy birds state, read by t
 import argparse
 import json
 import os
-import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 import t2i_jax
+from t2i_jax import paths, pictures
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
 from t2i_jax.evaluation import (
@@ -157,16 +157,15 @@ def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
     if args.num < 1:
         raise ValueError(f"num={args.num}: must be at least 1")
-    result, pictures, text = PROTOCOLS[args.protocol].run(args)
+    result, drawn, text = PROTOCOLS[args.protocol].run(args)
     if text:
         print(text)
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        picture.save(out / f"{name}.png")
+    out = paths.folder(args.out)
+    for name, picture in drawn.items():
+        pictures.save(picture, out / f"{name}.png")
         print(f"wrote {out / name}.png")
     numbers = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
-    (out / f"{args.protocol}.json").write_text(numbers + "\n", encoding="utf-8")
+    paths.write_bytes(out / f"{args.protocol}.json", f"{numbers}\n".encode())
     print(f"wrote {out / args.protocol}.json")
 
 
@@ -237,7 +236,7 @@ def _at(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
 
 def _lines(path: str) -> list[str]:
     # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    text = paths.read_bytes(paths.path(path)).decode("utf-8-sig", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"{path}: it has no captions; one a line is needed")

@@ -1,19 +1,29 @@
 """Pictures of results: captioned grids of images, and curves of logged metrics."""
 
+import io
 import json
 import math
-import pathlib
+import os
 import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from t2i_jax import paths
+
 _GAP = 6
 _TITLE = 14  # font size of titles, in pixels
 _TITLE_LINE = _TITLE + 4
 _TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
 _CHARACTER = 0.54  # mean width of a character in font sizes
+
+
+def save(picture: Image.Image, path: paths.Path) -> None:
+    """Writes a PNG."""
+    drawn = io.BytesIO()
+    picture.save(drawn, "PNG")
+    paths.write_bytes(path, drawn.getvalue())
 
 
 def grid(
@@ -109,7 +119,7 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return canvas
 
 
-def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
+def curves(metrics_file: str | os.PathLike, out: str | os.PathLike) -> None:
     """Draws every logged metric of a ``metrics.jsonl`` over the steps: a panel for the losses of
     each player, for its accuracies, and for each evaluation.
     """
@@ -118,8 +128,8 @@ def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with open(metrics_file, encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines if line.strip()]
+    lines = paths.read_bytes(paths.path(metrics_file)).splitlines()
+    rows = [json.loads(line) for line in lines if line.strip()]
     names = sorted({name for row in rows for name in row if "/" in name})
     panels: dict[str, list[str]] = {}
     for name in names:
@@ -139,5 +149,7 @@ def curves(metrics_file: str | pathlib.Path, out: str | pathlib.Path) -> None:
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(out, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
     plt.close(figure)
+    paths.write_bytes(paths.path(out), drawn.getvalue())

@@ -10,8 +10,8 @@ Of photos themselves (--images photo.jpg --attention): where the discriminator l
 
 import argparse
 import dataclasses
+import io
 import os
-import pathlib
 import re
 import sys
 import warnings
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 import t2i_jax
-from t2i_jax import pictures
+from t2i_jax import paths, pictures
 from t2i_jax.drawing import attention, given
 
 _IN_GRID = 64  # captions that the grid shows
@@ -109,14 +109,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
         args.caption += _lines(args.captions_file) if args.captions_file else []
-    except OSError as error:
+    except (OSError, ValueError) as error:
         parser.error(f"--captions_file: {error}")
     return args
 
 
 def _lines(path: str) -> list[str]:
     # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    text = paths.read_bytes(paths.path(path)).decode("utf-8-sig", errors="replace")
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -168,8 +168,7 @@ def run(args: argparse.Namespace) -> None:
         rows, extras = _examined(sampler, args, pairs)
     else:
         rows, extras = _sampled(sampler, args)
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = paths.folder(args.out)
     for row in rows:
         for images in row.images:
             scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""
@@ -178,7 +177,9 @@ def run(args: argparse.Namespace) -> None:
     if args.attention:
         _write(_attention(sampler, rows, extras[_ATTENTION]), out / "attention.png")
     for name in args.extras:
-        np.save(out / f"{name}.npy", extras[name])
+        stored = io.BytesIO()
+        np.save(stored, extras[name])
+        paths.write_bytes(out / f"{name}.npy", stored.getvalue())
         print(f"wrote {out / name}.npy {extras[name].shape}")
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
@@ -248,9 +249,7 @@ def _between_seeds(sampler, args: argparse.Namespace) -> list[_Row]:
 
 def _styled(sampler, args: argparse.Namespace, photos: list[np.ndarray]) -> list[_Row]:
     drawn = sampler.transfer(photos, args.caption, args.style_encoder, args.normalise, args.scale)
-    styles = [
-        f"style_{k:02d}_{_slug(pathlib.Path(path).stem)}" for k, path in enumerate(args.style)
-    ]
+    styles = [f"style_{k:02d}_{_slug(paths.path(path).stem)}" for k, path in enumerate(args.style)]
     rows = []
     for i, title in enumerate(args.caption):
         names = [f"{_stem(i, title)}_{style}" for style in styles]
@@ -284,8 +283,8 @@ def _stem(index: int, caption: str) -> str:
     return f"{index:03d}_{_slug(caption)}".strip("_")
 
 
-def _write(image: Image.Image, path: pathlib.Path) -> None:
-    image.save(path)
+def _write(image: Image.Image, path: paths.Path) -> None:
+    pictures.save(image, path)
     print(f"wrote {path}")
 
 

@@ -1,8 +1,8 @@
 """The data sets by name: preparing them, and opening what has been prepared.
 
 A prepared set lies in ``<data_dir>/<builder>/<config>/<version>`` as array_record shards with tfds'
-metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be any path that
-``etils.epath`` knows (``gs://...`` too).
+metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be on a store
+(`t2i_jax.data.on_stores`).
 """
 
 import contextlib
@@ -18,6 +18,8 @@ from absl import logging
 from etils import epath
 from rich.console import Console
 
+from t2i_jax import paths
+from t2i_jax.data import on_stores
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
@@ -36,8 +38,8 @@ def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
     """The configs of a data set that are prepared in `data_dir`: {config: folder}."""
     data_set = find_data_set(name)
     builder = data_set.load()
-    root = epath.Path(data_dir).expanduser() / builder.name
-    if not root.is_dir():
+    root = epath.Path(paths.path(data_dir)).expanduser() / builder.name
+    if not paths.exists(root):
         return {}
     folders = {p.name: p / str(builder.VERSION) for p in sorted(root.iterdir())}
     return {
@@ -66,7 +68,8 @@ def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
     if len(configs) > 1 and not config:
         choice = ", ".join(f"{name}/{c}" for c in configs)
         raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
-    return PreparedSplit(configs[config or next(iter(configs))], split, name)
+    folder = configs[config or next(iter(configs))]
+    return PreparedSplit(on_stores.fetched(folder), split, name)
 
 
 def _not_prepared(
@@ -81,6 +84,7 @@ def _not_prepared(
     )
 
 
+@on_stores.staged
 def prepare(
     name: str,
     source: str | None,
@@ -114,7 +118,7 @@ def prepare(
         split_kind = _word(source)
     config = _config(name, data_set, split_kind, max_side, options)
     builder_class = data_set.load()
-    path = epath.Path(data_dir).expanduser() / builder_class.name / config.name
+    path = epath.Path(paths.path(data_dir)).expanduser() / builder_class.name / config.name
     path = path / str(builder_class.VERSION)
     if _is_prepared(path) and not overwrite:
         return _earlier(path, strict)

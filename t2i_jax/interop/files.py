@@ -7,13 +7,13 @@ there.
 """
 
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.data import torch7
 from t2i_jax.interop import pytorch_legacy
 from t2i_jax.interop.state_dict import StateDict
@@ -29,7 +29,7 @@ def load(path: Path) -> Any:
 
     Raises FileNotFoundError, and ValueError where the file cannot be read.
     """
-    if pathlib.Path(path).is_dir():
+    if paths.path(path).is_dir():
         raise ValueError(f"{os.fspath(path)} is a folder: a file of weights is needed")
     if os.fspath(path).endswith(".t7"):
         return torch7.load(path)
@@ -70,16 +70,16 @@ def scales_reader(importer: Callable[[list[StateDict]], tuple[nn.Module, dict]])
     """
 
     def read(path: Path) -> tuple[nn.Module, dict]:
-        first = pathlib.Path(path)
-        paths, stem = [first], first.stem.removesuffix("0")
-        while stem != first.stem and (more := _beside(first, stem, len(paths))).is_file():
-            paths.append(more)
-        return named(path, importer, [load_state_dict(p) for p in paths])
+        first = paths.path(path)
+        every, stem = [first], first.stem.removesuffix("0")
+        while stem != first.stem and (more := _beside(first, stem, len(every))).is_file():
+            every.append(more)
+        return named(path, importer, [load_state_dict(p) for p in every])
 
     return read
 
 
-def _beside(first: pathlib.Path, stem: str, number: int) -> pathlib.Path:
+def _beside(first: paths.Path, stem: str, number: int) -> paths.Path:
     return first.with_name(f"{stem}{number}{first.suffix}")
 
 

@@ -11,12 +11,13 @@ holds ``<name>/data.pkl`` and ``<name>/data/<key>``.
 import collections
 import io
 import os
-import pathlib
 import pickle
 import zipfile
 from typing import Any
 
 import numpy as np
+
+from t2i_jax import paths
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -107,8 +108,8 @@ def load(path: str | os.PathLike) -> Any:
     Raises FileNotFoundError, and ValueError where the file is no checkpoint, is cut short, or asks
     for other Python objects.
     """
-    path = pathlib.Path(path)
-    data = path.read_bytes()
+    path = paths.path(path)
+    data = paths.read_bytes(path)
     try:
         if zipfile.is_zipfile(io.BytesIO(data)):
             return _arrays(_read_zip(zipfile.ZipFile(io.BytesIO(data))))

@@ -3,8 +3,10 @@
 import contextlib
 import functools
 import math
+import os
 import pathlib
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -15,7 +17,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
-from t2i_jax import pictures
+from t2i_jax import owner, paths, pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
 from t2i_jax.data.captions import cut_note
@@ -23,10 +25,9 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
-from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, fields, networks, ranges, reading, runs, sentence_cache
-from t2i_jax.training.checkpoints import Checkpoints, meet
+from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter
@@ -44,7 +45,7 @@ MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[An
 
 def train(
     config: ConfigDict,
-    workdir: str | pathlib.Path,
+    workdir: str | os.PathLike,
     evaluators: MakeEvaluators | None = None,
     stopping: Stopping | None = None,
     given: Collection[str] = (),
@@ -62,7 +63,8 @@ def train(
     there, `finite.NotFiniteError` naming the term and the last good checkpoint, SystemExit with
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping(), given)
+    check_place(workdir)
+    training = Training(config, paths.path(workdir), evaluators, stopping or Stopping(), given)
     with contextlib.ExitStack() as stack:
         training.open(stack)
         return training.run()
@@ -76,7 +78,7 @@ class Training:
     def __init__(
         self,
         config: ConfigDict,
-        workdir: pathlib.Path,
+        workdir: paths.Path,
         evaluators: MakeEvaluators | None,
         stopping: Stopping,
         given: Collection[str],
@@ -124,7 +126,7 @@ class Training:
         """
         log = None
         if self.chief:
-            self.owner = stack.enter_context(Owner(self.workdir, "a training"))
+            self.owner = stack.enter_context(owner.take(self.workdir, "a training"))
             log = self.workdir / "log.txt"
         self.progress = Progress(self.total, self.images_per_step, log)
         stack.callback(self.progress.close)
@@ -137,9 +139,9 @@ class Training:
             self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
+        self.stack = stack
         self.pipeline = self._make_pipeline()
         stack.callback(self.pipeline.close)
-        self.stack = stack
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])
@@ -149,8 +151,9 @@ class Training:
         system, sentences = self.system, None
         if reading.is_cached(system, self.data):
             # Every process keeps its own: nothing says that they share a disk.
+            cache = self._local_folder("cache") / f"process{jax.process_index()}"
             sentences = sentence_cache.sentences(
-                self.workdir / "cache" / f"process{jax.process_index()}",
+                cache,
                 list(captions_of(self.source)),
                 system.encoder,
                 system.frozen["encoder"].variables,
@@ -165,6 +168,14 @@ class Training:
             sentences=sentences,
             source=self.source,
         )
+
+    def _local_folder(self, name: str) -> pathlib.Path:
+        """One of the run, for what is mapped into memory; of a run on a store, one that goes with
+        this training.
+        """
+        if not paths.protocol(self.workdir):
+            return self.workdir / name
+        return pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="t2i_jax")))
 
     def _say(self, text: str) -> None:
         if self.chief:
@@ -217,7 +228,7 @@ class Training:
 
     def _curves(self) -> None:
         metrics = self.workdir / "metrics.jsonl"
-        if self.chief and metrics.exists():
+        if self.chief and paths.exists(metrics):
             pictures.curves(metrics, self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
@@ -228,7 +239,7 @@ class Training:
         if self.system.tokenizer is not None:
             runs.write_tokenizer(self.workdir, self.system.tokenizer)
         for name, network in self.system.frozen.items():
-            if not networks.path_of(self.workdir, name).exists():
+            if not paths.exists(networks.path_of(self.workdir, name)):
                 networks.save(self.workdir, name, network)
         sizes = {k: sum(x.size for x in jax.tree.leaves(v)) for k, v in state.params.items()}
         self._say(
@@ -317,7 +328,7 @@ class Training:
             folder = self.workdir / name
             folder.mkdir(exist_ok=True)
             picture = grids.picture(tree)
-            picture.save(folder / f"step_{done:08d}.png")
+            pictures.save(picture, folder / f"step_{done:08d}.png")
             self.writer.picture(done, name, np.asarray(picture))
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
@@ -329,6 +340,8 @@ class Training:
         best = self.config.evals.best
         if best and best not in found:
             raise ValueError(f"evals.best={best!r}{suggest(best, found)}")
+        if self.chief:
+            self.writer.sync()
         self.checkpoints.save(
             done,
             metric=found.get(best),

@@ -2,11 +2,11 @@
 
 import json
 import math
-import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.training import files
 
 
@@ -19,21 +19,21 @@ class MetricsWriter:
     """
 
     def __init__(
-        self, workdir: pathlib.Path, *, start: int, tensorboard=False, wandb="", config=None
+        self, workdir: paths.Path, *, start: int, tensorboard=False, wandb="", config=None
     ):
         self.path = workdir / "metrics.jsonl"
-        if self.path.exists():
-            kept = [row for row in self.path.read_text().splitlines() if _step(row) <= start]
+        if paths.exists(self.path):
+            rows = paths.read_bytes(self.path).decode().splitlines()
+            kept = [row for row in rows if _step(row) <= start]
             files.write(self.path, "".join(row + "\n" for row in kept))
-        self._file = open(self.path, "a", encoding="utf-8")
+        self._lines = paths.Lines(self.path)
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One line: the step and these values; a value that is not finite is written as null."""
         row = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
-        self._file.write(json.dumps({"step": step, **row}) + "\n")
-        self._file.flush()
+        self._lines.add(json.dumps({"step": step, **row}))
         if self._tensorboard:
             for name, value in values.items():
                 self._tensorboard.add_scalar(name, value, step)
@@ -49,9 +49,13 @@ class MetricsWriter:
 
             self._wandb.log({name: wandb.Image(image)}, step=step)
 
+    def sync(self) -> None:
+        """Returns when every line is where others can read it."""
+        self._lines.sync()
+
     def close(self) -> None:
         """Flushes and closes all of them."""
-        self._file.close()
+        self._lines.close()
         if self._tensorboard:
             self._tensorboard.close()
         if self._wandb:
@@ -65,7 +69,7 @@ def _step(row: str) -> float:
         return math.inf  # a line cut short by a kill
 
 
-def _tensorboard(workdir: pathlib.Path, start: int):
+def _tensorboard(workdir: paths.Path, start: int):
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
@@ -76,11 +80,12 @@ def _tensorboard(workdir: pathlib.Path, start: int):
     return SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
 
 
-def _wandb(project: str, workdir: pathlib.Path, config):
+def _wandb(project: str, workdir: paths.Path, config):
     try:
         import wandb
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "log.wandb needs Weights & Biases: pip install 't2i_jax[wandb]'"
         ) from error
-    return wandb.init(project=project, dir=str(workdir), config=config, resume="allow")
+    folder = None if paths.protocol(workdir) else str(workdir)  # its own, where it needs a disk
+    return wandb.init(project=project, dir=folder, config=config, resume="allow")
