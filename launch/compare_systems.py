@@ -32,6 +32,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from t2i_jax import paths
+from t2i_jax.arguments import MANY, real, whole
 
 # The configs that are trained one after the other, and the text encoder that they read.
 SYSTEMS = {
@@ -115,8 +116,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--damsm", required=True, help="a run of configs/damsm.py:toy_birds")
     parser.add_argument("--classifier", required=True, help="a run of configs/toy_attributes.py")
     parser.add_argument("--out", required=True)
-    parser.add_argument("--cpu_seconds", type=float, default=1200.0)
-    parser.add_argument("--captions", type=int, default=300, help="held-out captions of a run")
+    parser.add_argument("--cpu_seconds", type=real("cpu_seconds", 1e7), default=1200.0)
+    parser.add_argument(
+        "--captions",
+        type=whole("captions", 2, MANY),
+        default=300,
+        help="held-out captions of a run",
+    )
     parser.add_argument("--seeds", type=lambda s: [int(x) for x in s.split(",")], default=[0])
     parser.add_argument("--systems", type=lambda s: s.split(","), default=list(SYSTEMS))
     args = parser.parse_args()

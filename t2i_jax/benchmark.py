@@ -26,6 +26,7 @@ from rich.table import Table
 
 from t2i_jax import config as configs
 from t2i_jax import paths
+from t2i_jax.arguments import MANY, real, whole
 from t2i_jax.data import catalog, throughput, tokenizers
 from t2i_jax.data.options import DataOptions
 
@@ -44,8 +45,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--what", choices=_WHAT, default="step")
     add("--config", action="append", default=[], help="FILE.py or FILE.py:arg; may be repeated")
-    add("--steps", type=int, default=20, help="train steps that are timed")
-    add("--seconds", type=float, default=3.0, help="that an input pipeline is timed; 0: not at all")
+    add("--steps", type=whole("steps", 1, MANY), default=20, help="train steps that are timed")
+    add(
+        "--seconds",
+        type=float,
+        default=3.0,
+        help="that an input pipeline is timed; 0: not at all",
+    )
     add("--out", help="also write the numbers as JSON")
     data = parser.add_argument_group("--what=data")
     add = data.add_argument
@@ -53,17 +59,27 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--dataset", type=_words, default=[], help="cub,flowers,...; default: all that is prepared")
     add("--size", type=_numbers, default=[64, 128, 256], help="sides in pixels")
     add("--workers", type=_numbers, default=[0, 1, 2], help="worker processes; 0: threads instead")
-    add("--repeats", type=int, default=1, help="measure so often and keep the best")
-    add("--need", type=float, default=1000.0, help="images/s that a step takes; gives the cores")
+    add(
+        "--repeats",
+        type=whole("repeats", 1, MANY),
+        default=1,
+        help="measure so often and keep the best",
+    )
+    add(
+        "--need",
+        type=real("need", 1e9),
+        default=1000.0,
+        help="images/s that a step takes; gives the cores",
+    )
     args, args.overrides = parser.parse_known_args(argv)
     if args.what != "data" and not args.config:
         parser.error(f"--what={args.what} needs a --config")
     if args.what == "data" and args.config:
         parser.error("--what=data takes --dataset and --data.field=value, not --config")
-    if min(args.steps, args.repeats) < 1:
-        parser.error("--steps and --repeats must be at least 1")
-    if args.seconds < 0 or (args.what == "data" and not args.seconds):
-        parser.error(f"--seconds={args.seconds} is too short")
+    if not 0 <= args.seconds <= 1e5 or (args.what == "data" and not args.seconds):
+        parser.error(f"--seconds={args.seconds:g}: must be above 0 and at most 100,000")
+    if args.what == "data" and not (args.size and args.workers):
+        parser.error("--size and --workers need a number each, such as --size=64 --workers=0")
     return args
 
 
@@ -92,10 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _workloads(args: argparse.Namespace):
     from t2i_jax.profiling import step_time  # jax, which --what=data does without
-    from t2i_jax.training import fields
+    from t2i_jax.training import fields, ranges
 
     for spec in args.config:
         config = fields.resolve(spec, args.overrides).config
+        ranges.check(configs.flatten(config))
         yield spec, step_time.make_workload(config)
 
 

@@ -1,29 +1,24 @@
-"""Configs: files with ``get_config(arg)``, overrides by dotted name, JSON, and durations.
+"""Configs: files with ``get_config(arg)``, overrides by dotted name, and JSON.
 
 A config is an `ml_collections.ConfigDict`. Nothing below the training floor sees one: modules,
 losses and recipes take typed dataclass fields.
 """
 
 import ast
-import dataclasses
 import difflib
 import fnmatch
 import importlib.util
-import inspect
 import json
 import pathlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from t2i_jax import paths
+from t2i_jax import config_files, paths
+from t2i_jax.duration import Duration as Duration
 
-_DURATION = re.compile(r"\s*([\d_]*\.?\d+(?:e\d+)?)\s*([kmb]?)\s*([a-z]*)\s*")
-_UNITS = {"step": 1, "steps": 1, "epoch": 2, "epochs": 2, "image": 3, "images": 3}
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
-_SUFFIX = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
 # Sections to which an override may add entries, and a value of the type that these have.
 _FREE = {"frozen": "", "optim.*.groups": 1.0, "optim.*.clip": 1.0}
@@ -79,6 +74,7 @@ def base() -> ConfigDict:
                 "checkpoint_every": "1000 steps",
                 "keep": 2,
                 "samples": 32,
+                "accept_data": "",  # go on with other data: the digest that a refusal names
                 "raw_grids": False,  # grids also show G as it is, beside its average
             },
             "evals": {
@@ -114,13 +110,25 @@ def adam(lr: float, b1: float = 0.5, b2: float = 0.999, **fields: Any) -> dict:
 def load(spec: str) -> ConfigDict:
     """Loads ``"path/to/file.py"`` or ``"path/to/file.py:arg"``.
 
-    Raises FileNotFoundError for a missing file and ValueError where it has no ``get_config``.
+    Raises FileNotFoundError for a missing file and ValueError, with file and line, where it raises
+    anything, has no ``get_config``, or that returns no config with the fields of `base`.
     """
     path, arg = _split(spec)
-    module = _load_module(path)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"{path} defines no get_config(arg)")
-    return module.get_config(arg) if arg else module.get_config()
+    config = config_files.call(path, _load_module(path), "get_config", arg)
+    if not isinstance(config, ConfigDict):
+        raise ValueError(
+            f"the get_config() of {path} returns {type(config).__name__}; a ConfigDict is needed, "
+            "made by t2i_jax.config.base()"
+        )
+    for name, default in base().items():
+        if name in config and isinstance(config[name], ConfigDict) == isinstance(
+            default, ConfigDict
+        ):
+            continue
+        what = "has no" if name not in config else f"sets to {config[name]!r} the"
+        kind = "section" if isinstance(default, ConfigDict) else "field"
+        raise ValueError(f"{path} {what} {kind} {name!r}: begin with t2i_jax.config.base()")
+    return config
 
 
 def load_sweep(spec: str) -> list[dict[str, Any]]:
@@ -128,12 +136,18 @@ def load_sweep(spec: str) -> list[dict[str, Any]]:
     ``"path/to/file.py:arg"``. Errors as in `load`.
     """
     path, arg = _split(spec)
-    module = _load_module(path)
-    if not hasattr(module, "sweep"):
-        raise ValueError(f"{path} defines no sweep()")
-    if arg and not inspect.signature(module.sweep).parameters:
-        raise ValueError(f"the sweep() of {path} takes no argument such as {arg!r}")
-    return list(module.sweep(arg) if arg else module.sweep())
+    entries = config_files.call(path, _load_module(path), "sweep", arg)
+    with config_files.errors_of(path):  # a generator runs here
+        entries = list(entries)
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise ValueError(f"the sweep() of {path} gives no dicts of overrides by field")
+    names = [entry.get("name") for entry in entries]
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"entry {i} of the sweep() of {path} has no name")
+        if name in names[:i]:
+            raise ValueError(f"two entries of the sweep() of {path} are named {name!r}")
+    return entries
 
 
 def _split(spec: str) -> tuple[str, str]:
@@ -147,9 +161,12 @@ def _load_module(path: str):
     if not file.is_file():
         siblings = [str(p) for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
         raise FileNotFoundError(f"no config file {path!r}{suggest(path, siblings)}")
-    spec = importlib.util.spec_from_file_location(f"t2i_jax_config_{file.stem}", file)
+    spec = importlib.util.spec_from_file_location(f"t2i_jax_config_{file.stem}", path)
+    if spec is None:
+        raise ValueError(f"{path}: a config file is Python, with a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with config_files.errors_of(path):
+        spec.loader.exec_module(module)
     return module
 
 
@@ -278,32 +295,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _tuples(v) for k, v in value.items()}
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-@dataclasses.dataclass(frozen=True)
-class Duration:
-    """A length of training: ``"30k steps"``, ``"600 epochs"``, ``"1.5M images"``; a bare number is
-    steps.
-    """
-
-    amount: float
-    unit: str  # "steps" | "epochs" | "images"
-
-    @classmethod
-    def parse(cls, text: str | int) -> "Duration":
-        """Raises ValueError for text that is no duration."""
-        match = _DURATION.fullmatch(str(text).lower())
-        unit = match and (match[3] or "steps")
-        if not match or unit not in _UNITS:
-            raise ValueError(
-                f"{text!r} is no duration; write '30k steps', '600 epochs' or '1M images'"
-            )
-        amount = float(match[1].replace("_", "")) * _SUFFIX[match[2]]
-        return cls(amount, ("steps", "epochs", "images")[_UNITS[unit] - 1])
-
-    def steps(self, batch: int, records: int) -> int:
-        """Length in train steps of `batch` images each, for a split of `records` images; at least
-        0.
-        """
-        per_step = {"steps": 1.0, "epochs": batch / records, "images": float(batch)}[self.unit]
-        return round(self.amount / per_step)

@@ -33,8 +33,10 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
+from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
+from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation import (
     attribute_reader,
     features,
@@ -117,9 +119,19 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--protocol", required=True, help=", ".join(PROTOCOLS))
     add("--workdir", required=True, help="the run directory")
     add("--out", default="evaluation", help="folder for the results (default: %(default)s)")
-    add("--num", type=int, default=1000, help="samples or records (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of captions and noise (default: %(default)s)")
-    add("--step", type=int, help="of the checkpoint (default: the latest)")
+    add(
+        "--num",
+        type=whole("num", 1, MANY),
+        default=1000,
+        help="samples or records (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=whole("seed", 0, SEED),
+        default=0,
+        help="of captions and noise (default: %(default)s)",
+    )
+    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
     add(
         "--features",
         default=features.PIXELS,
@@ -131,7 +143,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--data_dir", help="where the data set is prepared (default: where the run had it)")
     add("--split", default="", help="of the data set (default: test, else val)")
     add("--captions_file", help="captions instead of the data set's: one a line, in turn")
-    add("--batch_size", type=int, default=16, help="images at a time; does not change them")
+    add(
+        "--batch_size",
+        type=whole("batch_size", 1, 4096),
+        default=16,
+        help="images at a time; does not change them",
+    )
     args = parser.parse_args(argv)
     if args.protocol not in PROTOCOLS:
         parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, PROTOCOLS)}")
@@ -155,8 +172,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
-    if args.num < 1:
-        raise ValueError(f"num={args.num}: must be at least 1")
     result, drawn, text = PROTOCOLS[args.protocol].run(args)
     if text:
         print(text)
@@ -211,7 +226,7 @@ def _texts(args: argparse.Namespace, config: ConfigDict):
     """
     embedded = not config.encoder.name and config.data.get("text") == "embeddings"
     conditional = bool(config.encoder.name) or embedded
-    lines = _lines(args.captions_file) if args.captions_file else None
+    lines = _captions(args.captions_file) if args.captions_file else None
     config = _at(args, config)
     try:
         held_out = HeldOut(build.data_options(config), args.split, args.seed)
@@ -234,10 +249,8 @@ def _at(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
     return ConfigDict({**config, "data": {**config.data, "data_dir": place}})
 
 
-def _lines(path: str) -> list[str]:
-    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = paths.read_bytes(paths.path(path)).decode("utf-8-sig", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _captions(path: str) -> list[str]:
+    lines = caption_lines(path)
     if not lines:
         raise ValueError(f"{path}: it has no captions; one a line is needed")
     return lines

@@ -24,7 +24,7 @@ from t2i_jax import config as configs
 from t2i_jax import paths
 from t2i_jax.drawing import drawer
 from t2i_jax.recipes.base import GanRecipe, Recipe
-from t2i_jax.training import build, fields, modules, networks, reading, runs
+from t2i_jax.training import build, fields, modules, networks, ranges, reading, runs
 from t2i_jax.training.checkpoints import Checkpoints, check_place
 from t2i_jax.training.networks import Network
 
@@ -140,7 +140,9 @@ def _config(
         _describe_text(args, config)
     else:
         config.data.text = "embeddings"
-    return configs.override(fields.complete(config), args.overrides)
+    configs.override(fields.complete(config), args.overrides)
+    ranges.check(configs.flatten(config))
+    return config
 
 
 def _unknown_discriminator(cls: type[Recipe], generator: nn.Module) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Pictures of results: captioned grids of images, and curves of logged metrics."""
 
 import io
-import json
 import math
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -119,17 +119,17 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return canvas
 
 
-def curves(metrics_file: str | os.PathLike, out: str | os.PathLike) -> None:
-    """Draws every logged metric of a ``metrics.jsonl`` over the steps: a panel for the losses of
-    each player, for its accuracies, and for each evaluation.
+def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
+    """Draws every logged metric over the steps: a panel for the losses of each player, for its
+    accuracies, and for each evaluation.
+
+    rows: those of a run's ``metrics.jsonl``; None stands for what is not finite.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    lines = paths.read_bytes(paths.path(metrics_file)).splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
     names = sorted({name for row in rows for name in row if "/" in name})
     panels: dict[str, list[str]] = {}
     for name in names:

@@ -8,10 +8,12 @@ What was repaired or skipped is shown, and saved as prepare_report.json in the p
 """
 
 import argparse
+import os
 import sys
 
 from rich.console import Console
 
+from t2i_jax.arguments import SEED, whole
 from t2i_jax.data import catalog, preview
 from t2i_jax.data.report import DataError, Report
 
@@ -31,11 +33,12 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--source", help="the folder with the data set's own files")
     p.add_argument("--images", help="the folder with the pictures, if they are not in the source")
+    p.add_argument("--name", default="", help="what a folder's set is called, if not as the folder")
     p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")
     p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
     p.add_argument(
         "--max_side",
-        type=int,
+        type=whole("max_side", 8, 65_536),
         metavar="N",
         help="store images shrunk until the short side (of the crop around the box, where there "
         "is one) has N pixels; 304 serves 256-pixel training, 152 serves 128, 76 serves 64",
@@ -48,9 +51,13 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--embeddings", **flag, help="store char-CNN-RNN vectors (cub, flowers)")
     own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
     own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
-    own.add_argument("--num_images", type=int, help="train and test together (toy_birds*)")
-    own.add_argument("--size", type=int, help="pixels a side (toy_birds*)")
-    own.add_argument("--seed", type=int, help="of the generator (toy_birds*)")
+    own.add_argument(
+        "--num_images",
+        type=whole("num_images", 1, 10**8),
+        help="train and test together (toy_birds*)",
+    )
+    own.add_argument("--size", type=whole("size", 8, 1024), help="pixels a side (toy_birds*)")
+    own.add_argument("--seed", type=whole("seed", 0, SEED), help="of the generator (toy_birds*)")
     return p
 
 
@@ -60,26 +67,39 @@ OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     args = parser().parse_args(argv)
+    sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
     console = Console(stderr=True)
-    options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
     try:
-        report = catalog.prepare(
-            args.dataset,
-            args.source,
-            args.data_dir,
-            max_side=args.max_side,
-            strict=args.strict,
-            split_kind=args.split_kind,
-            images=args.images,
-            overwrite=args.overwrite,
-            console=console,
-            **options,
-        )
-    except DataError as error:
+        _run(args, console)
+    except KeyboardInterrupt:
+        _say("interrupted; what was prepared before is as it was", "red", console)
+        return 130
+    except Exception as error:
         if report := getattr(error, "report", None):
             _show(report, console)
-        _say(f"error: {error}", "red", console)
+        if not isinstance(error, DataError) and os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        kind = "" if isinstance(error, DataError | OSError) else f"{type(error).__name__}: "
+        _say(f"error: {kind}{error}", "red", console)
         return 1
+    return 0
+
+
+def _run(args: argparse.Namespace, console: Console) -> None:
+    options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
+    report = catalog.prepare(
+        args.dataset,
+        args.source,
+        args.data_dir,
+        max_side=args.max_side,
+        strict=args.strict,
+        split_kind=args.split_kind,
+        images=args.images,
+        called=args.name,
+        overwrite=args.overwrite,
+        console=console,
+        **options,
+    )
     _show(report, console)
     if report.already:
         print(f"{report.path} is already prepared; nothing done (--overwrite makes it anew).")
@@ -94,12 +114,9 @@ def main(argv: list[str] | None = None) -> int:
             _say(f"error: no preview: {error}", "red", console)
             return 1
         print(f"drew {args.preview}")
-    return 0
 
 
 def _show(report: Report, console: Console) -> None:
-    if not report.records:  # it failed before there was anything to count
-        return
     for table in report.tables():
         console.print(table)
     for warning in report.warnings:

@@ -22,6 +22,8 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
+from t2i_jax.arguments import MANY, SEED, real, whole
+from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 
 _IN_GRID = 64  # captions that the grid shows
@@ -42,13 +44,31 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--workdir", required=True, help="the run directory of a GAN")
     add("--caption", action="append", default=[], help="what to draw; may be given several times")
     add("--captions_file", help="a text file with one caption a line; empty lines are skipped")
-    add("--num", type=int, help="images of each caption (1), or of each interpolation (8)")
-    add("--seed", type=int, default=0, help="of the noise: the same seed gives the same images")
+    add(
+        "--num",
+        type=whole("num", 1, MANY),
+        help="images of each caption (1), or of each interpolation (8)",
+    )
+    add(
+        "--seed",
+        type=whole("seed", 0, SEED),
+        default=0,
+        help="of the noise: the same seed gives the same images",
+    )
     add("--out", default="samples", help="folder for the pictures (default: %(default)s)")
-    add("--step", type=int, help="of the checkpoint (default: the latest)")
+    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
     add("--scale", help="a width in pixels, or 'all' (default: the highest)")
-    add("--batch_size", type=int, default=16, help="images drawn at a time; does not change them")
-    add("--truncation", type=float, help="noise cut at +-2 and scaled by this, such as 0.88")
+    add(
+        "--batch_size",
+        type=whole("batch_size", 1, 4096),
+        default=16,
+        help="images drawn at a time; does not change them",
+    )
+    add(
+        "--truncation",
+        type=real("truncation", 100),
+        help="noise cut at +-2 and scaled by this, such as 0.88",
+    )
     add(
         "--extras",
         nargs="+",
@@ -68,7 +88,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--interpolate_noise",
         nargs=2,
-        type=int,
+        type=whole("interpolate_noise", 0, SEED),
         metavar=("SEED_A", "SEED_B"),
         help="each caption, from the noise of one seed to that of another",
     )
@@ -108,16 +128,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if asked and other:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
-        args.caption += _lines(args.captions_file) if args.captions_file else []
+        args.caption += caption_lines(args.captions_file) if args.captions_file else []
     except (OSError, ValueError) as error:
         parser.error(f"--captions_file: {error}")
     return args
-
-
-def _lines(path: str) -> list[str]:
-    # A byte that is no UTF-8 becomes U+FFFD, which the sampler then reports as unknown.
-    text = paths.read_bytes(paths.path(path)).decode("utf-8-sig", errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,17 +6,33 @@ import zipfile
 
 import numpy as np
 
-_STORAGES = {"<f4": "FloatStorage", "<f8": "DoubleStorage", "<i8": "LongStorage"}
+_STORAGES = {
+    "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
+    "float32": "FloatStorage",
+    "float64": "DoubleStorage",
+    "uint8": "ByteStorage",
+    "int8": "CharStorage",
+    "int32": "IntStorage",
+    "int64": "LongStorage",
+    "bool": "BoolStorage",
+}
 
 
-def write(path: pathlib.Path, content: dict) -> pathlib.Path:
-    """Writes a dict of arrays (float32, float64 or int64), numbers and such dicts; returns path."""
+def write(path: pathlib.Path, content: dict, order: str = "") -> pathlib.Path:
+    """Writes a dict of arrays, numbers and such dicts; returns path.
+
+    order: "little" or "big", of the bytes; stated in the file as from PyTorch 2.1 on.
+    """
     arrays: list[np.ndarray] = []
     program = b"\x80\x02" + _dict(content, arrays) + b"."
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", program)
         for key, array in enumerate(arrays):
-            archive.writestr(f"archive/data/{key}", array.tobytes())
+            raw = array.byteswap() if order == "big" else array
+            archive.writestr(f"archive/data/{key}", raw.tobytes())
+        if order:
+            archive.writestr("archive/byteorder", order)
     return path
 
 
@@ -32,7 +48,7 @@ def _value(value, arrays: list[np.ndarray]) -> bytes:
         return _plain(value)
     array = np.asarray(value, order="C")
     arrays.append(array)
-    key, kind = str(len(arrays) - 1), _STORAGES[array.dtype.str]
+    key, kind = str(len(arrays) - 1), _STORAGES[array.dtype.name]
     storage = b"(" + _plain("storage") + f"ctorch\n{kind}\n".encode()
     storage += _plain(key) + _plain("cpu") + _plain(array.size) + b"tQ"
     strides = tuple(s // array.itemsize for s in array.strides)

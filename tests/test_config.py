@@ -108,3 +108,65 @@ def test_missing_files_and_functions(tmp_path):
     (tmp_path / "birds.py").write_text("def sweep():\n    return [{'name': 'x'}]\n")
     with pytest.raises(ValueError, match="birds.py takes no argument such as 'cub'"):
         configs.load_sweep(f"{tmp_path / 'birds.py'}:cub")
+
+
+BASE = "from t2i_jax import config\n\n\ndef get_config(arg=''):\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:\n    pass\n", "birds.py, line 1: SyntaxError: invalid syntax"),
+        ("x = 1\n  y = 2\n", "birds.py, line 2: IndentationError: unexpected indent"),
+        ("import no_such_package\n", "birds.py, line 1: ModuleNotFoundError: No module named"),
+        ("from t2i_jax import nothing\n", "birds.py, line 1: ImportError: cannot import name"),
+        ("x = 1\ny = z\n", "birds.py, line 2: NameError: name 'z' is not defined"),
+        ("raise SystemExit('no')\n", "birds.py, line 1: SystemExit: no"),
+        (f"{BASE}    return confg.base()\n", "birds.py, line 5: NameError: name 'confg' is not"),
+        (f"{BASE}    c = config.base()\n    c.optim.g.lr = 1\n", "birds.py, line 6: Attribute"),
+        (f"{BASE}    c = {{}}\n    return c['x']\n", "birds.py, line 6: KeyError: 'x'"),
+        (f"{BASE}    return int('many\\nlines')\n", "birds.py, line 5: invalid literal for int"),
+        (f"{BASE}    config.load('none.py')\n", "birds.py, line 5: FileNotFoundError: no config"),
+        (f"{BASE}    pass\n", "the get_config\\(\\) of .*birds.py returns NoneType; a ConfigDict"),
+        (f"{BASE}    return {{'system': 'x'}}\n", "returns dict; a ConfigDict is needed"),
+        ("get_config = 3\n", "birds.py defines no get_config"),
+        ("def get_config(a, b):\n    pass\n", "birds.py takes an argument: write .*:ARGUMENT"),
+        (f"{BASE}    c = config.base()\n    del c.data\n    return c\n", "has no section 'data'"),
+        (
+            f"{BASE}    return config.ConfigDict({{**config.base(), 'train': 5}})\n",
+            "sets to 5 the section 'train'",
+        ),
+    ],
+)
+def test_a_config_file_that_raises_is_one_line_with_its_place(tmp_path, text, message):
+    path = tmp_path / "birds.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        configs.load(str(path))
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_other_files_than_python_are_no_configs(tmp_path):
+    for name, content in (("c.json", b"{}"), ("c.yaml", b"a: 1"), ("c.py", b"\xff\xfe\x00")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=name):
+            configs.load(str(tmp_path / name))
+    (tmp_path / "c.py").write_text("def get_config():\n    return 1\n")
+    with pytest.raises(ValueError, match="c.py takes no argument such as 'cub'"):
+        configs.load(f"{tmp_path / 'c.py'}:cub")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return [1, 2]", "gives no dicts of overrides"),
+        ("return [{'d_steps': 2}]", "entry 0 .* has no name"),
+        ("return [{'name': 'a'}, {'name': 'a'}]", "two entries .* named 'a'"),
+        ("yield {'name': 'a'}\n    1 / 0", "s.py, line 3: ZeroDivisionError"),
+        ("return 5", "s.py: TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_a_sweep_that_is_none_is_one_line(tmp_path, body, message):
+    (tmp_path / "s.py").write_text(f"def sweep():\n    {body}\n")
+    with pytest.raises(ValueError, match=message):
+        configs.load_sweep(str(tmp_path / "s.py"))

@@ -14,7 +14,7 @@ RUN = "gs://bucket/run"
 
 # What makes local paths by pathlib itself: of this machine, or checked before.
 LOCAL = {"paths.py", "config.py", "data/catalog.py", "data/on_stores.py", "data/throughput.py"}
-LOCAL |= {"interop/packages.py", "training/loop.py"}
+LOCAL |= {"data/origin.py", "interop/packages.py", "training/loop.py"}
 
 
 @pytest.mark.parametrize("text", ["runs/birds", "/runs", "/x/gs:/odd", "runs/a:b", "~"])

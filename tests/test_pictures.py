@@ -1,7 +1,5 @@
 """Grids hold every pixel they were given, in its place; curves draw what was logged."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,14 +98,11 @@ def test_curves(tmp_path):
         {"step": i, "g/fake": 1.0 / i, "d/real": float(i), "images_per_s": 5} for i in (1, 2, 3)
     ]
     rows[1]["g/fake"] = None  # not logged in this interval
-    log = tmp_path / "metrics.jsonl"
-    log.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
-    pictures.curves(log, tmp_path / "curves.png")
+    pictures.curves(rows, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width > picture.height > 200, "two panels"
 
 
 def test_no_curves_where_nothing_was_logged(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text("")
-    pictures.curves(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
+    pictures.curves([], tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()

@@ -11,6 +11,8 @@ import time
 
 from quick_compiling import options
 
+from t2i_jax.training import sealed
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPEC = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
 RATES = ("steps_per_second", "images_per_second")
@@ -89,7 +91,7 @@ def metrics(workdir: pathlib.Path) -> dict[int, dict[str, float]]:
         for line in (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines(True):
             if not line.endswith("\n"):
                 break  # it is being written
-            row = json.loads(line)
+            row = sealed.unseal(json.loads(line))
             known = rows.setdefault(row.pop("step"), {})
             assert not known.keys() & row.keys(), f"a step's values stand twice in {workdir}"
             known |= {k: v for k, v in row.items() if k not in RATES}

@@ -1,5 +1,8 @@
-"""Which captions of a record a training example gets, and which part of a long one."""
+"""Which captions of a record a training example gets, which part of a long one, and what of them a
+tokenizer does not read.
+"""
 
+import collections
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +12,17 @@ import numpy as np
 from t2i_jax.data.tokenizers import Tokenizer
 
 MOST = 1000  # records that are looked at for the lengths of their captions
+
+_LISTED = 5  # unknown words that are named
+_MARKS = re.compile(r"\[[A-Z]+\]|\ufffd")  # what decoding writes for tokens that are no text
+_REMEDIES = {  # where a tokenizer reads nothing of a set
+    "char": "it reads English letters, capitals but in tokenizer.mode=case_sensitive; give English "
+    "captions, or take encoder.name=bert with a model that knows the language",
+    "word": "its vocabulary is that of other captions; give captions in its language, or train an "
+    "encoder on these",
+    "wordpiece": "its vocabulary is that of another language; give encoder.source (or "
+    "tokenizer.path) of a model that knows this one",
+}
 
 TRUNCATIONS = ("head", "sentences", "thin")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -48,18 +62,68 @@ def sentence_window(text: str, tokenizer: Tokenizer, rng: np.random.Generator) -
     return " ".join(sentences[begin:end])
 
 
-def cut_note(source: Sequence[Mapping[str, Any]], tokenizer: Tokenizer, truncate: str) -> str:
-    """How many captions are longer than the tokenizer's rows, in words; "" where none is.
+def read_back(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """What a tokenizer keeps of texts, in words: without marks for what it does not know."""
+    return [_MARKS.sub("", text).strip() for text in tokenizer.decode(tokenizer.encode(texts)[0])]
+
+
+def reading_notes(
+    source: Sequence[Mapping[str, Any]], tokenizer: Tokenizer, truncate: str
+) -> list[str]:
+    """What a tokenizer does not read of a split's captions, in words; nothing where it reads all.
 
     source: the records; `MOST` of them, drawn once and for all, are looked at.
+
+    Raises ValueError, with a remedy, where no caption has a letter or digit that it knows.
     """
     records = np.random.default_rng(0).permutation(len(source))[:MOST]
-    counts = [tokenizer.count(text) for i in records for text in source[int(i)]["captions"]]
-    cut = sum(count > tokenizer.length for count in counts)
+    texts = [text for i in records for text in source[int(i)]["captions"]]
+    if not texts:
+        return []
+    unread = [
+        text
+        for text, read in zip(texts, read_back(tokenizer, texts), strict=True)
+        if not any(c.isalnum() for c in read)
+    ]
+    if len(unread) == len(texts):
+        raise ValueError(
+            f"the tokenizer {tokenizer.name!r} knows no letter or digit of the {len(texts):,} "
+            f"captions looked at, such as {_shown(texts[0])}: {_REMEDIES.get(tokenizer.name, '')}"
+        )
+    notes = _unknown_notes(texts, tokenizer)
+    if unread:
+        notes.append(f"{_share(unread, texts)} cannot be read at all: {_shown(unread[0])}")
+    return notes + _cut_notes(texts, tokenizer, truncate)
+
+
+def _unknown_notes(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    unknown = [parts for text in texts if (parts := tokenizer.unknown(text))]
+    if not unknown:
+        return []
+    counts = collections.Counter(part for parts in unknown for part in parts)
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
+    listed = ", ".join(f"{_shown(part)} in {n:,}" for part, n in most)
+    more = f" and {len(counts) - _LISTED:,} others" if len(counts) > _LISTED else ""
+    kind = "characters" if tokenizer.name == "char" else "words"
+    return [
+        f"{_share(unknown, texts)} have {kind} that the text encoder does not know: {listed}{more}"
+    ]
+
+
+def _cut_notes(texts: Sequence[str], tokenizer: Tokenizer, truncate: str) -> list[str]:
+    counts = [tokenizer.count(text) for text in texts]
+    cut = [count for count in counts if count > tokenizer.length]
     if not cut:
-        return ""
-    return (
-        f"{cut:,} of {len(counts):,} captions looked at are longer than tokenizer.length="
-        f"{tokenizer.length} and are cut (data.truncate={truncate!r}); the longest has "
-        f"{max(counts):,} ids"
-    )
+        return []
+    return [
+        f"{_share(cut, texts)} are longer than tokenizer.length={tokenizer.length} and are cut "
+        f"(data.truncate={truncate!r}); the longest has {max(counts):,} ids"
+    ]
+
+
+def _share(part: Sequence[Any], texts: Sequence[str]) -> str:
+    return f"{len(part):,} of {len(texts):,} captions looked at"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -7,6 +7,7 @@ metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be
 
 import contextlib
 import io
+import os
 import pathlib
 import re
 import tempfile
@@ -19,7 +20,7 @@ from etils import epath
 from rich.console import Console
 
 from t2i_jax import paths
-from t2i_jax.data import on_stores
+from t2i_jax.data import content, on_stores, origin
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
@@ -27,7 +28,7 @@ from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.data.report import FILENAME, DataError, Report
 from t2i_jax.owner import OwnedError, Owner
 
-__all__ = ["DATASETS", "NotPrepared", "open_split", "prepare", "prepared_configs"]
+__all__ = ["DATASETS", "NotPrepared", "full_name", "open_split", "prepare", "prepared_configs"]
 
 
 class NotPrepared(DataError, FileNotFoundError):
@@ -50,6 +51,21 @@ def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
     }
 
 
+def full_name(name: str, data_dir: str) -> str:
+    """The name with the config, such as "cub/disjoint_side304", which goes on meaning the same set
+    when others are prepared beside it. Raises as `open_split`.
+    """
+    name, _, config = name.partition("/")
+    configs = prepared_configs(name, data_dir)
+    if not configs or (config and config not in configs):
+        builder = find_data_set(name).load()
+        raise NotPrepared(_not_prepared(name, config, builder, data_dir, configs))
+    if len(configs) > 1 and not config:
+        choice = ", ".join(f"{name}/{c}" for c in configs)
+        raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
+    return f"{name}/{config or next(iter(configs))}"
+
+
 def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
     """Opens one split of a prepared set.
 
@@ -60,16 +76,9 @@ def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
       NotPrepared: it isn't there.
       DataError: unknown name or split, or several configs to choose from.
     """
-    name, _, config = name.partition("/")
-    configs = prepared_configs(name, data_dir)
-    if not configs or (config and config not in configs):
-        builder = find_data_set(name).load()
-        raise NotPrepared(_not_prepared(name, config, builder, data_dir, configs))
-    if len(configs) > 1 and not config:
-        choice = ", ".join(f"{name}/{c}" for c in configs)
-        raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
-    folder = configs[config or next(iter(configs))]
-    return PreparedSplit(on_stores.fetched(folder), split, name)
+    name, _, config = full_name(name, data_dir).partition("/")
+    folder = on_stores.fetched(prepared_configs(name, data_dir)[config])
+    return PreparedSplit(folder, split, name)
 
 
 def _not_prepared(
@@ -78,8 +87,9 @@ def _not_prepared(
     source = " --source=DIR" if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ""
     there = f" (prepared are: {', '.join(configs)})" if configs else ""
     wanted = f"{name}/{config}" if config else name
+    options = ", with the options that this name comes from" if config else ""
     return (
-        f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it:\n"
+        f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it{options}:\n"
         f"  python -m t2i_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
     )
 
@@ -94,6 +104,7 @@ def prepare(
     strict: bool = False,
     split_kind: str = "",
     images: str | None = None,
+    called: str = "",
     overwrite: bool = False,
     console: Console | None = None,
     **options: Any,
@@ -106,41 +117,50 @@ def prepare(
     strict: fail where anything would have to be repaired or skipped.
     split_kind: one of the set's kinds; the first by default.
     images: where the pictures are, if not in the source.
+    called: what the set of a folder is called, if not as the folder; for `folder` alone.
     console: where progress is shown; None shows none.
     options: the fields of the set's config, such as ``num_images`` (toy_birds) or ``embeddings``.
 
     Raises:
-      DataError: nothing usable, bad options, problems in a strict preparation, or another process
-        that is preparing the same. Its ``report`` says what had been found by then.
+      DataError: nothing usable, bad options, problems in a strict preparation, another process
+        that is preparing the same, or a set of that name that was made from other files or with
+        other options. Its ``report`` says what had been found by then.
     """
     data_set = find_data_set(name)
     if name == "folder" and source is not None:  # whose sets are told apart by their folders
-        split_kind = _word(source)
+        split_kind = _word(called or source)
+    elif called:
+        raise DataError(f"{name} has a name of its own; only a `folder` is given another")
     config = _config(name, data_set, split_kind, max_side, options)
     builder_class = data_set.load()
     path = epath.Path(paths.path(data_dir)).expanduser() / builder_class.name / config.name
     path = path / str(builder_class.VERSION)
+    roots = {"source": source, "images": images}
+    made_of = origin.take(
+        {option: getattr(config, option) for option in ("max_side", *config.options())},
+        {option: pathlib.Path(root).expanduser() for option, root in roots.items() if root},
+        skip=(data_dir, path.parent.parent),
+    )
     if _is_prepared(path) and not overwrite:
-        return _earlier(path, strict)
+        report = _earlier(path, strict)
+        origin.check(report, made_of)
+        return report
     folder = _source_folder(name, builder_class, source)
     pictures = None if images is None else pathlib.Path(images).expanduser()
     report = Report(name, config.name, str(source or "generated"), str(path))
     try:
-        with (
-            _owned(path.parent, report),
-            _set_aside(path),
-            tempfile.TemporaryDirectory() as unused,
-            _quiet(),
-        ):
-            builder = builder_class(
-                config=config, data_dir=path.parent.parent.parent, file_format="array_record"
-            )
-            builder.job = Job(folder, report, pictures, strict, console)
-            builder.download_and_prepare(
-                download_dir=unused,
-                download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
-            )
-    except DataError as error:
+        with _owned(path.parent, report), _quiet():
+            with _beside(path) as root, tempfile.TemporaryDirectory() as unused:
+                builder = builder_class(config=config, data_dir=root, file_format="array_record")
+                builder.job = Job(folder, report, pictures, strict, console)
+                builder.download_and_prepare(
+                    download_dir=unused,
+                    download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
+                )
+            origin.save(path, made_of)
+            for split in report.records:
+                content.table(PreparedSplit(path, split, name), console)
+    except Exception as error:
         error.report = report
         raise
     return report
@@ -179,21 +199,28 @@ def _earlier(path: epath.Path, strict: bool) -> Report:
 
 
 @contextlib.contextmanager
-def _set_aside(path: epath.Path) -> Iterator[None]:
-    """Moves an older preparation out of the way; it comes back if the new one fails."""
-    if not path.exists():
-        yield
-        return
-    aside = path.parent / f"{path.name}.replaced"
-    if aside.exists():  # of a run that was killed
-        aside.rmtree()
-    path.rename(aside)
-    try:
-        yield
-    except BaseException:
+def _beside(path: epath.Path) -> Iterator[epath.Path]:
+    """The folder to prepare in, tfds' `data_dir`. What is prepared already stays as it is until the
+    new set is whole, and then gives way to it.
+    """
+    config = path.parent
+    aside = config / f"{path.name}.replaced"
+    if aside.exists() and not path.exists():  # killed between the two renamings below
         aside.rename(path)
-        raise
-    aside.rmtree()
+    if not path.exists():
+        yield config.parent.parent
+        return
+    root = config / f"incomplete.{os.getpid()}"
+    try:
+        yield root
+        if aside.exists():
+            aside.rmtree()
+        path.rename(aside)
+        (root / config.parent.name / config.name / path.name).rename(path)
+        aside.rmtree()
+    finally:
+        if root.exists():
+            root.rmtree()
 
 
 def _config(

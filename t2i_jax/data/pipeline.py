@@ -109,7 +109,9 @@ class Pipeline(Iterator[Batch]):
             self._running.append(self._start())
         batch = next(self._running[0])
         self._step += 1
-        if self._options.workers:  # out of the shared memory, which Grain takes back
+        if self._options.workers:
+            # Out of the shared memory, which Grain unmaps with the array. The copy carries weight:
+            # on a CPU `parallel.put_batch` makes an array's own memory the device's.
             batch = {key: np.array(value, subok=False) for key, value in batch.items()}
         return batch
 

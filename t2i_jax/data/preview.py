@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from t2i_jax import paths, pictures
 from t2i_jax.data.decode import decode_rgb
 from t2i_jax.data.prepared import PreparedSplit
-from t2i_jax.data.transforms import box_region, resize, short_side_size
+from t2i_jax.data.transforms import box_region, short_side_size, window
 
 SIDE = 224  # pixels of a cell's image
 MARGIN = 10
@@ -49,13 +49,13 @@ def cropped(record: dict) -> np.ndarray:
         image = image[top:bottom, left:right]
     columns, rows = short_side_size(image.shape[1], image.shape[0], SIDE)
     sx, sy = columns / image.shape[1], rows / image.shape[0]
-    image = np.ascontiguousarray(resize(image, columns, rows))
+    middle = (columns - SIDE) // 2, (rows - SIDE) // 2
+    image = np.ascontiguousarray(window(image, columns, rows, *middle, SIDE))
     if w > 0:
-        corner = round((x - left) * sx), round((y - top) * sy)
-        opposite = round((x + w - left) * sx), round((y + h - top) * sy)
+        corner = round((x - left) * sx) - middle[0], round((y - top) * sy) - middle[1]
+        opposite = round((x + w - left) * sx) - middle[0], round((y + h - top) * sy) - middle[1]
         cv2.rectangle(image, corner, opposite, BOX_COLOUR, 2)
-    top, left = (rows - SIDE) // 2, (columns - SIDE) // 2
-    return image[top : top + SIDE, left : left + SIDE]
+    return image
 
 
 def _spread(splits: list[PreparedSplit], cells: int) -> list[tuple[PreparedSplit, int]]:

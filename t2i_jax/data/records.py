@@ -8,18 +8,22 @@ repaired or skipped comes back as `Problem`s to be counted.
 import dataclasses
 import math
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from t2i_jax.data import stored_image
+from t2i_jax.data import orientation, source_files, stored_image
+from t2i_jax.data.orientation import Box
 from t2i_jax.data.report import Problem
-from t2i_jax.data.stored_image import Box
+from t2i_jax.data.text_files import text_lines
+from t2i_jax.data.values import whole_text
 
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
 BOX_TOLERANCE = 1.0  # pixels; published boxes are rounded and may end just outside the image
 BROKEN = "\ufffd"  # what a lossy conversion leaves of a character
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # but for white space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Raw:
     box: x, y, width, height in pixels, or None.
     embeddings: [captions, E], or a Torch7 file that holds them as "txt", or None.
     extra: further features, stored as they are.
+    where: file and line of the list that describe it, for messages; "" where the image's own name
+      says enough.
     """
 
     id: str
@@ -44,6 +50,13 @@ class Raw:
     box: Box | None = None
     embeddings: np.ndarray | pathlib.Path | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    where: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where to look for the record, in words."""
+        name = source_files.file_text(self.filename)
+        return f"{self.where}: {name}" if self.where else name
 
 
 @dataclasses.dataclass
@@ -73,60 +86,70 @@ class Layout:
 
 
 def check(
-    raw: Raw, *, max_side: int | None = None, need_captions: bool = True, embeddings: bool = False
+    raw: Raw,
+    *,
+    max_side: int | None = None,
+    need_captions: bool = True,
+    embeddings: bool = False,
+    turn: bool = False,
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The record to store (None if it must be skipped) and the problems found.
 
     max_side: see `stored_image.shrunk_size`.
     need_captions: skip an image that has no usable caption.
     embeddings: every record must have sentence vectors.
+    turn: turn the image, and its box, as the file's orientation tag says.
     """
     problems: list[Problem] = []
+    place = raw.place
 
-    def skip(reason: str, where: str = raw.filename) -> tuple[None, list]:
+    def skip(reason: str, where: str = place) -> tuple[None, list]:
         return None, [*problems, Problem("skipped", "record", reason, where)]
 
     try:
-        data = raw.image if isinstance(raw.image, bytes) else raw.image.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return skip("image file missing")
-    except OSError as error:
-        return skip(f"image file unreadable: {error.strerror}")
+        data = raw.image if isinstance(raw.image, bytes) else source_files.read(raw.image)
+    except source_files.Unreadable as error:
+        return skip(f"image file {error}")
     try:
         lines, caption_file = _caption_lines(raw, problems)
-    except FileNotFoundError:
-        return skip("caption file missing", where=str(raw.captions))
+    except source_files.Unreadable as error:
+        return skip(f"caption file {error}", where=str(raw.captions))
     kept, captions = clean_captions(lines, caption_file, problems)
     if not captions and need_captions:
         return skip("no caption")
 
     box, vectors = raw.box, None
     try:
-        picture = stored_image.decode(data)
+        picture = stored_image.decode(data, turn)
+        width, height = picture.image.size
+        if box is not None:
+            if picture.turned:
+                box = orientation.turned_box(box, picture.orientation, width, height)
+            box = check_box(box, width, height, place, problems)
+        image = stored_image.store(picture, max_side=max_side, box=box)
     except stored_image.BadImage as error:
         return skip(str(error))
-    if box is not None:
-        box = check_box(box, picture.width, picture.height, raw.filename, problems)
-    image = stored_image.store(data, picture, max_side=max_side, box=box)
-    problems.extend(Problem("repaired", "image", r, raw.filename) for r in image.repaired)
-    problems.extend(Problem("kept", "image", r, raw.filename) for r in image.kept)
+    problems.extend(Problem("repaired", "image", r, place) for r in image.repaired)
+    problems.extend(Problem("kept", "image", r, place) for r in image.kept)
     if embeddings:
         try:
             vectors = _vectors(raw)
-        except FileNotFoundError:
-            return skip("sentence vectors missing")
+        except source_files.Unreadable as error:
+            return skip(f"sentence vectors {error}")
         except (KeyError, TypeError, ValueError):
             return skip("sentence vectors unreadable")
         if vectors.ndim != 2 or len(vectors) != len(lines):
             return skip("sentence vectors are not one a caption")
+        if not np.isfinite(vectors).all():
+            return skip("sentence vectors hold NaN or infinity")
         vectors = vectors[kept]
 
     sx, sy = image.scale
     x, y, w, h = box or NO_BOX
     record = {
         "image": image.data,
-        "image/id": raw.id,
-        "image/filename": raw.filename,
+        "image/id": source_files.file_text(raw.id),
+        "image/filename": source_files.file_text(raw.filename),
         "captions": captions,
         "label": raw.label,
         "bbox": np.asarray((x * sx, y * sy, w * sx, h * sy), np.float32),
@@ -142,18 +165,22 @@ def clean_captions(
 ) -> tuple[list[int], list[str]]:
     """Captions with clean white space, without the ones that say nothing.
 
-    Characters that an earlier conversion broke (U+FFFD) become blanks, which for AttnGAN's
-    vocabulary is the same as its own rule. Returns (indices of the kept lines, captions).
+    Characters that an earlier conversion broke (U+FFFD, half an emoji) become blanks, which for
+    AttnGAN's vocabulary is the same as its own rule; so do control characters. Returns (indices of
+    the kept lines, captions).
     """
     kept, captions = [], []
     for i, line in enumerate(lines):
         place = f"{where}:{i + 1}"
-        text = line.strip()
+        text = whole_text(line).strip()
         if "\n" in text or "\r" in text:
             problems.append(Problem("repaired", "caption", "line break inside", place))
         if BROKEN in text:
             problems.append(Problem("repaired", "caption", "broken character (U+FFFD)", place))
             text = text.replace(BROKEN, " ")
+        if _CONTROL.search(text):
+            problems.append(Problem("repaired", "caption", "control character", place))
+            text = _CONTROL.sub(" ", text)
         text = " ".join(text.split())
         if not any(c.isalnum() for c in text):
             reason = "placeholder {}" if text == "{}" else "empty" if not text else "no word"
@@ -186,31 +213,17 @@ def check_box(box: Box, width: int, height: int, where: str, problems: list[Prob
 
 def _caption_lines(raw: Raw, problems: list[Problem]) -> tuple[Sequence[str], str]:
     if not isinstance(raw.captions, pathlib.Path):
-        return raw.captions, raw.id
-    where = "/".join(raw.captions.parts[-2:])
-    return text_lines(raw.captions.read_bytes(), where, problems), where
-
-
-def text_lines(data: bytes, where: str, problems: list[Problem]) -> list[str]:
-    """Lines of a UTF-8 text file; Windows line ends and bytes that are not UTF-8 are repaired."""
-    if b"\r" in data:
-        problems.append(Problem("repaired", "list", "Windows line ends", where))
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(Problem("repaired", "list", "not UTF-8", where))
-        text = data.decode("utf-8-sig", errors="replace")
-    # Not splitlines(): it also splits at characters that occur inside captions.
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+        return raw.captions, raw.where or source_files.file_text(raw.id)
+    where = source_files.file_text("/".join(raw.captions.parts[-2:]))
+    return text_lines(source_files.read(raw.captions), where, problems), where
 
 
 def _vectors(raw: Raw) -> np.ndarray:
     if raw.embeddings is None:
-        raise FileNotFoundError
+        raise source_files.Unreadable("missing")
     if not isinstance(raw.embeddings, pathlib.Path):
         return np.asarray(raw.embeddings, np.float32)
     from t2i_jax.data import torch7  # few sources hold such files
 
-    return np.asarray(torch7.load(raw.embeddings)["txt"], np.float32)
+    data = source_files.read(raw.embeddings)
+    return np.asarray(torch7.loads(data, str(raw.embeddings))["txt"], np.float32)

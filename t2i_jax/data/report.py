@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 from rich.table import Table
+from rich.text import Text
 
 FILENAME = "prepare_report.json"
 EXAMPLES = 5  # how many places are named for each kind of problem
@@ -53,7 +54,7 @@ class Report:
         self.counts[key] += 1
         places = self.examples.setdefault(key, [])
         if len(places) < EXAMPLES:
-            places.append(problem.where)
+            places.append(_printable(problem.where))
 
     @property
     def faults(self) -> int:
@@ -98,8 +99,10 @@ class Report:
 
     def save(self, folder: epath.Path) -> None:
         """Writes `prepare_report.json` into the prepared folder."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
-        (epath.Path(folder) / FILENAME).write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        # Half a character, of the source's name for one, becomes JSON's "\ud83d".
+        data = text.encode("utf-8", "backslashreplace")
+        (epath.Path(folder) / FILENAME).write_bytes(data)
 
     @classmethod
     def load(cls, folder: epath.Path) -> "Report":
@@ -133,13 +136,24 @@ class Report:
                 f"{self.captions.get(split, 0):,}",
                 "" if expected is None else f"{expected:,}",
             )
+        tables = [splits] if self.records else []  # none: it failed before the first record
         if not self.counts:
-            return [splits]
+            return tables
         problems = Table("split", "what", "reason", title="Found in the source")
         problems.title_justify = "left"
         problems.add_column("count", justify="right")
         problems.add_column("for example", overflow="fold")
         for (split, action, item, reason), count in sorted(self.counts.items()):
             place = self.examples[split, action, item, reason][0]
-            problems.add_row(split, f"{item} {action}", reason, f"{count:,}", place)
-        return [splits, problems]
+            # As Text: brackets in names are no markup.
+            row = (split, f"{item} {action}", reason, f"{count:,}", place)
+            problems.add_row(*map(Text, row))
+        return [*tables, problems]
+
+
+def _printable(text: str) -> str:
+    """With what no terminal or UTF-8 file can hold written out: halves of characters, control
+    characters.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

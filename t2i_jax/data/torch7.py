@@ -13,6 +13,9 @@ package reads it any more. Lua's values become:
 - function ``None``: its bytecode is skipped.
 
 An object that the file mentions twice is the same Python object, cycles included.
+
+Torch writes numbers as its machine keeps them: almost always little-endian with longs of 8 bytes,
+on Windows and 32-bit systems of 4. A file that cannot be read so is tried in the other forms.
 """
 
 import dataclasses
@@ -29,6 +32,7 @@ from t2i_jax import paths
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = 0, 1, 2, 3, 4, 5
 _FUNCTIONS = (6, 7, 8)
 _MAX_DIMS = 32  # far above any real tensor; a larger number means that the file is damaged
+_OTHER_MACHINES = (("<", 4), (">", 8), (">", 4))  # byte order, bytes of a long
 _ELEMENTS = {
     "Byte": "u1",
     "Char": "i1",
@@ -89,8 +93,26 @@ def loads(data: bytes, name: str = "<bytes>") -> Any:
     Bytes after the first object are ignored, as Torch ignores them.
     """
     reader = _Reader(data, name)
-    reader.check_start()
-    return reader.run()
+    try:
+        reader.check_start()
+        return reader.run()
+    except Torch7Error as error:
+        for order, word in _OTHER_MACHINES:
+            if (found := _read_whole(_Reader(data, name, order, word))) is not _NOTHING:
+                return found
+        raise error
+
+
+_NOTHING = object()
+
+
+def _read_whole(reader: "_Reader") -> Any:
+    """The object, where it fills the bytes to the last; another machine's longs would not."""
+    try:
+        found = reader.run()
+    except Torch7Error:
+        return _NOTHING
+    return found if reader.offset == len(reader.data) else _NOTHING
 
 
 def sequence(table: dict) -> list:
@@ -111,9 +133,10 @@ class _Reader:
     an unrolled recurrent network is a chain of thousands of nested tables.
     """
 
-    def __init__(self, data: bytes, name: str):
+    def __init__(self, data: bytes, name: str, order: str = "<", word: int = 8):
         self.data = data
         self.name = name
+        self.order, self.word = order, word
         self.offset = 0
         self.seen: dict[int, Any] = {}
 
@@ -155,10 +178,11 @@ class _Reader:
         return self.data[self.offset - count : self.offset]
 
     def int32(self, what: str) -> int:
-        return struct.unpack("<i", self.take(4, what))[0]
+        return struct.unpack(f"{self.order}i", self.take(4, what))[0]
 
-    def int64s(self, count: int, what: str) -> tuple[int, ...]:
-        return struct.unpack(f"<{count}q", self.take(8 * count, what))
+    def longs(self, count: int, what: str) -> tuple[int, ...]:
+        kind = "q" if self.word == 8 else "i"
+        return struct.unpack(f"{self.order}{count}{kind}", self.take(self.word * count, what))
 
     def string(self, what: str) -> str:
         return self.take(self.int32(what), what).decode("utf-8", "surrogateescape")
@@ -169,7 +193,7 @@ class _Reader:
         if tag == _NIL:
             return None
         if tag == _NUMBER:
-            return struct.unpack("<d", self.take(8, "a number"))[0]
+            return struct.unpack(f"{self.order}d", self.take(8, "a number"))[0]
         if tag == _STRING:
             return self.string("a string")
         if tag == _BOOLEAN:
@@ -209,7 +233,8 @@ class _Reader:
         if match := _ARRAY_CLASS.match(class_name):
             if match[1] not in _ELEMENTS:
                 raise self.error(f"no reader for {class_name}; have {sorted(_ELEMENTS)}", start)
-            dtype = np.dtype(_ELEMENTS[match[1]])  # of this machine's byte order
+            kind = f"i{self.word}" if match[1] == "Long" else _ELEMENTS[match[1]]
+            dtype = np.dtype(kind)  # of this machine's byte order
             if match[2] == "Storage":
                 value = self.seen[index] = self.storage(dtype)
             else:
@@ -223,18 +248,18 @@ class _Reader:
         return value
 
     def storage(self, dtype: np.dtype) -> np.ndarray:
-        (count,) = self.int64s(1, "a storage's size")
+        (count,) = self.longs(1, "a storage's size")
         raw = self.take(count * dtype.itemsize, f"a storage of {count} {dtype.name}")
-        return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
+        return np.frombuffer(raw, dtype.newbyteorder(self.order)).astype(dtype)
 
     def tensor(self, dtype: np.dtype) -> _Task:
         start = self.offset
         dims = self.int32("a tensor's rank")
         if not 0 <= dims <= _MAX_DIMS:
             raise self.error(f"tensor of rank {dims}: the file is damaged", start)
-        sizes = self.int64s(dims, "a tensor's sizes")
-        strides = self.int64s(dims, "a tensor's strides")
-        (first,) = self.int64s(1, "a tensor's offset")
+        sizes = self.longs(dims, "a tensor's sizes")
+        strides = self.longs(dims, "a tensor's strides")
+        (first,) = self.longs(1, "a tensor's offset")
         if min(sizes, default=0) < 0 or min(strides, default=0) < 0:
             raise self.error(f"tensor of sizes {sizes}, strides {strides}: damaged", start)
         storage = yield

@@ -6,6 +6,7 @@ size -> crop -> flip. The load size is ``int(size * load_ratio)``, 76/64 in all 
 
 import dataclasses
 import functools
+import math
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from t2i_jax.data import decode
 
 RESIZES = ("square", "short_side", "torch7")
 CROPS = ("random", "center", "none")
+
+_OBLONG = 8  # times as long as wide: what is longer is cut before it is resized
+_MARGIN = 2  # pixels beside a cut that resizing looks at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,26 +50,26 @@ class ImageTransform:
 
     def __call__(self, data: bytes, bbox, rng: np.random.Generator) -> np.ndarray:
         """uint8 [size, size, 3]. Raises ValueError for bytes that are not an image."""
-        image = self.load(data, bbox)
-        height, width = image.shape[:2]
+        image, width, height = self.decode(data, bbox)
+        width, height = self.loaded_size(width, height)
         top, left = height - self.size, width - self.size
         if self.crop == "random":
             top, left = int(rng.integers(top + 1)), int(rng.integers(left + 1))
         else:
             top, left = top // 2, left // 2
-        image = image[top : top + self.size, left : left + self.size]
+        if self.resize == "torch7":  # always a square
+            image = torch7_scale(image, width, height)
+            image = image[top : top + self.size, left : left + self.size]
+        else:
+            image = window(image, width, height, left, top, self.size)
         if self.flip and rng.integers(2):
             image = cv2.flip(image, 1)
         return image
 
-    def load(self, data: bytes, bbox=None) -> np.ndarray:
-        """Decoded, box-cropped and resized to the load size; nothing random."""
-        (image, width, height), side = self.decode(data, bbox), self.load_size
-        if self.resize == "torch7":
-            return torch7_scale(image, side, side)
-        if self.resize == "short_side":
-            return resize(image, *short_side_size(width, height, side))
-        return resize(image, side, side)
+    def loaded_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at the load size of an image, or box crop, that is stored so large."""
+        side = self.load_size
+        return short_side_size(width, height, side) if self.resize == "short_side" else (side, side)
 
     def decode(self, data: bytes, bbox=None) -> tuple[np.ndarray, int, int]:
         """The decoded box crop (or whole image), at its stored size or 1/2, 1/4, 1/8 of it, and
@@ -114,6 +118,35 @@ def short_side_size(width: int, height: int, side: int) -> tuple[int, int]:
     return int(side * width / height), side
 
 
+def window(
+    image: np.ndarray, width: int, height: int, left: int, top: int, size: int
+) -> np.ndarray:
+    """The `size` x `size` pixels at (left, top) of the image resized to `width` x `height`.
+
+    Of a long oblong only what lies near them is resized: with a short side of 304 pixels, a strip
+    of 3000 x 1 would fill 0.8 GB.
+    """
+    rows, columns = image.shape[:2]
+    if width > _OBLONG * height:
+        begin, end, width, left = _span(columns, width, left, size)
+        image = image[:, begin:end]
+    elif height > _OBLONG * width:
+        begin, end, height, top = _span(rows, height, top, size)
+        image = image[begin:end]
+    return resize(image, width, height)[top : top + size, left : left + size]
+
+
+def _span(pixels: int, length: int, start: int, size: int) -> tuple[int, int, int, int]:
+    """What of an axis of `pixels`, to be resized to `length`, decides about the `size` places from
+    `start` on: (its begin, its end, the length to resize it to, where `start` is then).
+    """
+    scale = length / pixels
+    begin = max(0, math.floor(start / scale) - _MARGIN)
+    end = min(pixels, math.ceil((start + size) / scale) + _MARGIN)
+    first = round(begin * scale)
+    return begin, end, round(end * scale) - first, start - first
+
+
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resized to `width` x `height`, without visible aliasing.
 
@@ -125,9 +158,11 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     rows, columns = image.shape[:2]
     if (columns, rows) == (width, height):
         return image
-    near = columns <= 2 * width and rows <= 2 * height
-    how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
-    return cv2.resize(image, (width, height), interpolation=how)
+    if columns > 2 * width or rows > 2 * height:
+        # OpenCV averages areas along neither axis where one of them grows: that one comes after.
+        shrunk = min(width, columns), min(height, rows)
+        image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def torch7_scale(image: np.ndarray, width: int, height: int) -> np.ndarray:

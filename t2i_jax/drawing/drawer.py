@@ -5,7 +5,6 @@ Every image has a key of its own, so that it does not depend on the batch it is 
 """
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,13 +15,12 @@ import numpy as np
 
 from t2i_jax import keys
 from t2i_jax.config import suggest
+from t2i_jax.data.captions import read_back
 from t2i_jax.data.tokenizers import Tokenizer
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training.inputs import encode, to_float
 from t2i_jax.types import MASK, SENTENCE, TOKENS, Text
-
-_MARKS = re.compile(r"\[[A-Z]+\]|\ufffd")  # what decoding writes for tokens that are no text
 
 
 def to_uint8(images: jax.Array) -> jax.Array:
@@ -179,14 +177,18 @@ def caption_problems(tokenizer: Tokenizer, caption: str) -> list[str]:
         raise ValueError("an empty caption: give one that says what to draw")
     shown = repr(caption if len(caption) <= 60 else f"{caption[:57]}...")
     parts = "characters" if tokenizer.name == "char" else "words"
-    read = tokenizer.decode(tokenizer.encode([caption])[0])[0]
-    if not _MARKS.sub("", read).strip():
+    try:
+        caption.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"caption {shown}: half a character at place {error.start}") from None
+    if not read_back(tokenizer, [caption])[0]:
         raise ValueError(
             f"caption {shown}: the run's tokenizer ({tokenizer.name}) knows none of its {parts}"
         )
     problems, count = [], tokenizer.count(caption)
     if unknown := tokenizer.unknown(caption):
         listed = ", ".join(map(repr, unknown))
+        read = tokenizer.decode(tokenizer.encode([caption])[0])[0]
         problems.append(f"caption {shown}: unknown {parts} {listed}; it is read as {read!r}")
     if count > tokenizer.length:
         limit = f"only the first {tokenizer.length} are read"

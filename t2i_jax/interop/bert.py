@@ -14,13 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from t2i_jax import paths
 from t2i_jax.encoders.bert import ACTIVATIONS, TextEncoder
 from t2i_jax.interop import files, published
-from t2i_jax.interop.state_dict import Layers, StateDict, to_state_dict, to_variables
+from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict, to_variables
 
 CONFIG, POOLING = "config.json", "1_Pooling/config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -73,7 +71,7 @@ def read(path: str | os.PathLike, pooling: str = "") -> tuple[TextEncoder, dict]
     fields = {**_described(folder), "pooling": pooling or _pooling(folder)}
     for name in WEIGHTS:
         if (folder / name).is_file():
-            state = _load(folder / name)
+            state = files.load_state_dict(folder / name)
             return files.named(folder / name, lambda s: import_state(s, **fields), state)
     raise ValueError(f"{folder}: no weights there; one of {' or '.join(WEIGHTS)} is needed")
 
@@ -113,7 +111,7 @@ def layers(count: int) -> Layers:
 def _named_anew(state: Mapping[str, np.ndarray]) -> StateDict:
     """Without prefix and heads, and with today's names of layer norms."""
     named = {}
-    for name, array in state.items():
+    for name, array in clean(state).items():
         name = name.removeprefix("bert.")
         for old, new in _OLD_NAMES.items():
             name = name.replace(old, new)
@@ -166,16 +164,6 @@ def _json(path: paths.Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise ValueError(f"{path}: an object is needed, not {type(told).__name__}")
     return told
-
-
-def _load(path: paths.Path) -> StateDict:
-    if path.suffix != ".safetensors":
-        return files.load_state_dict(path)
-    try:
-        with paths.on_disk(path) as file:
-            return safetensors.numpy.load_file(file)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
 
 
 PARTS = {"text": read}

@@ -7,7 +7,7 @@ which widths, is read off the arrays.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from flax import traverse_util
 
 from t2i_jax.data import torch7
 from t2i_jax.encoders.char_cnn_rnn import ALPHABET, KERNEL, TextEncoder
+from t2i_jax.interop.published import check
+from t2i_jax.interop.state_dict import extent
 
 # 1-based positions of the linear layers in the unrolled recurrent graph (first steps).
 _RNN8_GRAPH = {"i2h": 2, "h2h": 6}
@@ -49,20 +51,18 @@ def from_arrays(arrays: Mapping[str, np.ndarray], prefix: str = "") -> tuple[Tex
     Raises ValueError that names missing, unknown or misshapen arrays.
     """
     named = {k.removeprefix(prefix): np.asarray(arrays[k]) for k in arrays if k.startswith(prefix)}
-    gates = _GRU18_GRAPH if "rnn/i2h_update/weight" in named else _RNN8_GRAPH
+    gates = _GRU18_GRAPH if any("_update/" in name for name in named) else _RNN8_GRAPH
     layers = [*_CONV_POSITIONS, *(f"rnn/{gate}" for gate in gates), "proj"]
-    wanted = {f"{layer}/{kind}" for layer in layers for kind in ("weight", "bias")}
-    if missing := sorted(wanted - set(named)):
-        raise ValueError(f"not a char-CNN-RNN encoder: arrays missing: {missing}")
-    if unknown := sorted(set(named) - wanted):
-        raise ValueError(f"not a char-CNN-RNN encoder: unknown arrays: {unknown}")
-    encoder = TextEncoder(
-        recurrent="gru18" if gates is _GRU18_GRAPH else "rnn8",
-        conv_widths=(named["conv1/weight"].shape[0], named["conv2/weight"].shape[0]),
-        width=named["conv3/weight"].shape[0],
-        embedding=named["proj/weight"].shape[0],
-    )
-    _check_shapes(encoder, named)
+    try:
+        encoder = TextEncoder(
+            recurrent="gru18" if gates is _GRU18_GRAPH else "rnn8",
+            conv_widths=tuple(extent(named, f"conv{i}/weight", axes=(3,)) for i in (1, 2)),
+            width=extent(named, "conv3/weight", axes=(3,)),
+            embedding=extent(named, "proj/weight"),
+        )
+    except ValueError as error:
+        raise ValueError(f"not a char-CNN-RNN encoder: {error}") from error
+    check(named, _shapes(encoder, layers), "a char-CNN-RNN encoder")
     params = {}
     for layer in layers:
         # (out, in, k) -> [k, in, out] and (out, in) -> [in, out]: all axes reversed. A copy, so
@@ -138,22 +138,19 @@ def _weights(module: torch7.TorchObject, layer: str) -> tuple[np.ndarray, np.nda
     return weight, bias
 
 
-def _check_shapes(encoder: TextEncoder, arrays: Mapping[str, np.ndarray]) -> None:
+def _shapes(encoder: TextEncoder, layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
     first, second = encoder.conv_widths
-    shapes = {
+    weights = {
         "conv1": (first, ALPHABET, KERNEL),
         "conv2": (second, first, KERNEL),
         "conv3": (encoder.width, second, KERNEL),
         "proj": (encoder.embedding, encoder.width),
     }
-    for name, array in arrays.items():
-        layer, kind = name.rsplit("/", 1)
-        weight = shapes.get(layer, (encoder.width, encoder.width))
-        expected = weight if kind == "weight" else weight[:1]
-        if array.shape != expected:
-            raise ValueError(f"{name} has shape {array.shape}; the other arrays ask for {expected}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} holds values that are not finite")
+    shapes = {}
+    for layer in layers:
+        weight = weights.get(layer, (encoder.width, encoder.width))
+        shapes |= {f"{layer}/weight": weight, f"{layer}/bias": weight[:1]}
+    return shapes
 
 
 PARTS = {"text": load_torch7}  # what a file holds -> its reader, see `t2i_jax.training.networks`

@@ -98,6 +98,6 @@ def export_image_encoder(variables: Mapping[str, Any], counts: bool = True) -> S
 
 
 PARTS = {
-    "text": files.reader(import_text_encoder),
-    "image": files.reader(import_image_encoder),
+    "text": files.reader(import_text_encoder, "text_encoder"),
+    "image": files.reader(import_image_encoder, "image_encoder"),
 }

@@ -154,14 +154,15 @@ def export_discriminator(
 def load_discriminator(path: files.Path) -> tuple[Discriminator, dict[str, Any]]:
     """`import_discriminator` of a release's file of either version; errors name the file."""
     content = files.load(path)
-    if isinstance(content, Mapping) and "model" in content:
+    content = content.get("model", content) if isinstance(content, Mapping) else content
+    if isinstance(content, Mapping) and "netC" in content:
         nets = [files.load_state_dict(path, ("model", net)) for net in ("netD", "netC")]
     else:
-        nets = [files.load_state_dict(path)]
+        nets = [files.load_state_dict(path, files.DISCRIMINATOR)]
     return files.named(path, lambda nets: import_discriminator(*nets), nets)
 
 
 PARTS = {
-    "generator": files.reader(import_generator, "model", "netG"),
+    "generator": files.reader(import_generator, "model", *files.GENERATOR),
     "discriminator": load_discriminator,
 }

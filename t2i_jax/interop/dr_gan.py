@@ -45,6 +45,6 @@ export_generator = RELEASE.export_generator
 import_discriminator = RELEASE.import_discriminator
 export_discriminator = RELEASE.export_discriminator
 PARTS = {
-    "generator": files.reader(import_generator),
+    "generator": files.reader(import_generator, *files.GENERATOR),
     "discriminator": files.scales_reader(import_discriminator),
 }

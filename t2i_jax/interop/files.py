@@ -12,6 +12,9 @@ from typing import Any
 
 import flax.linen as nn
 import numpy as np
+import safetensors.numpy
+from flax.errors import FlaxError
+from safetensors import SafetensorError
 
 from t2i_jax import paths
 from t2i_jax.data import torch7
@@ -21,11 +24,14 @@ from t2i_jax.interop.state_dict import StateDict
 Path = str | os.PathLike
 Reader = Callable[..., tuple[nn.Module, dict]]
 
-_WRAPPERS = ("state_dict",)  # what checkpoints of many projects put around their weights
+# What checkpoints put around the weights of a network: its name, and in general.
+GENERATOR, DISCRIMINATOR = ("netG", "generator", "G"), ("netD", "discriminator", "D")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "ema", "model_ema", "g_ema")
 
 
 def load(path: Path) -> Any:
-    """The content of a Torch7 file (``.t7``) or, of any other name, a PyTorch file.
+    """The content of a Torch7 file (``.t7``), of a .safetensors file (arrays by name) or, of any
+    other name, a PyTorch file.
 
     Raises FileNotFoundError, and ValueError where the file cannot be read.
     """
@@ -33,26 +39,53 @@ def load(path: Path) -> Any:
         raise ValueError(f"{os.fspath(path)} is a folder: a file of weights is needed")
     if os.fspath(path).endswith(".t7"):
         return torch7.load(path)
+    if os.fspath(path).endswith(".safetensors"):
+        try:
+            with paths.on_disk(paths.path(path)) as file:
+                return safetensors.numpy.load_file(file)
+        except (SafetensorError, AttributeError, KeyError) as error:  # the latter: unknown types
+            raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
     return pytorch_legacy.load(path)
 
 
 def load_state_dict(path: Path, within: tuple[str, ...] = ()) -> StateDict:
-    """The state dict in a PyTorch file: its content, or what stands in it under "state_dict" or
-    under the keys of `within`, one in another.
+    """The state dict in a PyTorch file: its content, or what stands in it under the keys of
+    `within` or usual ones, one in another, or as the only mapping.
 
     Raises as `load`, and ValueError where there is no flat mapping of names to arrays.
     """
-    state = load(path)
-    for key in (*within, *_WRAPPERS):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
     what = f"{os.fspath(path)}: not a state dict"
+    state = load(path)
+    try:
+        while (key := _wrapper(state, within)) is not None:
+            state = state[key]
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
     if not isinstance(state, Mapping) or not state:
         raise ValueError(f"{what}: it holds {type(state).__name__}, not arrays by name")
     for name, array in state.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{what}: {name!r} is no array but {type(array).__name__}")
+        if not isinstance(name, str):
+            raise ValueError(f"{what}: an array has the key {name!r} in place of a name")
     return dict(state)
+
+
+def _wrapper(state: Any, within: tuple[str, ...]) -> str | None:
+    """The key under which the weights stand in `state`; None where they are `state` itself."""
+    if not isinstance(state, Mapping):
+        return None
+    inner = [key for key, value in state.items() if isinstance(value, Mapping) and value]
+    for names in (within, _WRAPPERS):
+        if found := [name for name in names if name in inner]:
+            if names is _WRAPPERS and len(found) > 1:
+                raise ValueError(f"it holds several: {', '.join(found)}; save one of them alone")
+            return found[0]
+    if any(isinstance(value, np.ndarray) for value in state.values()) or not inner:
+        return None
+    if len(inner) > 1:
+        raise ValueError(f"it holds several: {', '.join(map(str, inner))}; save one of them alone")
+    return inner[0]
 
 
 def reader(importer: Callable[[StateDict], tuple[nn.Module, dict]], *within: str) -> Reader:
@@ -74,7 +107,8 @@ def scales_reader(importer: Callable[[list[StateDict]], tuple[nn.Module, dict]])
         every, stem = [first], first.stem.removesuffix("0")
         while stem != first.stem and (more := _beside(first, stem, len(every))).is_file():
             every.append(more)
-        return named(path, importer, [load_state_dict(p) for p in every])
+        states = [load_state_dict(p, DISCRIMINATOR) for p in every]
+        return named(", ".join(map(os.fspath, every)), importer, states)
 
     return read
 
@@ -89,3 +123,6 @@ def named(path: Path, importer: Callable, content: Any) -> tuple[nn.Module, dict
         return importer(content)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+    except (TypeError, ZeroDivisionError, FlaxError) as error:  # of a module of impossible sizes
+        told = " ".join(str(error).split())
+        raise ValueError(f"{os.fspath(path)}: its arrays fit no such network: {told}") from error

@@ -8,6 +8,7 @@ Between the two stands a flat dictionary of NumPy arrays named ``"<layer>/<field
 Only the published 64 px networks are read; `player` is "g" or "d" throughout.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -155,11 +156,15 @@ def torch7_arrays(
         fields = dict(module.fields)
         weight = fields["weight"]
         if kind == "conv" and weight.ndim == 2:  # (out, in * kh * kw)
-            shape = [int(fields[f]) for f in ("nOutputPlane", "nInputPlane", "kH", "kW")]
-            fields["weight"] = weight.reshape(shape)
-        if "running_std" in fields:  # the inverse of the standard deviation
-            fields["running_var"] = fields["running_std"] ** -2.0 - _EPSILON
+            shape = [int(fields.get(f) or 0) for f in ("nOutputPlane", "nInputPlane", "kH", "kW")]
+            if weight.size == math.prod(shape):
+                fields["weight"] = weight.reshape(shape)
+        if isinstance(fields.get("running_std"), np.ndarray):  # the standard deviation's inverse
+            with np.errstate(divide="ignore"):
+                fields["running_var"] = fields["running_std"] ** -2.0 - _EPSILON
         for field in _BATCH_NORM if kind == "bn" else _LINEAR:
+            if not isinstance(fields.get(field), np.ndarray):
+                raise ValueError(f"{name}/{field} is missing: the {module.class_name} has no array")
             arrays[f"{name}/{field}"] = np.asarray(fields[field], np.float32)
     return arrays
 

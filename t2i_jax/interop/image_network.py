@@ -67,7 +67,8 @@ def import_resnet_50(tree: Mapping[str, Any]) -> tuple[ResNet50, dict[str, Any]]
     module = ResNet50()
     images = jnp.zeros((1, _SMALLEST, _SMALLEST, 3))
     like = flatten_dict(empty(lambda: module.init(jax.random.key(0), images, False)), sep="/")
-    found = flatten_dict(tree, sep="/")
+    found = flatten_dict(tree, sep="/") if isinstance(tree, Mapping) else {}
+    found = {name: np.asarray(array) for name, array in found.items()}
     check(found, {name: array.shape for name, array in like.items()}, "XMC-GAN's ResNet-50")
     return module, jax.tree.map(lambda x: np.asarray(x, np.float32), dict(tree))
 

@@ -17,18 +17,28 @@ def check(
     arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], what: str
 ) -> None:
     """Raises ValueError that names every array that is missing, unknown, of another shape than in
-    `shapes`, or holds values that are not finite; `what` says whose arrays they should be.
+    `shapes`, no floating-point numbers, or not finite in float32; `what` says whose arrays they
+    should be.
     """
     faults = [f"{name} is missing" for name in shapes if name not in arrays]
     faults += [f"{name} is unknown" for name in arrays if name not in shapes]
     for name in (name for name in shapes if name in arrays):
         if arrays[name].shape != tuple(shapes[name]):
             faults.append(f"{name} has shape {arrays[name].shape}, not {tuple(shapes[name])}")
-        elif not np.isfinite(arrays[name]).all():
-            faults.append(f"{name} holds values that are not finite")
+        elif fault := number_fault(arrays[name]):
+            faults.append(f"{name} holds {fault}")
     if faults:
         more = f"; and {len(faults) - 8} more" if len(faults) > 8 else ""
         raise ValueError(f"these are not the weights of {what}: {'; '.join(faults[:8])}{more}")
+
+
+def number_fault(array: np.ndarray) -> str:
+    """Why an array cannot be weights in float32, in words; "" where it can."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return f"{array.dtype.name}, not floating-point numbers"
+    with np.errstate(over="ignore"):
+        bad = np.size(array) - np.count_nonzero(np.isfinite(np.asarray(array, np.float32)))
+    return f"values that are not finite: {bad:,} of {np.size(array):,}" if bad else ""
 
 
 def shapes_of(module: nn.Module, layers: Layers, image_size: int) -> Shapes:

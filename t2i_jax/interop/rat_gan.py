@@ -168,7 +168,7 @@ def export_discriminator(discriminator: Discriminator, variables: Mapping[str, A
 
 def load_generator(path: files.Path, affines: int = 4) -> tuple[Generator, dict[str, Any]]:
     """`import_generator` of a file; errors name it."""
-    state = files.load_state_dict(path)
+    state = files.load_state_dict(path, files.GENERATOR)
     return files.named(path, functools.partial(import_generator, affines=affines), state)
 
 
@@ -176,7 +176,7 @@ def load_discriminator(
     path: files.Path, attention: str = "softmax"
 ) -> tuple[Discriminator, dict[str, Any]]:
     """`import_discriminator` of a file; errors name it."""
-    state = files.load_state_dict(path)
+    state = files.load_state_dict(path, files.DISCRIMINATOR)
     return files.named(path, functools.partial(import_discriminator, attention=attention), state)
 
 

@@ -78,22 +78,24 @@ def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
     state = clean(state)
     inner = {k.removeprefix(_INNER): v for k, v in state.items() if k.startswith(_INNER)}
     state = inner or state
-    variables = to_variables(state, generator_layers())
-    condition_dim = extent(state, "ca_net.fc.weight") // 2
-    module = Generator(
-        image_size=_LOW_SIZE,
-        channels=2 * extent(state, "upsample4.1.weight"),
-        condition_dim=condition_dim,
-        noise_dim=extent(state, "fc.0.weight", 1) - condition_dim,
-        activation="relu",
-    )
-    sentence = jnp.zeros((1, extent(state, "ca_net.fc.weight", 1)))
+    try:
+        condition_dim = extent(state, "ca_net.fc.weight") // 2
+        module = Generator(
+            image_size=_LOW_SIZE,
+            channels=2 * extent(state, "upsample4.1.weight"),
+            condition_dim=condition_dim,
+            noise_dim=extent(state, "fc.0.weight", 1) - condition_dim,
+            activation="relu",
+        )
+        sentence = jnp.zeros((1, extent(state, "ca_net.fc.weight", 1)))
+    except ValueError as error:
+        raise ValueError(f"not a generator of StackGAN-v1: {error}") from error
 
     def init():
         return module.init(jax.random.key(0), no_noise(module.noise_shapes), sentence, train=False)
 
     check_fits(state, generator_layers(), init, "Stage I of StackGAN-v1")
-    return module, variables
+    return module, to_variables(state, generator_layers())
 
 
 def import_stage2(
@@ -111,7 +113,6 @@ def import_stage2(
     stage1, inner = import_generator(state)
     own = {k: v for k, v in state.items() if not k.startswith(_INNER)}
     blocks = numbers(own, "residual.{}.")
-    variables = to_variables(own, stage2_layers(blocks))
     module = Stage2Generator(
         image_size=4 * _LOW_SIZE,
         channels=extent(own, "encoder.0.weight"),
@@ -127,7 +128,7 @@ def import_stage2(
         )
 
     check_fits(own, stage2_layers(blocks), init, "Stage II of StackGAN-v1")
-    return stage1, module, {**variables, "stage1": inner}
+    return stage1, module, {**to_variables(own, stage2_layers(blocks)), "stage1": inner}
 
 
 def export_generator(variables: Mapping[str, Any], counts: bool = True) -> StateDict:
@@ -153,23 +154,25 @@ def import_discriminator(state: Mapping[str, np.ndarray]) -> tuple[Discriminator
     state = clean(state)
     image_size = 256 if "encode_img.20.weight" in state else 64
     layers = discriminator_layers(image_size)
-    variables = to_variables(state, layers)
-    module = Discriminator(
-        image_size=image_size,
-        channels=extent(state, "encode_img.0.weight"),
-        text_dim=0,
-        join_kernel=3,
-        unconditional=image_size == 256,
-    )
     joint = "get_cond_logits.outlogits.0.weight"
-    condition = jnp.zeros((1, extent(state, joint, 1) - extent(state, joint)))
+    try:
+        module = Discriminator(
+            image_size=image_size,
+            channels=extent(state, "encode_img.0.weight"),
+            text_dim=0,
+            join_kernel=3,
+            unconditional=image_size == 256,
+        )
+        condition = jnp.zeros((1, extent(state, joint, 1) - extent(state, joint)))
+    except ValueError as error:
+        raise ValueError(f"not a discriminator of StackGAN-v1: {error}") from error
     images = jnp.zeros((1, image_size, image_size, 3))
 
     def init():
         return module.init(jax.random.key(0), images, condition, train=False)
 
     check_fits(state, layers, init, "a discriminator of StackGAN-v1")
-    return module, variables
+    return module, to_variables(state, layers)
 
 
 def export_discriminator(
@@ -180,6 +183,6 @@ def export_discriminator(
 
 
 PARTS = {
-    "generator": files.reader(import_generator),
-    "discriminator": files.reader(import_discriminator),
+    "generator": files.reader(import_generator, *files.GENERATOR),
+    "discriminator": files.reader(import_discriminator, *files.DISCRIMINATOR),
 }

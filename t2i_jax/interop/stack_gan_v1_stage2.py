@@ -13,6 +13,6 @@ def import_generator(state: StateDict) -> tuple[Stage2Generator, dict]:
 
 
 PARTS = {
-    "generator": files.reader(import_generator),
-    "discriminator": files.reader(import_discriminator),
+    "generator": files.reader(import_generator, *files.GENERATOR),
+    "discriminator": files.reader(import_discriminator, *files.DISCRIMINATOR),
 }

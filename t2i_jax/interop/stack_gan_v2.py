@@ -27,7 +27,7 @@ from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 from t2i_jax.recipes.terms import no_noise
 
 _BASE_SIZE = 64  # the release's first stage always has four up-blocks
-_CONDITION = "ca_net.fc.weight"  # only conditional generators have it
+_CONDITION = "ca_net.fc.weight"  # only conditional generators have that
 _JOIN = "jointConv.0.weight"  # of conditional discriminators
 _ENCODER_STEPS = 4  # strided convolutions of ``img_code_s16``
 
@@ -56,6 +56,10 @@ def _pair(prefix: str, indices: tuple[int, int], path: tuple[str, ...]) -> Layer
     return {f"{prefix}.{conv}": (*path, "conv"), f"{prefix}.{norm}": (*path, "bn")}
 
 
+def _has_text(state: Mapping[str, np.ndarray]) -> bool:
+    return any(name.startswith("ca_net.") for name in state)
+
+
 def generator_of(state: Mapping[str, np.ndarray]) -> Generator:
     """The generator whose state dict this is.
 
@@ -63,7 +67,7 @@ def generator_of(state: Mapping[str, np.ndarray]) -> Generator:
     """
     state = clean(state)
     try:
-        condition_dim = extent(state, _CONDITION) // 4 if _CONDITION in state else 0
+        condition_dim = extent(state, _CONDITION) // 4 if _has_text(state) else 0
         return Generator(
             channels=extent(state, "h_net1.upsample4.1.weight") // 2,
             condition_dim=condition_dim,
@@ -80,7 +84,6 @@ def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
     """(module, variables) of a state dict; ValueError that names what is wrong."""
     generator = generator_of(state)
     layers = generator_layers(generator)
-    variables = to_variables(state, layers)
     text = generator.condition_dim
     sentence = jnp.zeros((1, extent(clean(state), _CONDITION, 1))) if text else None
 
@@ -89,7 +92,7 @@ def import_generator(state: Mapping[str, np.ndarray]) -> tuple[Generator, dict]:
         return generator.init(jax.random.key(0), noise, sentence, train=False)
 
     check_fits(state, layers, init, "a generator of StackGAN-v2")
-    return generator, variables
+    return generator, to_variables(state, layers)
 
 
 def export_generator(
@@ -142,30 +145,28 @@ def import_discriminator(states: Sequence[Mapping[str, np.ndarray]]) -> tuple[Di
 
     Raises ValueError that names what is wrong, or where widths differ from scale to scale.
     """
-    trees, sizes, channels = [], [], set()
-    states = [clean(state) for state in states]
-    for state in states:
-        if "img_code_s16.0.weight" not in state:
-            raise ValueError("not a discriminator of StackGAN-v2: no 'img_code_s16.0.weight'")
-        sizes.append(_image_size(state))
-        channels.add(state["img_code_s16.0.weight"].shape[0])
-        layers = discriminator_layers(sizes[-1], "uncond_logits.0.weight" in state)
-        trees.append(to_variables(state, layers))
+    states, first = [clean(state) for state in states], "img_code_s16.0.weight"
+    try:
+        channels = {extent(state, first) for state in states}
+        conditions = None
+        if all(_JOIN in state for state in states):
+            widths = (extent(state, _JOIN, 1) - extent(state, _JOIN) for state in states)
+            conditions = [jnp.zeros((1, width)) for width in widths]
+    except ValueError as error:
+        raise ValueError(f"not a discriminator of StackGAN-v2: {error}") from error
     if len(channels) != 1:
         raise ValueError(f"discriminators of different widths: {sorted(channels)}")
-    collections = {name: {} for tree in trees for name in tree}
-    for i, tree in enumerate(trees):
-        for name in tree:
-            collections[name][f"nets_{i}"] = tree[name]
-    module = Discriminator(channels=channels.pop(), image_sizes=tuple(sizes))
-    images, conditions = [jnp.zeros((1, size, size, 3)) for size in sizes], None
-    if all(_JOIN in state for state in states):
-        widths = (extent(state, _JOIN, 1) - extent(state, _JOIN) for state in states)
-        conditions = [jnp.zeros((1, width)) for width in widths]
+    sizes = tuple(map(_image_size, states))
+    module = Discriminator(channels=channels.pop(), image_sizes=sizes)
+    images = [jnp.zeros((1, size, size, 3)) for size in sizes]
     made = empty(lambda: module.init(jax.random.key(0), images, conditions, train=False))
-    for state, like in zip(states, export_discriminator(module, made, counts=False), strict=True):
+    collections: dict[str, dict] = {}
+    for i, like in enumerate(export_discriminator(module, made, counts=False)):
         shapes = {name: array.shape for name, array in like.items()}
-        check(state, shapes, "a discriminator of StackGAN-v2")
+        check(states[i], shapes, f"a discriminator of StackGAN-v2, {sizes[i]} px")
+        layers = discriminator_layers(sizes[i], "uncond_logits.0.weight" in states[i])
+        for name, tree in to_variables(states[i], layers).items():
+            collections.setdefault(name, {})[f"nets_{i}"] = tree
     return module, collections
 
 
@@ -185,6 +186,6 @@ def export_discriminator(
 
 
 PARTS = {
-    "generator": files.reader(import_generator),
+    "generator": files.reader(import_generator, *files.GENERATOR),
     "discriminator": files.scales_reader(import_discriminator),
 }

@@ -16,6 +16,8 @@ StateDict = dict[str, np.ndarray]
 Layers = Mapping[str, tuple[str, ...]]
 
 _COUNT = "num_batches_tracked"
+_PARALLEL, _COMPILED = "module.", "_orig_mod."
+_WHOLE = ("model.", "net.", "netG.", "netD.", "generator.", "discriminator.")
 _NORM = {
     "weight": ("params", "scale"),
     "bias": ("params", "bias"),
@@ -27,9 +29,28 @@ _AXES = {4: (2, 3, 1, 0), 2: (1, 0)}  # of our kernel, as positions in PyTorch's
 
 
 def clean(state: Mapping[str, np.ndarray]) -> StateDict:
-    """Without the prefix "module." of a data-parallel model and without `num_batches_tracked`."""
-    names = {name: name.removeprefix("module.") for name in state}
+    """Without `num_batches_tracked` and what wrappers add to names: "module." of a data-parallel
+    model, "_orig_mod." of a compiled one (anywhere), and the name of the network in a larger one
+    where all have it.
+
+    Raises ValueError where two names are one without that.
+    """
+    names = {name: _bare(name) for name in state}
+    for prefix in _WHOLE:
+        if all(name.startswith(prefix) for name in names.values()):
+            names = {old: _bare(new.removeprefix(prefix)) for old, new in names.items()}
+    seen: dict[str, str] = {}
+    for old, new in names.items():
+        if seen.setdefault(new, old) != old:
+            raise ValueError(f"{seen[new]} and {old} are the same array: which one is meant?")
     return {new: state[old] for old, new in names.items() if new.rpartition(".")[2] != _COUNT}
+
+
+def _bare(name: str) -> str:
+    name = name.replace(_COMPILED, "")
+    while name.startswith(_PARALLEL):
+        name = name.removeprefix(_PARALLEL)
+    return name
 
 
 def to_variables(state: Mapping[str, np.ndarray], layers: Layers) -> dict:
@@ -87,13 +108,18 @@ def to_state_dict(variables: Mapping[str, Any], layers: Layers, counts: bool = F
     return dict(sorted(state.items(), key=lambda item: order[item[0].rpartition(".")[0]]))
 
 
-def extent(state: Mapping[str, np.ndarray], name: str, axis: int = 0) -> int:
-    """The length of an array along an axis; ValueError, with its name, where there is none."""
+def extent(
+    state: Mapping[str, np.ndarray], name: str, axis: int = 0, axes: tuple[int, ...] = (1, 2, 4)
+) -> int:
+    """The length of an array along an axis; ValueError, with its name, where there is none, or the
+    array has another number of axes than `axes` allow.
+    """
     if name not in state:
         raise ValueError(f"{name} is missing")
-    if state[name].ndim <= axis:
-        raise ValueError(f"{name} has shape {state[name].shape}: it should have more axes")
-    return state[name].shape[axis]
+    shape = state[name].shape
+    if len(shape) <= axis or len(shape) not in axes:
+        raise ValueError(f"{name} has shape {shape}: so many axes it should not have")
+    return shape[axis]
 
 
 def numbers(state: Mapping[str, np.ndarray], pattern: str) -> int:

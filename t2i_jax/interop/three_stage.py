@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from t2i_jax.interop.published import check
+from t2i_jax.interop.published import check, empty
 from t2i_jax.interop.state_dict import (
     Layers,
     StateDict,
     clean,
+    extent,
     numbers,
     to_state_dict,
     to_variables,
@@ -92,21 +93,20 @@ class Release:
         dead = tuple(f"h_net{i}.{d}" for i in range(2, 9) for d in self.dead)
         state = {k: v for k, v in state.items() if not dead or not k.startswith(dead)}
         try:
-            sentence_dim = state["ca_net.fc.weight"].shape[1]
-            words_dim = state[f"h_net2.{self.words}.weight"].shape[1]
-            condition_dim = state["ca_net.fc.weight"].shape[0] // 4
+            sentence_dim = extent(state, "ca_net.fc.weight", 1)
+            words_dim = extent(state, f"h_net2.{self.words}.weight", 1, axes=(3, 4))
+            condition_dim = extent(state, "ca_net.fc.weight") // 4
             generator = self.generator(
-                channels=state["h_net2.upsample.1.weight"].shape[0] // 2,
+                channels=extent(state, "h_net2.upsample.1.weight") // 2,
                 condition_dim=condition_dim,
-                noise_dim=state["h_net1.fc.0.weight"].shape[1] - condition_dim,
+                noise_dim=extent(state, "h_net1.fc.0.weight", 1) - condition_dim,
                 residual_blocks=numbers(state, "h_net2.residual.{}."),
                 scales=numbers(state, "h_net{}."),
                 base_size=4 * 2 ** numbers(state, "h_net1.upsample{}."),
                 **self.fields,
             )
-        except KeyError as error:
-            raise ValueError(f"not a generator of {self.system}: it has no {error}") from error
-        variables = to_variables(self._flat(state), self.generator_layers(generator))
+        except ValueError as error:
+            raise ValueError(f"not a generator of {self.system}: {error}") from error
 
         def init():
             noise = {k: jnp.zeros((1, *s)) for k, s in generator.noise_shapes.items()}
@@ -114,8 +114,9 @@ class Release:
             mask = jnp.ones((1, 1), bool)
             return generator.init(jax.random.key(0), noise, sentence, words, mask, train=False)
 
-        _check(variables, init, f"the generator of {self.system}")
-        return generator, variables
+        made = self.export_generator(generator, empty(init), counts=False)
+        check(state, _shapes(made), f"the generator of {self.system}")
+        return generator, to_variables(self._flat(state), self.generator_layers(generator))
 
     def export_generator(
         self, generator: nn.Module, variables: Mapping[str, Any], counts: bool = True
@@ -135,40 +136,58 @@ class Release:
 
         Raises ValueError where one is not this system's, or widths differ from scale to scale.
         """
-        flat, sizes, fields = {}, [], []
-        for i, state in enumerate(map(clean, states)):
-            dead = self.d_dead
-            state = {k: v for k, v in state.items() if not dead or not k.startswith(dead)}
-            state, normalized = _split(state)
-            if "img_code_s16.0.weight" not in state:
-                raise ValueError(f"not a discriminator of {self.system}: no 'img_code_s16.0'")
-            size, spectral = _image_size(state), "img_code_s16.0" in normalized
-            layers = discriminator_layers(size, spectral, "img_code_s1.0.weight" in state)
-            kernels = {k: (*v, "conv") if k in normalized else v for k, v in layers.items()}
-            tree = flatten_dict(to_variables(self._flat(state), kernels))
-            for layer, arrays in normalized.items():
-                for place, array in arrays.items():
-                    tree[(place[0], *layers[layer], place[1])] = array
-            flat |= {(c, f"nets_{i}", *path): x for (c, *path), x in tree.items()}
-            joint = state["COND_DNET.jointConv.0.weight"].shape
-            sentence_dim = joint[1] - joint[0]
-            known = {"channels": state["img_code_s16.0.weight"].shape[0]}
-            if "ca_net.fc.weight" in state:
-                known["condition_dim"] = state["ca_net.fc.weight"].shape[0] // 4
-            sizes.append(size)
-            fields.append(known)
+        dead = self.d_dead
+        states = [
+            {k: v for k, v in clean(state).items() if not dead or not k.startswith(dead)}
+            for state in states
+        ]
+        try:
+            sizes, fields, sentence_dim = zip(*map(self._read_off, states), strict=True)
+        except ValueError as error:
+            raise ValueError(f"not a discriminator of {self.system}: {error}") from error
         if any(f != fields[0] for f in fields):
-            raise ValueError(f"discriminators of different widths: {fields}")
-        discriminator = self.discriminator(image_sizes=tuple(sizes), **fields[0], **self.d_fields)
-        variables = unflatten_dict(flat)
+            raise ValueError(f"discriminators of different widths: {list(fields)}")
+        discriminator = self.discriminator(image_sizes=sizes, **fields[0], **self.d_fields)
 
         def init():
             images = [jnp.zeros((1, s, s, 3)) for s in sizes]
-            sentence = jnp.zeros((1, sentence_dim))
+            sentence = jnp.zeros((1, sentence_dim[0]))
             return discriminator.init(jax.random.key(0), images, sentence, train=False)
 
-        _check(variables, init, f"the discriminator of {self.system}")
-        return discriminator, variables
+        made = self.export_discriminator(discriminator, empty(init), counts=False)
+        for state, like, size in zip(states, made, sizes, strict=True):
+            check(state, _shapes(like), f"the discriminator of {self.system}, {size} px")
+        flat = {}
+        for i, state in enumerate(states):
+            for (collection, *path), x in self._scale(state, sizes[i]).items():
+                flat[(collection, f"nets_{i}", *path)] = x
+        return discriminator, unflatten_dict(flat)
+
+    def _read_off(self, state: StateDict) -> tuple[int, dict[str, int], int]:
+        """(image size, fields of the discriminator, width of a sentence) of one scale."""
+        plain, _ = _split(state)
+        first = "img_code_s16.0.weight"
+        fields = {"channels": extent(plain, first)}
+        if "ca_net.fc.weight" in plain:
+            fields["condition_dim"] = extent(plain, "ca_net.fc.weight") // 4
+        joint = "COND_DNET.jointConv.0.weight"
+        return _image_size(plain), fields, extent(plain, joint, 1) - extent(plain, joint)
+
+    def _scale(self, state: StateDict, size: int) -> dict[tuple[str, ...], np.ndarray]:
+        """Flat variables of one scale."""
+        state, normalized = _split(state)
+        spectral = "COND_DNET.jointConv.0" in normalized
+        layers = discriminator_layers(size, spectral, "img_code_s1.0.weight" in state)
+        kernels = {k: (*v, "conv") if k in normalized else v for k, v in layers.items()}
+        tree = flatten_dict(to_variables(self._flat(state), kernels))
+        for layer, arrays in normalized.items():
+            for (collection, leaf), array in arrays.items():
+                array = np.asarray(array, np.float32)
+                if leaf == "v":
+                    kernel = state[f"{layer}.weight"].shape[1:]
+                    array = array.reshape(kernel).transpose(1, 2, 0).reshape(-1)
+                tree[(collection, *layers[layer], leaf)] = array
+        return tree
 
     def export_discriminator(
         self, discriminator: nn.Module, variables: Mapping[str, Any], counts: bool = True
@@ -248,10 +267,8 @@ def discriminator_layers(image_size: int, spectral: bool, dnm: bool) -> Layers:
     return layers
 
 
-def _check(variables: Mapping[str, Any], init: Callable[[], dict], what: str) -> None:
-    expected = flatten_dict(jax.eval_shape(init), sep="/")
-    shapes = {name: leaf.shape for name, leaf in expected.items()}
-    check(flatten_dict(variables, sep="/"), shapes, what)
+def _shapes(state: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in state.items()}
 
 
 def _image_size(state: Mapping[str, np.ndarray]) -> int:
@@ -279,13 +296,11 @@ def _split(state: StateDict) -> tuple[StateDict, dict[str, dict[tuple[str, str],
         if field == "weight_bar":
             plain[f"{layer}.weight"] = array
         elif field == "bias":
-            own["params", "bias"] = np.asarray(array, np.float32)
+            own["params", "bias"] = array
         elif field == "weight_u":
-            own["spectral", "u"] = np.asarray(array, np.float32)
+            own["spectral", "u"] = array
         elif field == "weight_v":
-            kernel = state[f"{layer}{_NORMALIZED}weight_bar"].shape[1:]
-            array = np.asarray(array, np.float32).reshape(kernel)
-            own["spectral", "v"] = array.transpose(1, 2, 0).reshape(-1)
+            own["spectral", "v"] = array
         else:
             plain[name] = array  # refused later, by its name
     return plain, normalized

@@ -53,7 +53,7 @@ def load(
 
     like: a tree of arrays or ShapeDtypeStructs; the file's must agree with it in names, shapes and
         types. Raises FileNotFoundError, and ValueError where the file is damaged, was not written
-        by `save`, or differs from `like`.
+        by `save`, holds values that are not finite, or differs from `like`.
     """
     path = os.fspath(path)
     try:
@@ -71,6 +71,7 @@ def load(
         raise ValueError(f"{path}: no digest in its metadata; it was not written by this library")
     if stored != digest(variables):
         raise ValueError(f"{path}: damaged: its values do not give the digest stored with them")
+    _check_finite(path, arrays)
     if like is not None:
         _compare(path, arrays, like)
     return variables, metadata
@@ -108,8 +109,15 @@ def _flatten(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for names, value in traverse_util.flatten_dict(dict(variables)).items():
         if bad := [name for name in names if "/" in name]:
             raise ValueError(f"names must not hold '/': {bad[0]!r} in {names}")
+        # In order: safetensors 0.8.0 writes the memory of a transposed array as it lies.
         arrays["/".join(names)] = np.asarray(value, order="C")
     return arrays
+
+
+def _check_finite(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind in "fV" and not np.isfinite(array.astype(np.float32)).all():
+            raise ValueError(f"{path}: {name} holds values that are not finite")
 
 
 def _compare(path: str, arrays: Mapping[str, np.ndarray], like: Mapping[str, Any]) -> None:

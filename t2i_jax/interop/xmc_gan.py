@@ -175,11 +175,18 @@ def load_discriminator(path: files.Path) -> tuple[Discriminator, dict[str, Any]]
     return files.named(path, read, _restore(path))
 
 
+# What msgpack and Flax raise where a file is damaged.
+_BROKEN = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, MemoryError)
+
+
 def _restore(path: files.Path) -> Any:
     try:
         return flax.serialization.msgpack_restore(paths.read_bytes(paths.path(path)))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{os.fspath(path)}: not a checkpoint of Flax: {error}") from error
+    except IsADirectoryError:
+        raise ValueError(f"{os.fspath(path)} is a folder: a file of weights is needed") from None
+    except _BROKEN as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{os.fspath(path)}: not a checkpoint of Flax: {told}") from error
 
 
 def _flat(state: Any, *keys: str) -> Arrays:
@@ -187,7 +194,11 @@ def _flat(state: Any, *keys: str) -> Arrays:
         if not isinstance(state, Mapping) or key not in state:
             raise ValueError(f"not a state of XMC-GAN's trainer: it has no {'/'.join(keys)}")
         state = state[key]
-    return flatten_dict(state, sep="/")
+    arrays = flatten_dict(state, sep="/") if isinstance(state, Mapping) else {}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{'/'.join(keys)}: {name} is no array but {type(array).__name__}")
+    return arrays
 
 
 def _read(

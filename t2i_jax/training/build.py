@@ -215,6 +215,10 @@ def _text(
     source = section.source or networks.RANDOM
     network = _take("encoder.source", name, source, "text", cls, workdir, notes, section.fields)
     tokenizer = _tokenizer(config, workdir, network, captions, given)
+    if tokenizer is None:
+        raise ValueError(
+            f"tokenizer.name is empty, but encoder.name={section.name!r} reads captions"
+        )
     if network is not None:
         section.fields = fields_of(network.module)
         _check_vocabulary("encoder.source", network.module, tokenizer)

@@ -18,7 +18,7 @@ from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes import damsm_terms
 from t2i_jax.recipes.base import Recipe
-from t2i_jax.training import modules, runs
+from t2i_jax.training import field_types, modules, runs
 
 _REQUIRED = object()  # in the place of a default
 _TOLD = "command line"  # an origin
@@ -136,21 +136,25 @@ def complete(config: ConfigDict) -> ConfigDict:
     encoder or tokenizer.
     """
     _fill(config, configs.base())
-    for section in config.optim.values():
-        _fill(section, ConfigDict(configs.optimizer(section.name, section.lr)))
+    for player, section in config.optim.items():
+        if not isinstance(section, ConfigDict) or not {"name", "lr"} <= set(section):
+            raise ValueError(f"optim.{player} has no name and lr: write config.adam(1e-4)")
+        _fill(section, ConfigDict(configs.optimizer(section.name, 0.0)), f"optim.{player}")
     for section in _sections(config):
         for field, default in section.defaults.items():
             if field not in section.values and default is not _REQUIRED:
                 section.values[field] = default
+        field_types.check(section.values, section.defaults, section.name)
     return config
 
 
-def _fill(config: ConfigDict, defaults: ConfigDict) -> None:
+def _fill(config: ConfigDict, defaults: ConfigDict, name: str = "") -> None:
+    field_types.check(config, defaults, name)
     for key, default in defaults.items():
         if key not in config:
             config[key] = default
         elif isinstance(default, ConfigDict):
-            _fill(config[key], default)
+            _fill(config[key], default, f"{name}.{key}" if name else key)
 
 
 def _missing(config: ConfigDict) -> dict[str, str]:

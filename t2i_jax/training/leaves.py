@@ -10,7 +10,7 @@ all processes, so no process needs more than the shards it holds.
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -74,6 +74,7 @@ def describe(shape, dtype) -> str:
 
 def check_storable(flat: Mapping[str, Any]) -> None:
     """Raises ValueError, naming the leaf, for arrays that cannot be written."""
+    _check_names(flat)
     for name, leaf in flat.items():
         if math.prod(leaf.shape) == 0:
             raise ValueError(f"leaf {name!r} is empty, {describe(leaf.shape, leaf.dtype)}")
@@ -82,6 +83,29 @@ def check_storable(flat: Mapping[str, Any]) -> None:
                 f"leaf {name!r} lives on process {jax.process_index()} alone: on several processes "
                 "save global arrays (a NamedSharding over a mesh of all devices)"
             )
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Raises ValueError for two leaves that would lie in one place: Orbax joins the parts of a name
+    by ".", so that the later of ``a.b`` and ``a/b`` would be read as both.
+    """
+    places: dict[str, str] = {}
+    for name in names:
+        other = places.setdefault(name.replace("/", "."), name)
+        if other != name:
+            raise ValueError(
+                f"the leaves {other!r} and {name!r} would be one file of the checkpoint: use keys "
+                "without '.'"
+            )
+    for name in places.values():
+        parent = name
+        while "/" in parent:
+            parent = parent.rpartition("/")[0]
+            if places.get(parent.replace("/", ".")) == parent:
+                raise ValueError(
+                    f"the leaf {parent!r} stands in the place of the folder of {name!r}: use keys "
+                    "without '/'"
+                )
 
 
 def _region(index, shape) -> list[list[int]]:

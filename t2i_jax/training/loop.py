@@ -20,7 +20,7 @@ from t2i_jax import config as configs
 from t2i_jax import owner, paths, pictures
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
-from t2i_jax.data.captions import cut_note
+from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
@@ -30,9 +30,10 @@ from t2i_jax.training import build, fields, networks, ranges, reading, runs, sen
 from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
-from t2i_jax.training.metrics_writer import MetricsWriter
+from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.provenance import Provenance
+from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
@@ -87,16 +88,25 @@ class Training:
         ranges.check(configs.flatten(config))
         self.config, self.workdir, self.stopping = config, workdir, stopping
         self.chief = jax.process_index() == 0
+        old = runs.is_run(workdir)
+        # A run that is older than a field had the field's default.
+        saved = fields.complete(runs.read_config(workdir)) if old else None
+        name = saved.data.name if old else None
+        config.data.name, name = full_names(config.data.name, name, config.data.data_dir)
         self.data = build.data_options(config)
         self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
-        old = runs.is_run(workdir)
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
+        self.notes = list(self.system.notes)
+        if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
+            # Whether captions are encoded in the step or beforehand.
+            self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
         if old:
-            # A run that is older than a field had the field's default.
-            saved = fields.complete(runs.read_config(workdir))
+            saved.data.name = name
             check_same_run(saved.to_dict(), config.to_dict(), workdir)
+        self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
+        self.notes += self.run_data.notes
         if self.data.batch > len(self.source):
             raise ValueError(
                 f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
@@ -135,7 +145,7 @@ class Training:
                 runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
             )
         )
-        for note in self.system.notes:
+        for note in self.notes:
             self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
@@ -145,7 +155,10 @@ class Training:
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])
-        return duration.steps(self.images_per_step, len(self.source))
+        try:
+            return duration.steps(self.images_per_step, len(self.source))
+        except ValueError as error:
+            raise ValueError(f"train.{field}: {error}") from error
 
     def _make_pipeline(self) -> Pipeline:
         system, sentences = self.system, None
@@ -211,6 +224,9 @@ class Training:
                 config=config.to_dict(),
             )
             self.stack.callback(self.writer.close)
+            if damaged := self.writer.damaged:
+                lines = ", ".join(map(str, damaged))
+                self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
             self.provenance = Provenance(self.workdir, start, self.images_per_step)
         batches = self._batches()
         batch = next(batches)
@@ -229,12 +245,13 @@ class Training:
     def _curves(self) -> None:
         metrics = self.workdir / "metrics.jsonl"
         if self.chief and paths.exists(metrics):
-            pictures.curves(metrics, self.workdir / "curves.png")
+            pictures.curves(read_rows(metrics)[0], self.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
         if not self.chief:
             return
+        self.run_data.write(self.workdir)
         runs.write_config(self.workdir, self.config)
         if self.system.tokenizer is not None:
             runs.write_tokenizer(self.workdir, self.system.tokenizer)
@@ -249,10 +266,6 @@ class Training:
             + f" parameters; {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
             f"{self.config.parallel}"
         )
-        if self.data.captions and self.data.text == "tokens":
-            note = cut_note(self.source, self.system.tokenizer, self.data.truncate)
-            if note:
-                self._say(note)
 
     def _restore(self, fresh: TrainState) -> TrainState:
         """The latest checkpoint, on this run's devices; moves the pipeline to its position."""
@@ -260,6 +273,8 @@ class Training:
         ema, rest, data, _ = self.checkpoints.restore_train(
             None, _train_item(abstract), abstract.ema
         )
+        if self.run_data.known:  # and accepted, be their number another
+            data = {**data, "records": len(self.source)}
         self.pipeline.restore(data)
         state = self.parallel.from_global(TrainState(ema=ema, **rest))
         self._say(f"resumed from step {int(rest['step']):,} in {self.workdir}")

@@ -3,18 +3,23 @@
 import json
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from t2i_jax import paths
-from t2i_jax.training import files
+from t2i_jax.training import files, sealed
 
 
 class MetricsWriter:
     """Writes scalars and sample pictures. Only process 0 makes one.
 
     A resumed run drops the lines of steps that it is about to repeat, so that each value of a step
-    stands once; what is evaluated at a step is a line of its own. Raises ModuleNotFoundError naming
+    stands once; what is evaluated at a step is a line of its own. Each line carries a checksum.
+
+    damaged: numbers of the lines of a resumed run that were damaged, and are dropped too.
+
+    Raises ModuleNotFoundError naming
     the extra to install where TensorBoard or W&B is asked for and missing.
     """
 
@@ -22,10 +27,11 @@ class MetricsWriter:
         self, workdir: paths.Path, *, start: int, tensorboard=False, wandb="", config=None
     ):
         self.path = workdir / "metrics.jsonl"
+        self.damaged: list[int] = []
         if paths.exists(self.path):
-            rows = paths.read_bytes(self.path).decode().splitlines()
-            kept = [row for row in rows if _step(row) <= start]
-            files.write(self.path, "".join(row + "\n" for row in kept))
+            rows, self.damaged = read_rows(self.path)
+            kept = [row for row in rows if row["step"] <= start]
+            files.write(self.path, "".join(f"{_line(row)}\n" for row in kept))
         self._lines = paths.Lines(self.path)
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None
@@ -33,7 +39,7 @@ class MetricsWriter:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One line: the step and these values; a value that is not finite is written as null."""
         row = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
-        self._lines.add(json.dumps({"step": step, **row}))
+        self._lines.add(_line({"step": step, **row}))
         if self._tensorboard:
             for name, value in values.items():
                 self._tensorboard.add_scalar(name, value, step)
@@ -62,11 +68,27 @@ class MetricsWriter:
             self._wandb.finish()
 
 
-def _step(row: str) -> float:
-    try:
-        return json.loads(row)["step"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return math.inf  # a line cut short by a kill
+def read_rows(path: paths.Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """The rows of a ``metrics.jsonl``, and the numbers of lines that are damaged. A last line that
+    a kill cut short is neither. Lines of older runs have no checksum.
+    """
+    rows, damaged = [], []
+    for number, line in enumerate(paths.read_bytes(path).split(b"\n")[:-1], 1):
+        try:
+            row = sealed.unseal(json.loads(line))
+            sound = isinstance(row["step"], int)
+            sound &= all(v is None or isinstance(v, int | float) for v in row.values())
+        except (ValueError, KeyError, AttributeError):
+            sound = False
+        if sound:
+            rows.append(row)
+        elif line.strip():
+            damaged.append(number)
+    return rows, damaged
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(sealed.seal(row))
 
 
 def _tensorboard(workdir: paths.Path, start: int):

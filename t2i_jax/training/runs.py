@@ -1,6 +1,7 @@
 """Run directories: what a training leaves behind, and reading it back.
 
 config.json       the resolved config
+data.json         name and digest of the data, and digests of every record
 provenance.json   every start: command, code, packages, devices, cost
 owner.json        who trains there, if somebody does
 tokenizer.json    the tokenizer with its vocabulary

@@ -72,6 +72,7 @@ def test_bad_annotations(tmp_path):
     write(source / "train2014/COCO_train2014_000000000077.jpg", jpeg())
     data["annotations"] += [
         data["annotations"][0],
+        data["annotations"][1] | {"caption": "other words"},
         {"id": 1, "image_id": 5, "caption": "of nothing"},
         {"id": 2, "image_id": 9, "caption": "two\nlines"},
         {"id": 3, "image_id": 9, "caption": " "},
@@ -81,6 +82,7 @@ def test_bad_annotations(tmp_path):
     assert dict(report.counts) == {
         ("", "skipped", "image", "duplicate id"): 1,
         ("", "skipped", "caption", "duplicate id"): 1,
+        ("", "skipped", "caption", "duplicate id with other values: the first counts"): 1,
         ("", "skipped", "caption", "of an image that is not listed"): 1,
         ("train", "repaired", "caption", "line break inside"): 1,
         ("train", "skipped", "caption", "empty"): 1,
@@ -90,7 +92,7 @@ def test_bad_annotations(tmp_path):
     for text, message in (
         ('{"images": []', "not valid JSON"),
         ('{"images": []}', "no list 'annotations'"),
-        ('{"images": [{"id": "9"}], "annotations": []}', r"images\[0\] has no proper field 'id'"),
+        ("[" * 100_000, "not valid JSON .nested too deeply"),
     ):
         write(path, text)
         with pytest.raises(DataError, match=f"captions_train2014.json.*{message}"):
@@ -119,7 +121,8 @@ def test_narratives_of_coco_are_joined_by_id(tmp_path):
         narrative("9", 1, "In this image.\nA bird."),
         narrative("25", 4),
         narrative("9", 2, "Another view."),
-        narrative("9", 1, "The same again."),
+        narrative("9", 1, "In this image.\nA bird."),
+        narrative("9", 1, "The same person, other words."),
         narrative("31", 1),
         "{broken\n",
         narrative("x1", 1),
@@ -129,8 +132,9 @@ def test_narratives_of_coco_are_joined_by_id(tmp_path):
     report = catalog.prepare("ln_coco", str(source), str(tmp_path))
     assert report.records == {"train": 3}
     assert dict(report.counts) == {
-        ("train", "repaired", "caption", "line break inside"): 2 - 1,
+        ("train", "repaired", "caption", "line break inside"): 2,
         ("train", "skipped", "record", "duplicate id"): 1,
+        ("train", "skipped", "record", "duplicate id with other captions"): 1,
         ("train", "skipped", "record", "image file missing"): 1,
         ("train", "skipped", "narrative", "not valid JSON"): 1,
         ("train", "skipped", "narrative", "malformed image_id"): 1,

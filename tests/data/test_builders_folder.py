@@ -129,7 +129,7 @@ def test_odd_images_of_the_user(prepare, source, tmp_path):
     assert dict(report.counts) == {
         ("train", "repaired", "image", "WEBP file re-encoded"): 1,
         ("train", "repaired", "image", "CMYK image made RGB"): 1,
-        ("train", "skipped", "record", "not an image"): 1,
+        ("train", "skipped", "record", "a web page, not an image"): 1,
     }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import mmap
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from t2i_jax.data import record_order
 from t2i_jax.data.pipeline import DataOptions, make_pipeline
 from t2i_jax.data.tokenizers import WordPieceTokenizer
+from t2i_jax.training.parallel import JitParallel
 
 from .sources import TOKENIZER, MemorySource
 
@@ -206,6 +208,26 @@ def test_worker_processes_give_the_same_batches_and_resume():
         assert workers.state() == plain.state()
     finally:
         workers.close()
+
+
+def test_batches_of_worker_processes_do_not_lie_in_their_shared_memory():
+    batches = pipeline(workers=1, mismatch="caption")
+    try:
+        for batch in take(batches, 2):
+            assert {key for key, value in batch.items() if not value.flags.owndata} == set()
+    finally:
+        batches.close()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, bool])
+def test_on_a_cpu_a_device_takes_the_memory_of_a_page_as_its_own(dtype):
+    """Why the pipeline copies: Grain's shared memory begins at a page, and is unmapped."""
+    shape = (1, 8, 64, 64)
+    page = mmap.mmap(-1, 8 * 64 * 64 * np.dtype(dtype).itemsize)
+    array = np.frombuffer(page, dtype).reshape(shape)
+    put = JitParallel().put_batch({"images": array})["images"]
+    shards = [np.asarray(shard.data) for shard in put.addressable_shards]
+    assert all(np.shares_memory(shard, array) for shard in shards)
 
 
 def test_threads_prefetch_and_the_example_change_nothing():

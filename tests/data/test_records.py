@@ -27,6 +27,11 @@ def reasons(problems):
         ("\ufffd", None, ("repaired", "broken character (U+FFFD)")),
         ("...", None, ("skipped", "no word")),
         ("\u7ea2\u9e1f", "\u7ea2\u9e1f", None),
+        ("a red bird \ud83d", "a red bird", ("repaired", "broken character (U+FFFD)")),
+        ("\udc26 a bird", "a bird", ("repaired", "broken character (U+FFFD)")),
+        ("a bird \ud83d\udc26", "a bird \U0001f426", None),  # both halves of one character
+        ("a\x00red\x1bbird", "a red bird", ("repaired", "control character")),
+        ("a red\x85\u2028bird", "a red bird", None),
     ],
 )
 def test_captions(line, text, problem):
@@ -38,16 +43,6 @@ def test_captions(line, text, problem):
         assert reasons(problems)[0] == (problem[0], "caption", problem[1], "x.txt:2")
     else:
         assert not problems
-
-
-def test_text_lines_repairs_line_ends_and_encodings():
-    problems = []
-    assert records.text_lines(b"one\r\ntwo\r\n", "a", problems) == ["one", "two"]
-    assert records.text_lines(b"caf\xe9\n\nx", "b", problems) == ["caf\ufffd", "", "x"]
-    assert records.text_lines("\ufeffone\x0b\u2028two\n".encode(), "c", problems) == [
-        "one\x0b\u2028two"
-    ]
-    assert [p.reason for p in problems] == ["Windows line ends", "not UTF-8"]
 
 
 @pytest.mark.parametrize(

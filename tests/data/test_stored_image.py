@@ -2,9 +2,10 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from t2i_jax.data import stored_image
 from t2i_jax.data.decode import decode_rgb
@@ -13,7 +14,7 @@ from .disk_sources import jpeg
 
 
 def store(data: bytes, **options) -> stored_image.StoredImage:
-    return stored_image.store(data, stored_image.decode(data), **options)
+    return stored_image.store(stored_image.decode(data), **options)
 
 
 def saved(image: Image.Image, form: str, **options) -> bytes:
@@ -78,8 +79,8 @@ def test_other_formats_become_jpeg(form):
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"<html>not found</html>", "not an image"),
-        (jpeg()[:20], "not an image"),
+        (b"<html>not found</html>", "a web page, not an image"),
+        (jpeg()[:20], "cut short"),
         (jpeg(200, 150)[:-200], "cut short"),
         (jpeg(form="PNG")[:-60], "cut short"),
     ],
@@ -89,11 +90,129 @@ def test_bad_files_are_refused_with_a_reason(data, reason):
         stored_image.decode(data)
 
 
-def test_exif_rotation_is_ignored():
+def tagged(form: str, tag: int) -> bytes:
+    """A picture 40 x 20, left half red and right half blue, with an orientation tag."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    data = saved(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
-    assert store(data, max_side=10)[1:3] == (20, 10)
+    exif[0x0112] = tag
+    image = Image.new("RGB", (40, 20), (20, 20, 200))
+    image.paste((200, 20, 20), (0, 0, 20, 20))
+    return saved(image, form, exif=exif, **({"quality": 95} if form == "JPEG" else {}))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_orientation_tags_are_ignored_and_counted(form):
+    stored = store(tagged(form, 6), max_side=10)
+    assert stored[1:3] == (20, 10)
+    assert stored.kept == ("orientation tag ignored, as the papers' loaders do",)
+    assert not store(tagged(form, 1)).kept
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("max_side", [None, 10])
+def test_orientation_tags_are_followed_on_request(form, max_side):
+    picture = stored_image.decode(tagged(form, 6), turn=True)
+    stored = stored_image.store(picture, max_side=max_side)
+    assert picture.turned and "turned by its orientation tag" in stored.repaired
+    image = Image.open(io.BytesIO(stored.data))
+    assert image.size == ((20, 40) if max_side is None else (10, 20))
+    assert image.getexif().get(0x0112, 1) == 1
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert pixels[2, 5, 0] > 150 > 60 > pixels[-3, 5, 0]  # red above blue
+
+
+def sixteen(mode: str) -> np.ndarray:
+    return (np.arange(64 * 48).reshape(48, 64) * 20 + 1000).astype(mode)
+
+
+def tiff_of(array: np.ndarray) -> bytes:
+    return saved(Image.fromarray(array), "TIFF")
+
+
+def png_of(array: np.ndarray) -> bytes:
+    return cv2.imencode(".png", array)[1].tobytes()
+
+
+def viewer(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+COLOURFUL = Image.open(io.BytesIO(jpeg(form="PNG")))
+GRAY = sixteen(np.uint16) >> 8
+OPENED = {
+    # name: (the file, its pixels)
+    "gray and alpha": (saved(COLOURFUL.convert("LA"), "PNG"), COLOURFUL.convert("L")),
+    "bilevel": (saved(COLOURFUL.convert("1"), "PNG"), COLOURFUL.convert("1")),
+    "16-bit colours": (png_of(sixteen(np.uint16)[..., None].repeat(3, 2)), GRAY),
+    "16-bit colours and alpha": (png_of(sixteen(np.uint16)[..., None].repeat(4, 2) | 0xFF), None),
+    "16-bit tiff": (tiff_of(sixteen("<u2")), GRAY),
+    "16-bit big-endian tiff": (tiff_of(sixteen(">u2")), GRAY),
+    "32-bit tiff": (tiff_of(sixteen(np.int32)), GRAY),
+    "floats to 1": (tiff_of(sixteen(np.float32) / 65535), sixteen(np.float32) / 65535 * 255),
+    "floats to 255": (tiff_of(GRAY.astype(np.float32)), GRAY),
+    "cmyk tiff": (saved(COLOURFUL.convert("CMYK"), "TIFF"), COLOURFUL),
+    "ycbcr tiff": (saved(COLOURFUL.convert("YCbCr"), "TIFF"), COLOURFUL),
+    "palette gif": (saved(COLOURFUL.quantize(255), "GIF"), COLOURFUL.quantize(255)),
+    "jpeg 2000": (saved(COLOURFUL, "JPEG2000"), COLOURFUL),
+    "avif": (saved(COLOURFUL, "AVIF", quality=95), COLOURFUL),
+    "progressive": (saved(COLOURFUL, "JPEG", quality=95, progressive=True), COLOURFUL),
+    "two pictures": (saved(COLOURFUL, "MPO", save_all=True, append_images=[COLOURFUL]), COLOURFUL),
+    "animation": (saved(COLOURFUL, "PNG", save_all=True, append_images=[COLOURFUL]), COLOURFUL),
+    "icon": (saved(COLOURFUL, "ICO", sizes=[(48, 36)]), COLOURFUL),
+    "ppm": (saved(COLOURFUL, "PPM"), COLOURFUL),
+    "trailing bytes": (saved(COLOURFUL, "JPEG", quality=95) + b"\0" * 999, COLOURFUL),
+    "odd metadata": (saved(COLOURFUL, "JPEG", quality=95, exif=b"Exif\0\0nonsense"), COLOURFUL),
+    "a long comment": (saved(COLOURFUL, "JPEG", quality=95, comment=b"x" * 65000), COLOURFUL),
+}
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_what_a_viewer_opens_is_kept(name):
+    data, expected = OPENED[name]
+    stored = store(data)
+    if expected is None:
+        expected = decode_rgb(stored.data)
+    elif isinstance(expected, Image.Image):
+        expected = np.asarray(expected.convert("RGB")).astype(float)
+    else:
+        expected = np.repeat(expected.astype(float)[..., None], 3, axis=2)
+    difference = np.abs(decode_rgb(stored.data) - expected)
+    assert difference.mean() < 6
+    assert Image.open(io.BytesIO(stored.data)).format in ("JPEG", "MPO", "PNG")
+
+
+def test_lab_colours_become_the_srgb_that_they_are():
+    lab = Image.merge("LAB", [Image.new("L", (16, 16), v) for v in (138, 81 + 128, 70 + 128)])
+    red = decode_rgb(store(saved(lab, "TIFF")).data).reshape(-1, 3).mean(axis=0)
+    # Lab (54, 81, 70) is sRGB's red, within what 8-bit Lab and JPEG leave of it.
+    np.testing.assert_allclose(red, (255, 0, 0), atol=12)
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt", "many"])
+def test_a_picture_with_a_large_text_is_kept_without_it(kind):
+    info = PngImagePlugin.PngInfo()
+    text = "workflow " * 300_000
+    if kind == "zTXt":
+        info.add_text("prompt", text, zip=True)
+    elif kind == "iTXt":
+        info.add_itxt("prompt", text, zip=True)
+    else:
+        for i in range(70):
+            info.add_text(f"prompt{i}", "x" * 1_000_000)
+    stored = store(saved(COLOURFUL, "PNG", pnginfo=info))
+    assert stored.repaired == ("texts in a PNG file left out",) and len(stored.data) < 20_000
+    np.testing.assert_array_equal(decode_rgb(stored.data), viewer(stored.data))
+    np.testing.assert_array_equal(viewer(stored.data), np.asarray(COLOURFUL))
+
+
+def test_pixels_without_end_are_refused_before_they_are_read(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(stored_image.BadImage, match="too large: over 200 pixels"):
+        stored_image.decode(jpeg())
+
+
+def test_a_line_too_long_for_a_jpeg_is_a_png():
+    stored = store(saved(Image.new("RGB", (70_000, 1)), "TIFF"))
+    assert Image.open(io.BytesIO(stored.data)).format == "PNG" and stored.width == 70_000
 
 
 @pytest.mark.parametrize(

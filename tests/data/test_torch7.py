@@ -183,3 +183,67 @@ def test_damaged_bytes(data, message):
 def test_old_files_have_no_version():
     data = tensor([2, 2], [1, 2], 2, 5).replace(string(b"V 1"), b"")
     same(torch7.loads(data), np.array([[1, 3], [2, 4]], np.float32))
+
+
+class Machine:
+    """Writes as Torch7 does on a machine of that byte order, whose longs have `word` bytes."""
+
+    def __init__(self, order, word):
+        self.order, self.word, self.index = order, word, 0
+
+    def pack(self, kind, *values):
+        kind = {4: "i", 8: "q"}[self.word] if kind == "l" else kind
+        return struct.pack(f"{self.order}{len(values)}{kind}", *values)
+
+    def string(self, text):
+        return self.pack("i", len(text)) + text.encode()
+
+    def object(self, name):
+        self.index += 1
+        return self.pack("i", 4, self.index) + self.string("V 1") + self.string(name)
+
+    def array(self, array, kind):
+        strides = (s // array.itemsize for s in array.strides)
+        head = self.object(f"torch.{kind}Tensor") + self.pack("i", array.ndim)
+        head += self.pack("l", *array.shape, *strides, 1)
+        values = array.astype(f"{self.order}i{self.word}" if kind == "Long" else array.dtype)
+        values = values.astype(values.dtype.newbyteorder(self.order))
+        return (
+            head
+            + self.object(f"torch.{kind}Storage")
+            + self.pack("l", array.size)
+            + values.tobytes()
+        )
+
+    def write(self, table):
+        self.index += 1
+        data = self.pack("i", 3, self.index, len(table))
+        for name, (array, kind) in table.items():
+            data += self.pack("i", 2) + self.string(name) + self.array(array, kind)
+        return data
+
+
+TABLE = {
+    "weight": (np.arange(6, dtype=np.float32).reshape(2, 3), "Float"),
+    "deep": (np.arange(24, dtype=np.float64).reshape(2, 3, 4), "Double"),
+    "ids": (np.array([1, -2, 70000]), "Long"),
+    "one": (np.ones((1,), np.uint8), "Byte"),
+}
+
+
+@pytest.mark.parametrize("names", [["weight"], ["deep", "one"], ["ids"], list(TABLE)])
+@pytest.mark.parametrize(("order", "word"), [("<", 8), ("<", 4), (">", 8), (">", 4)])
+def test_files_of_other_machines_hold_the_same(order, word, names):
+    table = {name: TABLE[name] for name in names}
+    found = torch7.loads(Machine(order, word).write(table))
+    assert found.keys() == table.keys()
+    for name, (array, kind) in table.items():
+        same(found[name], array.astype(f"i{word}") if kind == "Long" else array)
+
+
+@pytest.mark.parametrize(("order", "word"), [("<", 4), (">", 8), (">", 4)])
+def test_files_of_other_machines_cut_short_are_errors(order, word):
+    data = Machine(order, word).write(TABLE)
+    for end in range(0, len(data), 41):
+        with pytest.raises(torch7.Torch7Error, match=rf"of {end}\)"):
+            torch7.loads(data[:end], "x.t7")

@@ -1,6 +1,7 @@
 """Image transforms against Torch7's numbers, Pillow, and the papers' integer rules."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -105,8 +106,9 @@ def test_reduced_decoding_shows_the_same_picture():
     data = encoded(photo(400, 300), "JPEG", quality=92)
     box = np.array([101, 53, 177, 140], np.float32)
     for boxed, least in ((False, 33), (True, 27)):  # the box moves by half a reduced pixel
-        quick = ImageTransform(size=32, box_crop=boxed).load(data, box)
-        exact = ImageTransform(size=32, box_crop=boxed, reduced=False).load(data, box)
+        whole = {"size": 38, "crop": "none", "flip": False, "box_crop": boxed}
+        quick = ImageTransform(**whole)(data, box, None)
+        exact = ImageTransform(**whole, reduced=False)(data, box, None)
         assert psnr(quick, exact) > least
 
 
@@ -119,8 +121,70 @@ def test_short_sides_are_torchvision_sizes(width, height):
     if width > height:
         expected = (int(side * width / height), side)
     assert sizes == expected
-    image = ImageTransform(size=64, resize="short_side").load(encoded(photo(width, height)))
-    assert image.shape == (sizes[1], sizes[0], 3)
+    assert ImageTransform(size=64, resize="short_side").loaded_size(width, height) == sizes
+
+
+def box_filter(source: int, target: int) -> np.ndarray:
+    """Exact area averaging of one axis, [target, source]."""
+    edges = np.linspace(0, source, target + 1)
+    pixel = np.arange(source)
+    low = np.maximum(edges[:-1, None], pixel)
+    high = np.minimum(edges[1:, None], pixel + 1)
+    return np.maximum(high - low, 0) * target / source
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side"), [(640, 200, 304), (90, 400, 128), (1000, 60, 64), (500, 64, 64)]
+)
+@pytest.mark.parametrize("period", [2, 3, 8])
+def test_an_axis_that_shrinks_is_averaged_even_where_the_other_grows(width, height, side, period):
+    """Stripes across the axis that shrinks: exact averages along it, linear along the other."""
+    long = max(width, height)
+    stripes = np.where(np.arange(long) % period < period / 2, 255, 0).astype(np.uint8)
+    picture = np.broadcast_to(stripes[None, :, None], (min(width, height), long, 3))
+    expected = np.broadcast_to((box_filter(long, side) @ stripes)[None, :, None], (side, side, 3))
+    if height > width:
+        picture, expected = picture.transpose(1, 0, 2), expected.transpose(1, 0, 2)
+    ours = transforms.resize(np.ascontiguousarray(picture), side, side)
+    assert np.abs(ours - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"), [(300, 2, 32), (3, 400, 64), (500, 16, 64), (40, 2000, 32)]
+)
+@pytest.mark.parametrize("crop", ["random", "center"])
+def test_of_a_strip_the_window_alone_is_resized(width, height, size, crop):
+    picture = photo(width, height)
+    data = encoded(picture, "PNG")
+    transform = ImageTransform(size=size, resize="short_side", crop=crop, flip=False)
+    columns, rows = transform.loaded_size(width, height)
+    whole = transforms.resize(picture, columns, rows)
+    for seed in range(4):
+        image = transform(data, None, np.random.default_rng(seed))
+        draw = np.random.default_rng(seed).integers
+        top, left = (rows - size) // 2, (columns - size) // 2
+        if crop == "random":
+            top, left = draw(rows - size + 1), draw(columns - size + 1)
+        expected = whole[top : top + size, left : left + size]
+        assert image.shape == expected.shape
+        if columns % width == 0 == rows % height:
+            np.testing.assert_array_equal(image, expected)
+        else:  # the cut begins at a whole pixel of the result
+            shifts = [np.roll(image, s, a) for s in (-1, 0, 1) for a in (0, 1)]
+            assert max(psnr(s[2:-2, 2:-2], expected[2:-2, 2:-2]) for s in shifts) > 20
+
+
+@pytest.mark.parametrize(("width", "height"), [(3000, 1), (1, 5000), (20_000, 3)])
+def test_a_strip_takes_no_memory_to_speak_of(width, height):
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    data, rng = encoded(picture, "PNG"), np.random.default_rng(0)
+    transform = ImageTransform(size=256, resize="short_side")
+    tracemalloc.start()
+    image = transform(data, None, rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert image.shape == (256, 256, 3)
+    assert peak < 20e6
 
 
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.25, 1.5, 2.0, 2.6, 5.0])

@@ -54,9 +54,9 @@ def test_names_have_the_module_s_own_tree(samples):
 
 def test_faults_in_arrays_are_named(expected):
     arrays = arrays_of(expected, "rnn8")
-    with pytest.raises(ValueError, match="missing: .*'proj/bias'"):
+    with pytest.raises(ValueError, match="proj/bias is missing"):
         char_cnn_rnn.from_arrays({k: v for k, v in arrays.items() if k != "proj/bias"})
-    with pytest.raises(ValueError, match="unknown arrays: .*'lstm/weight'"):
+    with pytest.raises(ValueError, match="lstm/weight is unknown"):
         char_cnn_rnn.from_arrays({**arrays, "lstm/weight": np.zeros(3)})
     with pytest.raises(ValueError, match=r"rnn/h2h/weight has shape \(6, 5\).*\(6, 6\)"):
         char_cnn_rnn.from_arrays({**arrays, "rnn/h2h/weight": np.zeros((6, 5))})

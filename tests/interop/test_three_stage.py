@@ -155,19 +155,19 @@ def test_published_discriminators_have_the_releases_names(system, keys):
 
 def test_other_files_are_refused_by_the_name_of_what_is_wrong(golden):
     state = section(golden("dm_gan"), "G/")
-    with pytest.raises(ValueError, match="not a generator of AttnGAN: it has no 'h_net2.att"):
+    with pytest.raises(ValueError, match="not a generator of AttnGAN: h_net2.att.* is missing"):
         attn_gan.import_generator(state)
     with pytest.raises(ValueError, match="not a discriminator of DM-GAN"):
         dm_gan.import_discriminator([state])
-    with pytest.raises(ValueError, match="no layer takes 'h_net2.extra.weight'"):
+    with pytest.raises(ValueError, match="h_net2.extra.weight is unknown"):
         dm_gan.import_generator({**state, "h_net2.extra.weight": np.zeros((1, 1))})
-    with pytest.raises(ValueError, match="layers 'h_net3.key.0'"):
+    with pytest.raises(ValueError, match="h_net3.key.0.weight is missing"):
         dm_gan.import_generator({k: v for k, v in state.items() if "h_net3.key" not in k})
-    with pytest.raises(ValueError, match="stage3/key/bias is missing"):
+    with pytest.raises(ValueError, match="h_net3.key.0.bias is missing"):
         dm_gan.import_generator({k: v for k, v in state.items() if k != "h_net3.key.0.bias"})
-    with pytest.raises(ValueError, match=r"stage2/key/bias has shape \(9,\), not \(4,\)"):
+    with pytest.raises(ValueError, match=r"h_net2.key.0.bias has shape \(9,\), not \(4,\)"):
         dm_gan.import_generator({**state, "h_net2.key.0.bias": np.zeros(9)})
-    with pytest.raises(ValueError, match="stage2/key/bias holds values that are not finite"):
+    with pytest.raises(ValueError, match="h_net2.key.0.bias holds values that are not finite"):
         dm_gan.import_generator({**state, "h_net2.key.0.bias": np.full(4, np.nan)})
 
 
@@ -179,5 +179,5 @@ def test_discriminators_of_other_systems_and_widths_are_refused(golden):
     with pytest.raises(ValueError, match="discriminators of different widths"):
         dm_gan.import_discriminator([states[0], narrow])
     broken = {**states[0], "COND_DNET.jointConv.0.module.weight_u": np.full(16, np.inf)}
-    with pytest.raises(ValueError, match="nets_0/join/u holds values that are not finite"):
+    with pytest.raises(ValueError, match="COND_DNET.jointConv.0.module.weight_u holds values"):
         dm_gan.import_discriminator([broken, states[1]])

@@ -44,6 +44,25 @@ def test_file_is_ordinary_safetensors(tmp_path, variables):
     }
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        np.arange(24, dtype=np.int32).reshape(2, 3, 4).transpose(2, 0, 1),
+        np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        np.arange(20, dtype=np.float32).reshape(4, 5)[::2, ::-1],
+        np.broadcast_to(np.float32(3), (2, 3)),
+        jnp.arange(12.0).reshape(3, 4).T,
+    ],
+    ids=["transposed", "three axes", "Fortran", "strided", "repeated", "jax"],
+)
+def test_arrays_of_any_memory_order_are_written_as_they_read(tmp_path, array):
+    """safetensors 0.8.0 writes memory as it lies, whatever the strides: `save` lays it out."""
+    weights.save(tmp_path / "w.safetensors", {"params": {"kernel": array}})
+    plain = safetensors.numpy.load_file(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(plain["params/kernel"], np.asarray(array))
+
+
 def test_any_flipped_bit_is_noticed(tmp_path, variables):
     path = tmp_path / "w.safetensors"
     weights.save(path, variables)

@@ -201,6 +201,26 @@ def test_states_that_cannot_be_saved(tmp_path):
         assert save(checkpoints, 5, force=True)
 
 
+@pytest.mark.parametrize(
+    ("tree", "names"),
+    [
+        ({"a.b": 0.0, "a": {"b": 1.0}}, ("a.b", "a/b")),
+        ({"g": {"x.y": {"z": 0.0}, "x": {"y": {"z": 1.0}}}}, ("g/x.y/z", "g/x/y/z")),
+        ({"p": [{"1.k": 0.0}, {"k": 1.0}], "p.1": {"k": 2.0}}, ("p/1/k", "p.1/k")),
+        ({"conv": {"w": 0.0}, "conv/w": {"bias": 1.0}}, ("conv/w", "conv/w/bias")),
+    ],
+)
+def test_leaves_that_would_lie_in_one_place_are_refused_with_both_names(tmp_path, tree, names):
+    tree = jax.tree.map(jnp.float32, tree)
+    with Checkpoints(tmp_path, asynchronous=False) as checkpoints:
+        with pytest.raises(ValueError, match="use keys without") as error:
+            checkpoints.save(1, ema=tree, train=tree, data={}, config=CONFIG)
+        assert all(repr(name) in str(error.value) for name in names)
+        assert not checkpoints.steps()
+        apart = {"a.b": jnp.zeros(1), "a": {"c": jnp.ones(1)}, "b": jnp.ones(2)}
+        assert checkpoints.save(1, ema=apart, train=apart, data={}, config=CONFIG)
+
+
 def test_exploded_steps_push_out_no_sound_one(tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in range(1, 9):

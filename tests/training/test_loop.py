@@ -14,7 +14,7 @@ from train_commands import SPEC, Command, metrics
 
 from t2i_jax import config as configs
 from t2i_jax import train
-from t2i_jax.training import loop, runs
+from t2i_jax.training import loop, runs, sealed
 from t2i_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -43,7 +43,8 @@ def trained(data_dir, tmp_path_factory):
 
 def test_metrics_are_lines_of_json(trained):
     workdir, _ = trained
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    rows = [sealed.unseal(json.loads(line)) for line in lines]
     assert [row["step"] for row in rows] == [2, 4]
     more = {f"{player}/{name}" for player in "gd" for name in ("total", "grad_norm")}
     more |= {f"d/accuracy_{kind}" for kind in ("real", "wrong", "fake")}
@@ -137,7 +138,10 @@ def test_another_config_is_refused(trained, data_dir, capsys):
             ["--optim.g.lr=-1", "--d_steps=0"],
             "d_steps=0: must be at least 1\noptim.g.lr=-1.0: must be at least 0",
         ),
-        (["--data.batch=1000"], "data.batch=1,000: toy_birds/train has only 64 records"),
+        (
+            ["--data.batch=1000"],
+            "data.batch=1,000: toy_birds/48px_64_seed0/train has only 64 records",
+        ),
     ],
 )
 def test_numbers_that_no_training_can_have_leave_nothing_behind(

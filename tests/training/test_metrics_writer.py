@@ -6,11 +6,17 @@ import sys
 
 import pytest
 
-from t2i_jax.training.metrics_writer import MetricsWriter
+from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 
 
 def rows(path):
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    found, damaged = read_rows(path / "metrics.jsonl")
+    assert not damaged
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert [
+        {**row, "crc32": line["crc32"]} for row, line in zip(found, lines, strict=True)
+    ] == lines
+    return found
 
 
 def test_what_is_repeated_is_dropped(tmp_path):
@@ -30,6 +36,55 @@ def test_what_is_repeated_is_dropped(tmp_path):
     ]
     writer.close()
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+@pytest.fixture
+def logged(tmp_path):
+    writer = MetricsWriter(tmp_path, start=0)
+    for step in range(1, 5):
+        writer.scalars(step, {"g/total": step / 3, "d/total": math.nan})
+    writer.close()
+    return tmp_path / "metrics.jsonl"
+
+
+@pytest.mark.parametrize("bit", [0, 3, 7])
+def test_every_flipped_bit_loses_its_line_or_changes_nothing(logged, bit):
+    """Nothing: 1.3333333333333332 is the same number. That of a line feed loses two lines; the last
+    one's makes its line one that a kill cut short.
+    """
+    good, _ = read_rows(logged)
+    data = logged.read_bytes()
+    ends = [i for i, byte in enumerate(data) if byte == ord("\n")]
+    harmless = 0
+    for i in range(len(data)):
+        logged.write_bytes(data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1 :])
+        found, damaged = read_rows(logged)
+        if found == good:
+            harmless += 1
+            continue
+        line = sum(end < i for end in ends)
+        lost = {line, line + 1} if i in ends else {line}
+        assert found == [row for n, row in enumerate(good) if n not in lost]
+        assert damaged == ([] if i == ends[-1] else [line + 1])
+    assert harmless < 8
+
+
+@pytest.mark.parametrize(
+    "bad", [b"", b"\0\0\0\0", b"\xff\xfe{", b"[1, 2]", b'{"a": 1}', b'{"step": 2, "a": "x"}']
+)
+def test_damaged_lines_are_left_out_and_told(logged, bad):
+    first, second, *rest = logged.read_bytes().splitlines(True)
+    logged.write_bytes(b"".join([first, bad + b"\n", *rest]))
+    writer = MetricsWriter(logged.parent, start=3)
+    writer.close()
+    assert writer.damaged == ([2] if bad else [])
+    assert [row["step"] for row in rows(logged.parent)] == [1, 3]
+
+
+def test_lines_of_older_runs_have_no_checksum(logged):
+    logged.write_text('{"step": 1, "a": 0.5}\n{"step": 2, "a": null}\n')
+    MetricsWriter(logged.parent, start=2).close()
+    assert rows(logged.parent) == [{"step": 1, "a": 0.5}, {"step": 2, "a": None}]
 
 
 def test_json_has_no_nan(tmp_path):

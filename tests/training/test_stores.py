@@ -59,7 +59,7 @@ def test_a_training_on_a_store(store, local_checkpoints, data_dir, capsys):
     assert f"{RUN}: a store has no locks: see to it that nothing else trains there" in printed
     names = {name.partition("runs/birds/")[2] for name in store.uploads}
     assert names - {""} == {
-        *("owner.json", "config.json", "tokenizer.json", "provenance.json"),
+        *("owner.json", "config.json", "tokenizer.json", "provenance.json", "data.json"),
         *("metrics.jsonl", "log.txt", "curves.png", "samples/step_00000002.png"),
         "frozen/encoder.safetensors",
     }

@@ -22,6 +22,7 @@ from rich.console import Console
 from t2i_jax.data import records
 from t2i_jax.data.prepare_progress import track
 from t2i_jax.data.report import DataError, Problem, Report
+from t2i_jax.data.source_files import file_text
 
 RECORDS_PER_SHARD = 2048  # about 200 MB of photos
 _RECORDS_PER_WRITE = 64
@@ -105,6 +106,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     CITATION: ClassVar[str] = ""
     # {kind: {split: records of the complete set}}
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
+    # Whether images are turned as their orientation tags say; the papers' loaders ignore these.
+    TURNED: ClassVar[bool] = False
 
     job: Job | None = None
 
@@ -138,7 +141,23 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             max_side=self.builder_config.max_side,
             need_captions=self.need_captions,
             embeddings=self.embeddings,
+            turn=self.TURNED,
         )
+
+    def _fenced(self, item: Any) -> tuple[str, dict | None, list[Problem]]:
+        """`check`, and where the item stands. A record that cannot be made or stored is a problem,
+        whatever happens.
+        """
+        place = item.place if isinstance(item, records.Raw) else file_text(str(item))
+        try:
+            record, problems = self.check(item)
+            if record is not None:
+                self.info.features.encode_example(record)
+            return place, record, problems
+        except Exception as error:
+            reason = f"cannot be stored ({type(error).__name__})"
+            where = f"{place}: {file_text(str(error))[:200]}"
+            return place, None, [Problem("skipped", "record", reason, where)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -168,15 +187,18 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager) -> dict[str, Iterator]:
         job = self._job(dl_manager)
         layout = self.layout(job)
-        if not layout.splits:
-            raise DataError(f"{job.report.dataset}: no split found in {job.source}")
         for problem in layout.problems:
             job.report.add("", problem)
+        listed = {name: split for name, split in layout.splits.items() if split.total != 0}
+        if not listed:
+            raise DataError(_nothing_left(job.report, "", f"no record found in {job.source}"))
+        for name in layout.splits.keys() - listed.keys():
+            job.report.add("", Problem("skipped", "split", "it lists no image", name))
         job.report.notes.extend(layout.notes)
         usual = self.EXPECTED.get(self.builder_config.kind, {})
         job.report.expected = dict(usual if layout.expected is None else layout.expected)
-        self.info.metadata["label_names"] = list(layout.label_names)
-        return {name: self._generate_examples(name, split) for name, split in layout.splits.items()}
+        self.info.metadata["label_names"] = [file_text(str(n)) for n in layout.label_names]
+        return {name: self._generate_examples(name, split) for name, split in listed.items()}
 
     def _generate_examples(self, split_name: str, split: records.Split) -> Iterator[tuple]:
         """Yields (position, record); counts in the report what doesn't become one."""
@@ -184,22 +206,23 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         report.records[split_name] = report.captions[split_name] = 0
         title = f"{report.dataset} {split_name}"
         items = track(split.items, title, split.total, self.job.console)
-        seen: set[str] = set()
-        for record, problems in _in_order(self.check, items):
+        seen: dict[str, list[str]] = {}
+        for place, record, problems in _in_order(self._fenced, items):
             for problem in problems:
                 report.add(split_name, problem)
             if record is None:
                 continue
-            if record["image/id"] in seen:
-                duplicate = ("skipped", "record", "duplicate id", record["image/id"])
-                report.add(split_name, Problem(*duplicate))
+            name, texts = record["image/id"], record["captions"]
+            if name in seen:
+                same = seen[name] == texts
+                reason = "duplicate id" if same else "duplicate id with other captions"
+                report.add(split_name, Problem("skipped", "record", reason, place))
                 continue
             if self.embeddings and not self._same_width(record):
-                where = record["image/filename"]
                 reason = "sentence vectors of another width"
-                report.add(split_name, Problem("skipped", "record", reason, where))
+                report.add(split_name, Problem("skipped", "record", reason, place))
                 continue
-            seen.add(record["image/id"])
+            seen[name] = texts
             yield report.records[split_name], record
             report.records[split_name] += 1
             report.captions[split_name] += len(record["captions"])
@@ -232,7 +255,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 labels.extend(int(example["label"]) for example in chunk)
             writer.close_splits([split])
             if not labels:
-                raise DataError(_nothing_left(report, split))
+                what = f"no record of split {split!r} is usable"
+                raise DataError(_nothing_left(report, split, what))
             with (folder / labels_filename(split)).open("wb") as file:
                 np.save(file, np.asarray(labels, np.int32))
         if self.job.strict and report.faults:
@@ -257,10 +281,10 @@ def _in_order(function: Callable, items: Iterable) -> Iterator:
             yield pending.popleft().result()
 
 
-def _nothing_left(report: Report, split: str) -> str:
+def _nothing_left(report: Report, split: str, what: str) -> str:
     rows = [
         f"  {count:,} x {item} {action}: {reason}"
         for (where, action, item, reason), count in sorted(report.counts.items())
         if where in ("", split)
     ]
-    return "\n".join([f"{report.dataset}: no record of split {split!r} is usable:", *rows])
+    return "\n".join([f"{report.dataset}: {what}{':' * bool(rows)}", *rows])

@@ -23,6 +23,7 @@ class T2iFolder(Builder):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"A folder of images with {folder.LIST} in it: {folder.FORMAT}."
     BUILDER_CONFIGS = [FolderConfig.make(kind="folder", description="a folder of that name")]
+    TURNED = True
     DESCRIPTION = "Images of the user's own, with captions and where given classes and boxes."
 
     @property

@@ -3,14 +3,16 @@
 The 2017 edition divides the same pictures anew, under the same ids.
 """
 
-import json
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from t2i_jax.data.layouts import files
 from t2i_jax.data.records import Layout, Raw, Split
 from t2i_jax.data.report import DataError, Problem
+from t2i_jax.data.text_files import decode, parse_json
+from t2i_jax.data.values import is_nothing, whole_number
 
 GET = (
     "http://images.cocodataset.org/zips/{train,val}{2014,2017}.zip and "
@@ -65,63 +67,79 @@ def picture_folder(root: pathlib.Path, name: str) -> pathlib.Path:
     """
     # The innermost first: GALIP's images/<name>/jpg is inside a folder of the right name.
     tails = [f"images/{name}/jpg", f"images/{name}", name, "images"]
-    return files.need(root, files.under(PREFIXES, tails), f"The pictures of {name}", GET)
+    return files.need_folder(root, files.under(PREFIXES, tails), f"The pictures of {name}", GET)
 
 
-def _from_json(path: pathlib.Path, folder: pathlib.Path, problems: list[Problem]) -> Iterator[Raw]:
+def _from_json(
+    path: pathlib.Path, folder: pathlib.Path, problems: list[Problem]
+) -> Iterator[Raw | Problem]:
     """One record an image, captions in the file's order."""
-    data = _load(path)
-    captions: dict[int, list[str]] = {}
-    seen: set[int] = set()
-    for annotation in data["annotations"]:
-        if annotation["id"] in seen:
-            where = f"{path.name}: annotation {annotation['id']}"
-            problems.append(Problem("skipped", "caption", "duplicate id", where))
+    data = _load(path, problems)
+    captions = _captions(data["annotations"], path.name, problems)
+    seen: dict[int, str] = {}
+    for i, row in enumerate(data["images"]):
+        where = f"{path.name}: images[{i}]"
+        row = row if isinstance(row, dict) else {}
+        number, name = whole_number(row.get("id")), row.get("file_name")
+        if number is None or not isinstance(name, str) or is_nothing(name):
+            field = "id" if number is None else "file_name"
+            yield Problem("skipped", "record", f"no proper field {field!r}", where)
             continue
-        seen.add(annotation["id"])
-        captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
-    images: set[int] = set()
-    for image in data["images"]:
-        number, name = image["id"], image["file_name"]
-        if number in images:
-            where = f"{path.name}: image {number}"
-            problems.append(Problem("skipped", "image", "duplicate id", where))
+        if number in seen:
+            same = "duplicate id" if seen[number] == name else files.CONTRADICTION
+            problems.append(Problem("skipped", "image", same, where))
             continue
-        images.add(number)
+        seen[number] = name
         yield Raw(
             id=str(number),
             filename=name,
-            image=folder / name.rsplit("/", 1)[-1],
+            image=folder / re.split(r"[/\\]", name)[-1],
             captions=captions.get(number, ()),
+            where=where,
         )
-    for number in captions.keys() - images:
+    for number in captions.keys() - seen.keys():
         where = f"{path.name}: image {number}"
         problems.append(Problem("skipped", "caption", "of an image that is not listed", where))
 
 
-def _load(path: pathlib.Path) -> dict[str, Any]:
-    fields = {
-        "images": {"id": int, "file_name": str},
-        "annotations": {"id": int, "image_id": int, "caption": str},
-    }
+def _captions(rows: list[Any], file: str, problems: list[Problem]) -> dict[int, list[str]]:
+    """{image id: captions}. Annotations need no ids, but one id is one annotation."""
+    captions: dict[int, list[str]] = {}
+    seen: dict[int, tuple[int, str]] = {}
+    for i, row in enumerate(rows):
+        where = f"{file}: annotations[{i}]"
+        row = row if isinstance(row, dict) else {}
+        number, text = whole_number(row.get("image_id")), row.get("caption")
+        if number is None or not isinstance(text, str):
+            field = "image_id" if number is None else "caption"
+            reason = f"no proper field {field!r}"
+            problems.append(Problem("skipped", "caption", reason, where))
+            continue
+        key = whole_number(row.get("id"))
+        if key in seen:
+            same = "duplicate id" if seen[key] == (number, text) else files.CONTRADICTION
+            problems.append(Problem("skipped", "caption", same, where))
+            continue
+        if key is not None:
+            seen[key] = (number, text)
+        captions.setdefault(number, []).append(text)
+    return captions
+
+
+def _load(path: pathlib.Path, problems: list[Problem]) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(decode(path.read_bytes(), path.name, problems))
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error}); is the download complete?") from None
-    for key, needed in fields.items():
-        rows = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(rows, list):
+    for key in ("images", "annotations"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise DataError(f"{path}: no list {key!r}; this is not a COCO captions file")
-        for i, row in enumerate(rows):
-            for field, kind in needed.items():
-                if not isinstance(row, dict) or not isinstance(row.get(field), kind):
-                    raise DataError(f"{path}: {key}[{i}] has no proper field {field!r}")
     return data
 
 
 def _attn_gan(source: pathlib.Path, images: pathlib.Path, layout: Layout) -> Layout:
     """The lists of AttnGAN and DF-GAN: names in pickles, captions in one text file an image."""
-    texts = files.need(source, files.under(PREFIXES, ["text"]), "The captions", GET)
+    texts = files.need_folder(source, files.under(PREFIXES, ["text"]), "The captions", GET)
     layout.expected = {}
     for side, (split, expected) in ATTN_GAN.items():
         path = files.find(source, files.under(PREFIXES, [f"{side}/filenames.pickle"]))
@@ -129,15 +147,21 @@ def _attn_gan(source: pathlib.Path, images: pathlib.Path, layout: Layout) -> Lay
             continue
         names = files.pickled_names(path)
         folder = picture_folder(images, f"{split}2014")
-        records = [
-            Raw(
-                id=names[i],
-                filename=f"{names[i]}.jpg",
-                image=folder / f"{names[i]}.jpg",
-                captions=texts / f"{names[i]}.txt",
-            )
+        items = [
+            _item(names[i], folder, texts)
             for i in files.unique(names, f"{side}/filenames.pickle", layout.problems)
         ]
-        layout.splits[split] = Split(records, len(records))
+        layout.splits[split] = Split(items, len(items))
         layout.expected[split] = expected
     return layout
+
+
+def _item(name: str | Problem, folder: pathlib.Path, texts: pathlib.Path) -> Raw | Problem:
+    if isinstance(name, Problem):
+        return name
+    return Raw(
+        id=name,
+        filename=f"{name}.jpg",
+        image=folder / f"{name}.jpg",
+        captions=texts / f"{name}.txt",
+    )

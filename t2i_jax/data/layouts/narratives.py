@@ -5,7 +5,6 @@ them. The files are told apart by their names.
 """
 
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,8 @@ import numpy as np
 from t2i_jax.data.layouts import files
 from t2i_jax.data.records import Layout, Raw, Split
 from t2i_jax.data.report import Problem
+from t2i_jax.data.text_files import open_text, parse_json
+from t2i_jax.data.values import is_nothing, whole_number, whole_text
 
 TEXTS_AT = (
     "https://google.github.io/localized-narratives (files below "
@@ -48,7 +49,7 @@ _OPEN_IMAGES_FOLDERS = {
     "val": ("validation", "val"),
     "test": ("test",),
 }
-_FIELDS = {"image_id": str, "annotator_id": int, "caption": str}
+_HEX = re.compile(r"[0-9a-f]{1,64}")
 
 
 def read(source: pathlib.Path, images: pathlib.Path | None, kind: str, traces: bool) -> Layout:
@@ -97,33 +98,48 @@ class _Narratives:
 
     def __iter__(self) -> Iterator[Raw | Problem]:
         for path in self.paths:
-            with path.open("r", encoding="utf-8", errors="replace") as file:
+            with open_text(path) as file:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         yield self._record(line, f"{path.name}:{number}")
 
     def _record(self, line: str, where: str) -> Raw | Problem:
+        def skip(reason: str) -> Problem:
+            return Problem("skipped", "narrative", reason, where)
+
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
-            return Problem("skipped", "narrative", "not valid JSON", where)
-        for field, kind in _FIELDS.items():
-            if not isinstance(row, dict) or not isinstance(row.get(field), kind):
-                return Problem("skipped", "narrative", f"no proper field {field!r}", where)
-        if not re.fullmatch(r"\d+" if self.kind == "coco" else r"[0-9a-f]+", row["image_id"]):
-            return Problem("skipped", "narrative", "malformed image_id", where)
+            return skip("not valid JSON")
+        if not isinstance(row, dict):
+            return skip("not a JSON object")
+        for field in ("image_id", "annotator_id", "caption"):
+            value = row.get(field)
+            right = isinstance(value, str) or (field != "caption" and _is_number(value))
+            if not right or is_nothing(value):
+                return skip(f"no proper field {field!r}")
+        image_id, annotator = self._image_id(row["image_id"]), whole_number(row["annotator_id"])
+        if image_id is None or annotator is None:
+            return skip(f"malformed {'image_id' if image_id is None else 'annotator_id'}")
         try:
             extra = _trace_features(row) if self.traces else {}
-        except (KeyError, TypeError, ValueError):
-            return Problem("skipped", "narrative", "malformed traces or times", where)
-        image = self._picture(row["image_id"])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            return skip("malformed traces or times")
+        image = self._picture(image_id)
         return Raw(
-            id=f"{row['image_id']}_{row['annotator_id']}",
+            id=f"{image_id}_{annotator}",
             filename=image.name,
             image=image,
             captions=(row["caption"],),
             extra=extra,
+            where=where,
         )
+
+    def _image_id(self, value: str | int | float) -> str | None:
+        if self.kind == "coco":
+            number = whole_number(value)
+            return str(number) if number is not None and 0 <= number < 10**12 else None
+        return value if isinstance(value, str) and _HEX.fullmatch(value) else None
 
     def _picture(self, image_id: str) -> pathlib.Path:
         """The image's file; where there is none, the place where it was looked for first."""
@@ -132,20 +148,22 @@ class _Narratives:
         return next((path for path in paths if path.exists()), paths[0])
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _trace_features(row: Mapping[str, Any]) -> dict[str, Any]:
     """Flat arrays of what the full files add; empty where a narrative has no traces.
 
     traces: float32 [P, 4], a row a point: segment, x, y (fractions of width and height, sometimes a
       little outside 0..1), seconds. utterances: their texts; utterance_times: float32 [U, 2].
     """
-    points = [
-        (i, p["x"], p["y"], p["t"]) for i, segment in enumerate(row["traces"]) for p in segment
-    ]
-    spoken = row["timed_caption"]
+    traces, spoken = ([] if is_nothing(row[k]) else row[k] for k in ("traces", "timed_caption"))
+    points = [(i, p["x"], p["y"], p["t"]) for i, segment in enumerate(traces) for p in segment]
     times = [(u["start_time"], u["end_time"]) for u in spoken]
     return {
         "traces": np.asarray(points, np.float32).reshape(-1, 4),
-        "utterances": [str(u["utterance"]) for u in spoken],
+        "utterances": [whole_text(str(u["utterance"])) for u in spoken],
         "utterance_times": np.asarray(times, np.float32).reshape(-1, 2),
     }
 
@@ -165,9 +183,10 @@ def _text_files(
     if whole is not None:
         return [whole], names
     for prefix in PREFIXES:
-        shards = sorted((source / prefix).glob(f"{full}-?????-of-?????.jsonl"))
+        found = (source / prefix).glob(f"{full}-?????-of-?????.jsonl")
+        shards = sorted(path for path in found if files.is_file(path))
         if shards:
-            count = int(shards[0].name[-11:-6])
+            count = whole_number(shards[0].name[-11:-6]) or 0
             complete = [f"{full}-{i:05d}-of-{count:05d}.jsonl" for i in range(count)]
             for name in sorted(set(complete) - {s.name for s in shards}):
                 problems.append(Problem("skipped", "list", "shard missing", name))
@@ -183,8 +202,9 @@ def _places(root: pathlib.Path, kind: str, split: str) -> list[str]:
     else:
         patterns = [f"{folder}/{{id}}.jpg" for folder in _OPEN_IMAGES_FOLDERS[split]]
     patterns = files.under(("", "images", "coco", "open_images"), patterns)
-    existing = [p for p in patterns if (root / p).parent.is_dir()]
-    if kind == "open_images" and (root / "images").is_dir():
+    filled = {folder: files.is_folder(folder) for folder in {(root / p).parent for p in patterns}}
+    existing = [p for p in patterns if filled[(root / p).parent]]
+    if kind == "open_images" and files.is_folder(root / "images"):
         existing.append("images/{id}.jpg")
     if not existing:
         looked = sorted({str((root / p).parent) for p in patterns})
@@ -198,6 +218,8 @@ def _places(root: pathlib.Path, kind: str, split: str) -> list[str]:
 
 
 def _count_lines(path: pathlib.Path) -> int:
+    lines, last = 0, b"\n"
     with path.open("rb") as file:
-        blocks = iter(lambda: file.read(1 << 20), b"")
-        return sum(block.count(b"\n") for block in blocks)
+        for block in iter(lambda: file.read(1 << 20), b""):
+            lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")

@@ -124,11 +124,14 @@ class WordTokenizer:
         return [" ".join(self.words[i] for i in row if i) for row in np.asarray(ids)]
 
     def unknown(self, text: str) -> list[str]:
-        """Words outside the vocabulary and, where a text has no words at all, the text itself."""
-        words = caption_words(text)
+        """Words outside the vocabulary, among them those without a letter or digit of ASCII, and,
+        where a text has no words at all, the text itself.
+        """
+        words = _WORD.findall(text.replace("\ufffd\ufffd", " ").lower())
         if not words and text.strip():
             return [text.strip()]
-        return list(dict.fromkeys(word for word in words if word not in self._id))
+        read = {word: word.encode("ascii", "ignore").decode("ascii") for word in words}
+        return list(dict.fromkeys(o or word for word, o in read.items() if o not in self._id))
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "length": self.length, "words": self.words}
