@@ -15,6 +15,7 @@ setup(
         "flax>=0.12.8",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8",
+        "etils[epath]>=1.15",
         "tensorflow-datasets>=4.9.10",
         "array-record>=0.8.3",
         "importlib_resources",  # tfds imports it without declaring it for this Python
@@ -35,6 +36,7 @@ setup(
         "gpu": ["jax[cuda12]"],
         "gpu13": ["jax[cuda13]"],
         "tpu": ["jax[tpu]"],
+        "gcs": ["gcsfs>=2026.4.0"],  # run directories and data on gs://
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
         "demo": ["gradio"],

@@ -31,6 +31,7 @@ import psutil
 from matplotlib.figure import Figure
 from PIL import Image
 
+from t2i_jax import paths
 from t2i_jax.arguments import MANY, real, whole
 
 # The configs that are trained one after the other, and the text encoder that they read.
@@ -114,7 +115,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--char", required=True, help="a run of configs/char_cnn_rnn.py:toy_birds")
     parser.add_argument("--damsm", required=True, help="a run of configs/damsm.py:toy_birds")
     parser.add_argument("--classifier", required=True, help="a run of configs/toy_attributes.py")
-    parser.add_argument("--out", required=True, type=pathlib.Path)
+    parser.add_argument("--out", required=True)
     parser.add_argument("--cpu_seconds", type=real("cpu_seconds", 1e7), default=1200.0)
     parser.add_argument(
         "--captions",
@@ -125,6 +126,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=lambda s: [int(x) for x in s.split(",")], default=[0])
     parser.add_argument("--systems", type=lambda s: s.split(","), default=list(SYSTEMS))
     args = parser.parse_args()
+    try:
+        args.out = paths.local(args.out, "the files of a comparison")
+    except ValueError as error:
+        parser.error(f"--out: {error}")
     if unknown := sorted(set(args.systems) - set(SYSTEMS)):
         parser.error(f"--systems: no {', '.join(unknown)}; known: {', '.join(SYSTEMS)}")
     return args

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2i_jax import config as configs
+from t2i_jax import paths
 from t2i_jax.models import xmc_gan
 from t2i_jax.models.layers import upsample_nearest
 from t2i_jax.models.modulation import GLOROT, ModulatedNorm
@@ -83,7 +84,7 @@ def main() -> None:
                 print(f"  {kind:<12} {row['flops'] / 1e9:,.4g} GFLOP  CPU-seconds: {seconds}")
         print(f"  ratio of medians: {found[form]['ratio']:.2f}", flush=True)
     if args.out:
-        pathlib.Path(args.out).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        paths.write_bytes(paths.path(args.out), f"{json.dumps(found, indent=2)}\n".encode())
 
 
 def parse(argv=None) -> argparse.Namespace:

@@ -16,7 +16,6 @@ import dataclasses
 import itertools
 import json
 import os
-import pathlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from t2i_jax import config as configs
+from t2i_jax import paths
 from t2i_jax.arguments import MANY, real, whole
 from t2i_jax.data import catalog, throughput, tokenizers
 from t2i_jax.data.options import DataOptions
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     if args.out:
-        pathlib.Path(args.out).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        paths.write_bytes(paths.path(args.out), f"{json.dumps(found, indent=2)}\n".encode())
 
 
 def _workloads(args: argparse.Namespace):

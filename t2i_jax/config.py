@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from t2i_jax import config_files
+from t2i_jax import config_files, paths
 from t2i_jax.duration import Duration as Duration
 
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
@@ -113,7 +113,7 @@ def load(spec: str) -> ConfigDict:
     Raises FileNotFoundError for a missing file and ValueError, with file and line, where it raises
     anything, has no ``get_config``, or that returns no config with the fields of `base`.
     """
-    path, _, arg = spec.partition(":")
+    path, arg = _split(spec)
     config = config_files.call(path, _load_module(path), "get_config", arg)
     if not isinstance(config, ConfigDict):
         raise ValueError(
@@ -135,7 +135,7 @@ def load_sweep(spec: str) -> list[dict[str, Any]]:
     """The flat override dicts of an ablation file's ``sweep()``, or of its ``sweep(arg)`` for
     ``"path/to/file.py:arg"``. Errors as in `load`.
     """
-    path, _, arg = spec.partition(":")
+    path, arg = _split(spec)
     entries = config_files.call(path, _load_module(path), "sweep", arg)
     with config_files.errors_of(path):  # a generator runs here
         entries = list(entries)
@@ -148,6 +148,12 @@ def load_sweep(spec: str) -> list[dict[str, Any]]:
         if name in names[:i]:
             raise ValueError(f"two entries of the sweep() of {path} are named {name!r}")
     return entries
+
+
+def _split(spec: str) -> tuple[str, str]:
+    paths.local(spec, "config files")
+    path, _, arg = spec.partition(":")
+    return path, arg
 
 
 def _load_module(path: str):

@@ -22,7 +22,6 @@ toy_attributes: whether samples show what captions of toy birds state, read by t
 import argparse
 import json
 import os
-import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 import t2i_jax
+from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
 from t2i_jax.data.catalog import NotPrepared
@@ -172,16 +172,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
-    result, pictures, text = PROTOCOLS[args.protocol].run(args)
+    result, drawn, text = PROTOCOLS[args.protocol].run(args)
     if text:
         print(text)
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        picture.save(out / f"{name}.png")
+    out = paths.folder(args.out)
+    for name, picture in drawn.items():
+        pictures.save(picture, out / f"{name}.png")
         print(f"wrote {out / name}.png")
     numbers = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
-    (out / f"{args.protocol}.json").write_text(numbers + "\n", encoding="utf-8")
+    paths.write_bytes(out / f"{args.protocol}.json", f"{numbers}\n".encode())
     print(f"wrote {out / args.protocol}.json")
 
 

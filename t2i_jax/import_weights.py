@@ -10,7 +10,6 @@ Fields of the run's config are options too, as in training: --generator.mask_ord
 import argparse
 import dataclasses
 import os
-import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,10 +21,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
+from t2i_jax import paths
 from t2i_jax.drawing import drawer
 from t2i_jax.recipes.base import GanRecipe, Recipe
 from t2i_jax.training import build, fields, modules, networks, ranges, reading, runs
-from t2i_jax.training.checkpoints import Checkpoints
+from t2i_jax.training.checkpoints import Checkpoints, check_place
 from t2i_jax.training.networks import Network
 
 _STEP = 0  # nothing was trained here
@@ -80,8 +80,9 @@ def run(args: argparse.Namespace) -> None:
     """Reads, checks and writes; prints what was imported and how to sample it. Nothing is written
     where something is wrong.
     """
-    workdir = pathlib.Path(args.workdir)
-    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    check_place(args.workdir)
+    workdir = paths.path(args.workdir)
+    if paths.exists(workdir) and (not workdir.is_dir() or any(workdir.iterdir())):
         raise ValueError(f"--workdir={args.workdir} exists already: choose a new directory")
     cls = modules.recipe_module(args.system).Recipe
     if not issubclass(cls, GanRecipe):
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _read(args: argparse.Namespace, part: str) -> Network:
     source, name = getattr(args, part), args.system.rpartition(".")[2]
-    if not pathlib.Path(source).exists():
+    if not paths.exists(paths.path(source)):
         raise FileNotFoundError(f"--{part}={source}: there is no such file")
     return networks.published(f"--{part}", source, part, name, args.overrides)
 
@@ -155,7 +156,7 @@ def _unknown_discriminator(cls: type[Recipe], generator: nn.Module) -> dict[str,
 def _describe_text(args: argparse.Namespace, config: ConfigDict) -> None:
     source = args.text_encoder
     path, _, kind = networks.locate("--text_encoder", source, "text")
-    folder = kind == "file" and pathlib.Path(path).is_dir()  # as Hugging Face keeps a BERT
+    folder = kind == "file" and paths.path(path).is_dir()  # as Hugging Face keeps a BERT
     usual = "bert" if folder else "char_cnn_rnn" if source.endswith(".t7") else "damsm"
     name = args.encoder or usual
     config.encoder.update({"name": name, "source": source})
@@ -222,9 +223,9 @@ def _sizes(system: build.System, ema: Mapping[str, Any]) -> tuple[int, ...]:
         ) from error
 
 
-def _write(workdir: pathlib.Path, system: build.System, ema: Mapping[str, Any]) -> None:
+def _write(workdir: paths.Path, system: build.System, ema: Mapping[str, Any]) -> None:
     """The run directory; its config comes last, so that half of one is no run."""
-    workdir.mkdir(parents=True, exist_ok=True)
+    paths.folder(workdir)
     if system.tokenizer is not None:
         runs.write_tokenizer(workdir, system.tokenizer)
     for name, network in system.frozen.items():
@@ -236,7 +237,7 @@ def _write(workdir: pathlib.Path, system: build.System, ema: Mapping[str, Any]) 
     runs.write_config(workdir, config)
 
 
-def _next_command(workdir: pathlib.Path, system: build.System) -> str:
+def _next_command(workdir: paths.Path, system: build.System) -> str:
     """How the run is sampled."""
     if system.encoder is not None:
         caption = ' --caption "a small red bird with black wings"'

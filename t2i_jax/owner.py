@@ -4,10 +4,12 @@ import datetime
 import fcntl
 import json
 import os
-import pathlib
+import secrets
 import socket
 import sys
 import time
+
+from t2i_jax import paths
 
 FILE = "owner.json"
 
@@ -30,7 +32,7 @@ class Owner:
     """
 
     def __init__(self, directory: str | os.PathLike, what: str):
-        self.path = pathlib.Path(directory) / FILE
+        self.path = paths.path(directory) / FILE
         self.unlocked = ""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a+", encoding="utf-8")
@@ -44,15 +46,8 @@ class Owner:
             ) from None
         except OSError as error:
             self.unlocked = f"{directory}: this file system has no locks ({error.strerror})"
-        me = {
-            "what": what,
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "since": datetime.datetime.now().isoformat(timespec="seconds"),
-            "command": sys.argv,
-        }
         self._file.truncate(0)
-        self._file.write(json.dumps(me, indent=2) + "\n")
+        self._file.write(_me(what))
         self._file.flush()
 
     def check(self) -> None:
@@ -62,11 +57,7 @@ class Owner:
         except FileNotFoundError:
             same = False
         if not same:
-            raise FileNotFoundError(
-                f"{self.path.parent} was removed, renamed or replaced by something else while it "
-                "was in use: what is not saved elsewhere is lost. Start again, in a directory that "
-                "is left alone"
-            )
+            raise _gone(self.path)
 
     def __enter__(self) -> "Owner":
         return self
@@ -79,11 +70,64 @@ class Owner:
         self._file.close()
 
 
-def _who(path: pathlib.Path) -> str:
+class StoreOwner(Owner):
+    """The same on a store, which has no locks: ``owner.json`` says who came last, and `check` finds
+    out that another has come since.
+
+    Raises OSError where nothing can be written there.
+    """
+
+    def __init__(self, directory: str | os.PathLike, what: str):
+        self.path = paths.path(directory) / FILE
+        self.unlocked = f"{directory}: a store has no locks"
+        self._mine = _me(what).encode()
+        paths.write_bytes(self.path, self._mine)
+
+    def check(self) -> None:
+        """As on a local disk, and OwnedError where another has come since."""
+        try:
+            found = paths.read_bytes(self.path)
+        except FileNotFoundError:
+            raise _gone(self.path) from None
+        if found != self._mine:
+            raise OwnedError(
+                f"{self.path.parent} was taken over by {_who(self.path)}. This process leaves it; "
+                "name another directory"
+            )
+
+    def close(self) -> None:
+        """Does nothing: the file says who was there last."""
+
+
+def take(directory: str | os.PathLike, what: str) -> Owner:
+    """The owner of a directory, local or of a store; errors as there."""
+    return (StoreOwner if paths.protocol(directory) else Owner)(directory, what)
+
+
+def _me(what: str) -> str:
+    me = {
+        "what": what,
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": datetime.datetime.now().isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "token": secrets.token_hex(8),
+    }
+    return json.dumps(me, indent=2) + "\n"
+
+
+def _gone(path: paths.Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{path.parent} was removed, renamed or replaced by something else while it was in use: "
+        "what is not saved elsewhere is lost. Start again, in a directory that is left alone"
+    )
+
+
+def _who(path: paths.Path) -> str:
     """In words, who holds the lock; its owner may be writing that at this moment."""
     for _ in range(20):
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(paths.read_bytes(path))
             return (
                 f"{found['what']} since {found['since']}: process {found['process']} on "
                 f"{found['host']}"

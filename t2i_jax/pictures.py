@@ -1,7 +1,8 @@
 """Pictures of results: captioned grids of images, and curves of logged metrics."""
 
+import io
 import math
-import pathlib
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +10,20 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from t2i_jax import paths
+
 _GAP = 6
 _TITLE = 14  # font size of titles, in pixels
 _TITLE_LINE = _TITLE + 4
 _TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
 _CHARACTER = 0.54  # mean width of a character in font sizes
+
+
+def save(picture: Image.Image, path: paths.Path) -> None:
+    """Writes a PNG."""
+    drawn = io.BytesIO()
+    picture.save(drawn, "PNG")
+    paths.write_bytes(path, drawn.getvalue())
 
 
 def grid(
@@ -109,7 +119,7 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     return canvas
 
 
-def curves(rows: Sequence[Mapping[str, Any]], out: str | pathlib.Path) -> None:
+def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
     """Draws every logged metric over the steps: a panel for the losses of each player, for its
     accuracies, and for each evaluation.
 
@@ -139,5 +149,7 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | pathlib.Path) -> None:
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(out, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
     plt.close(figure)
+    paths.write_bytes(paths.path(out), drawn.getvalue())

@@ -107,8 +107,12 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         print(f"prepared {report.path}")
     if args.preview:
         name = f"{report.dataset}/{report.config}"
-        splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
-        preview.draw(splits, args.preview)
+        try:
+            splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
+            preview.draw(splits, args.preview)
+        except (ValueError, OSError) as error:
+            _say(f"error: no preview: {error}", "red", console)
+            return 1
         print(f"drew {args.preview}")
 
 

@@ -10,8 +10,8 @@ Of photos themselves (--images photo.jpg --attention): where the discriminator l
 
 import argparse
 import dataclasses
+import io
 import os
-import pathlib
 import re
 import sys
 import warnings
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 import t2i_jax
-from t2i_jax import pictures
+from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, SEED, real, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
@@ -129,7 +129,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
         args.caption += caption_lines(args.captions_file) if args.captions_file else []
-    except OSError as error:
+    except (OSError, ValueError) as error:
         parser.error(f"--captions_file: {error}")
     return args
 
@@ -182,8 +182,7 @@ def run(args: argparse.Namespace) -> None:
         rows, extras = _examined(sampler, args, pairs)
     else:
         rows, extras = _sampled(sampler, args)
-    out = pathlib.Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = paths.folder(args.out)
     for row in rows:
         for images in row.images:
             scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""
@@ -192,7 +191,9 @@ def run(args: argparse.Namespace) -> None:
     if args.attention:
         _write(_attention(sampler, rows, extras[_ATTENTION]), out / "attention.png")
     for name in args.extras:
-        np.save(out / f"{name}.npy", extras[name])
+        stored = io.BytesIO()
+        np.save(stored, extras[name])
+        paths.write_bytes(out / f"{name}.npy", stored.getvalue())
         print(f"wrote {out / name}.npy {extras[name].shape}")
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
@@ -262,9 +263,7 @@ def _between_seeds(sampler, args: argparse.Namespace) -> list[_Row]:
 
 def _styled(sampler, args: argparse.Namespace, photos: list[np.ndarray]) -> list[_Row]:
     drawn = sampler.transfer(photos, args.caption, args.style_encoder, args.normalise, args.scale)
-    styles = [
-        f"style_{k:02d}_{_slug(pathlib.Path(path).stem)}" for k, path in enumerate(args.style)
-    ]
+    styles = [f"style_{k:02d}_{_slug(paths.path(path).stem)}" for k, path in enumerate(args.style)]
     rows = []
     for i, title in enumerate(args.caption):
         names = [f"{_stem(i, title)}_{style}" for style in styles]
@@ -298,8 +297,8 @@ def _stem(index: int, caption: str) -> str:
     return f"{index:03d}_{_slug(caption)}".strip("_")
 
 
-def _write(image: Image.Image, path: pathlib.Path) -> None:
-    image.save(path)
+def _write(image: Image.Image, path: paths.Path) -> None:
+    pictures.save(image, path)
     print(f"wrote {path}")
 
 

@@ -11,6 +11,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from fake_store import store  # noqa: E402, F401
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

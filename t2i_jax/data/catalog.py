@@ -1,8 +1,8 @@
 """The data sets by name: preparing them, and opening what has been prepared.
 
 A prepared set lies in ``<data_dir>/<builder>/<config>/<version>`` as array_record shards with tfds'
-metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be any path that
-``etils.epath`` knows (``gs://...`` too).
+metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be on a store
+(`t2i_jax.data.on_stores`).
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from absl import logging
 from etils import epath
 from rich.console import Console
 
-from t2i_jax.data import checksums, content, origin
+from t2i_jax import paths
+from t2i_jax.data import checksums, content, on_stores, origin
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
 from t2i_jax.data.names import DATASETS, DataSet, find_data_set
@@ -38,8 +39,8 @@ def prepared_configs(name: str, data_dir: str) -> dict[str, epath.Path]:
     """The configs of a data set that are prepared in `data_dir`: {config: folder}."""
     data_set = find_data_set(name)
     builder = data_set.load()
-    root = epath.Path(data_dir).expanduser() / builder.name
-    if not root.is_dir():
+    root = epath.Path(paths.path(data_dir)).expanduser() / builder.name
+    if not paths.exists(root):
         return {}
     folders = {p.name: p / str(builder.VERSION) for p in sorted(root.iterdir())}
     return {
@@ -76,7 +77,8 @@ def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
       DataError: unknown name or split, or several configs to choose from.
     """
     name, _, config = full_name(name, data_dir).partition("/")
-    return PreparedSplit(prepared_configs(name, data_dir)[config], split, name)
+    folder = on_stores.fetched(prepared_configs(name, data_dir)[config])
+    return PreparedSplit(folder, split, name)
 
 
 def _not_prepared(
@@ -92,6 +94,7 @@ def _not_prepared(
     )
 
 
+@on_stores.staged
 def prepare(
     name: str,
     source: str | None,
@@ -130,7 +133,7 @@ def prepare(
         raise DataError(f"{name} has a name of its own; only a `folder` is given another")
     config = _config(name, data_set, split_kind, max_side, options)
     builder_class = data_set.load()
-    path = epath.Path(data_dir).expanduser() / builder_class.name / config.name
+    path = epath.Path(paths.path(data_dir)).expanduser() / builder_class.name / config.name
     path = path / str(builder_class.VERSION)
     roots = {"source": source, "images": images}
     made_of = origin.take(

@@ -7,12 +7,12 @@ numbers, NumPy scalars and (on request) NumPy arrays.
 
 import io
 import os
-import pathlib
 import pickle
 from typing import Any
 
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.data.report import DataError
 
 
@@ -77,7 +77,7 @@ def load(path: str | os.PathLike, *, arrays: bool = False) -> Any:
     Raises:
       PickleRefused: it asks for anything else, or is cut short or not a pickle.
     """
-    data = pathlib.Path(path).read_bytes()
+    data = paths.read_bytes(paths.path(path))
     if data[:1] != b"\x80":  # protocols 0 and 1; text never holds a bare carriage return
         data = data.replace(b"\r\n", b"\n")
     return _read(path, data, arrays)
@@ -88,7 +88,7 @@ def load_object_array(path: str | os.PathLike) -> Any:
 
     Raises PickleRefused as `load`, also for a file of another kind.
     """
-    with open(path, "rb") as file:
+    with io.BytesIO(paths.read_bytes(paths.path(path))) as file:
         try:
             version = np.lib.format.read_magic(file)
             header = {(1, 0): np.lib.format.read_array_header_1_0}.get(

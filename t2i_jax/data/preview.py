@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from etils import epath
 from PIL import Image, ImageDraw, ImageFont
 
+from t2i_jax import paths, pictures
 from t2i_jax.data.decode import decode_rgb
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.data.transforms import box_region, short_side_size, window
@@ -34,10 +34,9 @@ def draw(splits: list[PreparedSplit], path: str, *, rows: int = 4, columns: int 
         text = ImageDraw.Draw(sheet)
         for j, (words, colour) in enumerate(_lines(split, record, font)):
             text.text((corner[0], corner[1] + SIDE + 2 + j * line), words, colour, font)
-    path = epath.Path(path)
+    path = paths.path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        sheet.save(file, "PNG")
+    pictures.save(sheet, path)
 
 
 def cropped(record: dict) -> np.ndarray:

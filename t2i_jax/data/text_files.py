@@ -9,6 +9,7 @@ import json
 import pathlib
 from typing import Any, TextIO
 
+from t2i_jax import paths
 from t2i_jax.data.report import Problem
 
 _HEAD = 4096  # bytes that tell the encoding
@@ -73,7 +74,7 @@ def caption_lines(path: str) -> list[str]:
 
     A byte that is not of the file's encoding becomes U+FFFD, which the sampler reports as unknown.
     """
-    lines = text_lines(pathlib.Path(path).read_bytes(), path, [])
+    lines = text_lines(paths.read_bytes(paths.path(path)), path, [])
     return [line.strip() for line in lines if line.strip()]
 
 

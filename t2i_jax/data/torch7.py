@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from t2i_jax import paths
+
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = 0, 1, 2, 3, 4, 5
 _FUNCTIONS = (6, 7, 8)
 _MAX_DIMS = 32  # far above any real tensor; a larger number means that the file is damaged
@@ -82,8 +84,7 @@ def load(path: str | os.PathLike) -> Any:
     Raises OSError where the file cannot be read, and Torch7Error where it is truncated, holds an
     unknown type, or is no Torch7 file at all.
     """
-    with open(path, "rb") as f:
-        return loads(f.read(), os.fspath(path))
+    return loads(paths.read_bytes(paths.path(path)), os.fspath(path))
 
 
 def loads(data: bytes, name: str = "<bytes>") -> Any:

@@ -1,5 +1,6 @@
 """Photos that the user gives, alone or with captions."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from t2i_jax.data.layouts import folder
+from t2i_jax.paths import Path, local, on_disk, path
 
 
 class Given(NamedTuple):
@@ -17,9 +19,9 @@ class Given(NamedTuple):
     caption: str
 
 
-def photo(path: str | pathlib.Path) -> np.ndarray:
+def photo(file: str | os.PathLike) -> np.ndarray:
     """uint8 RGB [H, W, 3], turned as the camera was held."""
-    with Image.open(path) as image:
+    with on_disk(path(file)) as disk, Image.open(disk) as image:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
@@ -29,26 +31,25 @@ def pairs(paths: Sequence[str], captions: Sequence[str]) -> list[Given]:
 
     Raises ValueError or OSError for a path without images or captions, and for unreadable files.
     """
-    files = [
-        _in_folder(path) if path.is_dir() else [(path, "")] for path in map(pathlib.Path, paths)
-    ]
+    places = map(path, paths)
+    files = [_in_folder(place) if place.is_dir() else [(place, "")] for place in places]
     found = [pair for pairs in files for pair in pairs]
     if not captions:
-        for path, caption in found:
+        for file, caption in found:
             if not caption:
                 raise ValueError(
-                    f"{path} has no caption: give --caption, or a folder with {folder.LIST}"
+                    f"{file} has no caption: give --caption, or a folder with {folder.LIST}"
                 )
-        return [Given(photo(path), caption) for path, caption in found]
-    photos = [photo(path) for path, _ in found]
+        return [Given(photo(file), caption) for file, caption in found]
+    photos = [photo(file) for file, _ in found]
     return [Given(image, caption) for caption in captions for image in photos]
 
 
-def _in_folder(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
+def _in_folder(place: Path) -> list[tuple[pathlib.Path, str]]:
     """Images of a folder and their first captions, as far as there are any."""
-    layout = folder.read(path, no_captions=True)
+    layout = folder.read(local(place, "folders of photos"), no_captions=True)
     for problem in layout.problems:
         if problem.action == "skipped":
-            raise ValueError(f"{path / problem.where}: {problem.reason}")
+            raise ValueError(f"{place / problem.where}: {problem.reason}")
     raws = [raw for split in layout.splits.values() for raw in split.items]
     return [(raw.image, next(iter(raw.captions), "")) for raw in raws]

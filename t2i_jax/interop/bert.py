@@ -8,7 +8,6 @@ words) are passed over, and so is the prefix ``bert.`` that models with such hea
 
 import json
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.encoders.bert import ACTIVATIONS, TextEncoder
 from t2i_jax.interop import files, published
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict, to_variables
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike, pooling: str = "") -> tuple[TextEncoder, dict]
 
     Raises ValueError, with file and field, where the folder is no BERT's or its weights do not fit.
     """
-    folder = pathlib.Path(path)
+    folder = paths.path(path)
     fields = {**_described(folder), "pooling": pooling or _pooling(folder)}
     for name in WEIGHTS:
         if (folder / name).is_file():
@@ -120,7 +120,7 @@ def _named_anew(state: Mapping[str, np.ndarray]) -> StateDict:
     return named
 
 
-def _described(folder: pathlib.Path) -> dict[str, Any]:
+def _described(folder: paths.Path) -> dict[str, Any]:
     """The module's fields but its pooling."""
     path = folder / CONFIG
     if not path.is_file():
@@ -142,7 +142,7 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
     return {ours: told[theirs] for ours, theirs in _FIELDS.items()}
 
 
-def _pooling(folder: pathlib.Path) -> str:
+def _pooling(folder: paths.Path) -> str:
     path = folder / POOLING
     if not path.is_file():
         return "mean"
@@ -156,9 +156,9 @@ def _pooling(folder: pathlib.Path) -> str:
     return _POOLINGS[chosen[0]]
 
 
-def _json(path: pathlib.Path) -> dict[str, Any]:
+def _json(path: paths.Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(paths.read_bytes(path))
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(told, dict):

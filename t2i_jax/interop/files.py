@@ -7,7 +7,6 @@ there.
 """
 
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import safetensors.numpy
 from flax.errors import FlaxError
 from safetensors import SafetensorError
 
+from t2i_jax import paths
 from t2i_jax.data import torch7
 from t2i_jax.interop import pytorch_legacy
 from t2i_jax.interop.state_dict import StateDict
@@ -35,13 +35,14 @@ def load(path: Path) -> Any:
 
     Raises FileNotFoundError, and ValueError where the file cannot be read.
     """
-    if pathlib.Path(path).is_dir():
+    if paths.path(path).is_dir():
         raise ValueError(f"{os.fspath(path)} is a folder: a file of weights is needed")
     if os.fspath(path).endswith(".t7"):
         return torch7.load(path)
     if os.fspath(path).endswith(".safetensors"):
         try:
-            return safetensors.numpy.load_file(path)
+            with paths.on_disk(paths.path(path)) as file:
+                return safetensors.numpy.load_file(file)
         except (SafetensorError, AttributeError, KeyError) as error:  # the latter: unknown types
             raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
     return pytorch_legacy.load(path)
@@ -102,17 +103,17 @@ def scales_reader(importer: Callable[[list[StateDict]], tuple[nn.Module, dict]])
     """
 
     def read(path: Path) -> tuple[nn.Module, dict]:
-        first = pathlib.Path(path)
-        paths, stem = [first], first.stem.removesuffix("0")
-        while stem != first.stem and (more := _beside(first, stem, len(paths))).is_file():
-            paths.append(more)
-        states = [load_state_dict(p, DISCRIMINATOR) for p in paths]
-        return named(", ".join(map(os.fspath, paths)), importer, states)
+        first = paths.path(path)
+        every, stem = [first], first.stem.removesuffix("0")
+        while stem != first.stem and (more := _beside(first, stem, len(every))).is_file():
+            every.append(more)
+        states = [load_state_dict(p, DISCRIMINATOR) for p in every]
+        return named(", ".join(map(os.fspath, every)), importer, states)
 
     return read
 
 
-def _beside(first: pathlib.Path, stem: str, number: int) -> pathlib.Path:
+def _beside(first: paths.Path, stem: str, number: int) -> paths.Path:
     return first.with_name(f"{stem}{number}{first.suffix}")
 
 

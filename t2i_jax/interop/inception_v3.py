@@ -11,7 +11,6 @@ distance is measured with.
 import base64
 import math
 import os
-import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
+from t2i_jax import paths
 from t2i_jax.encoders.inception_v3 import SMALLEST_SIDE, InceptionV3, unit_names
 from t2i_jax.interop import files
 from t2i_jax.interop.published import check, checked_variables, shapes_of
@@ -104,9 +104,9 @@ def load_nsfwjs(folder: str | os.PathLike) -> tuple[InceptionV3, dict]:
 
 def nsfwjs_arrays(folder: str | os.PathLike) -> dict[str, np.ndarray]:
     """All arrays of the files by Keras' names, in float32. Errors as in `load_nsfwjs`."""
-    folder = pathlib.Path(folder)
+    folder = paths.path(folder)
     raw = b"".join(_shard(folder / f"group1-shard{i}of6.min.js") for i in range(1, 7))
-    manifest = (folder / "model.min.js").read_text(encoding="utf-8")
+    manifest = paths.read_bytes(folder / "model.min.js").decode("utf-8")
     entries = _NSFWJS_ENTRY.findall(manifest)
     arrays, start = {}, 0
     for name, dims, least, scale in entries:
@@ -125,8 +125,8 @@ def nsfwjs_arrays(folder: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _shard(path: pathlib.Path) -> bytes:
-    found = _NSFWJS_SHARD.findall(path.read_text(encoding="utf-8"))
+def _shard(path: paths.Path) -> bytes:
+    found = _NSFWJS_SHARD.findall(paths.read_bytes(path).decode("utf-8"))
     if len(found) != 1:
         raise ValueError(f"{path}: not a shard of nsfwjs: it has {len(found)} strings of base64")
     return base64.b64decode(found[0], validate=True)
@@ -136,7 +136,7 @@ def load(path: str | os.PathLike) -> tuple[InceptionV3, dict]:
     """(module, variables) of torchvision's ``inception_v3_google-0cc3c7bd.pth`` or of the folder of
     nsfwjs; raises as the two importers.
     """
-    if pathlib.Path(path).is_dir():
+    if paths.path(path).is_dir():
         return load_nsfwjs(path)
     return files.reader(import_torchvision)(path)
 

@@ -11,7 +11,6 @@ holds ``<name>/data.pkl`` and ``<name>/data/<key>``.
 import collections
 import io
 import os
-import pathlib
 import pickle
 import struct
 import zipfile
@@ -20,6 +19,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from t2i_jax import paths
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -130,8 +131,8 @@ def load(path: str | os.PathLike) -> Any:
     Raises FileNotFoundError, and ValueError where the file is no checkpoint, asks for other Python
     objects, or is damaged: with the name of the first array that cannot be read.
     """
-    path = pathlib.Path(path)
-    data = path.read_bytes()
+    path = paths.path(path)
+    data = paths.read_bytes(path)
     try:
         if zipfile.is_zipfile(io.BytesIO(data)):
             return _arrays(_read_zip(zipfile.ZipFile(io.BytesIO(data))))

@@ -15,6 +15,8 @@ import safetensors.numpy
 from flax import traverse_util
 from safetensors import SafetensorError, safe_open
 
+from t2i_jax import paths
+
 DIGEST = "sha256"  # the metadata key
 
 
@@ -30,6 +32,10 @@ def save(
     extra = dict(metadata or {})
     if DIGEST in extra:
         raise ValueError(f"metadata key {DIGEST!r} is taken by the digest")
+    if paths.protocol(path):
+        packed = safetensors.numpy.save(arrays, {**extra, DIGEST: digest(variables)})
+        paths.write_bytes(paths.path(path), packed)
+        return
     path = os.fspath(path)
     partial = f"{path}.partial-{os.getpid()}"
     try:
@@ -51,7 +57,10 @@ def load(
     """
     path = os.fspath(path)
     try:
-        with safe_open(path, framework="numpy") as f:
+        with (
+            paths.on_disk(paths.path(path)) as file,
+            safe_open(file, framework="numpy") as f,
+        ):
             metadata = dict(f.metadata() or {})
             arrays = {name: f.get_tensor(name) for name in f.keys()}
     except SafetensorError as e:
@@ -75,7 +84,10 @@ def metadata(path: str | os.PathLike) -> dict[str, str]:
     """
     path = os.fspath(path)
     try:
-        with safe_open(path, framework="numpy") as f:
+        with (
+            paths.on_disk(paths.path(path)) as file,
+            safe_open(file, framework="numpy") as f,
+        ):
             found = dict(f.metadata() or {})
     except SafetensorError as e:
         raise ValueError(f"{path}: not a readable safetensors file: {e}") from e

@@ -10,7 +10,6 @@ D's left singular vectors, which the release does not store, follow from the rig
 """
 
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from t2i_jax import paths
 from t2i_jax.interop import files
 from t2i_jax.interop.published import check, empty
 from t2i_jax.interop.state_dict import extent, numbers
@@ -181,7 +181,7 @@ _BROKEN = (ValueError, TypeError, KeyError, AttributeError, IndexError, Overflow
 
 def _restore(path: files.Path) -> Any:
     try:
-        return flax.serialization.msgpack_restore(pathlib.Path(path).read_bytes())
+        return flax.serialization.msgpack_restore(paths.read_bytes(paths.path(path)))
     except IsADirectoryError:
         raise ValueError(f"{os.fspath(path)} is a folder: a file of weights is needed") from None
     except _BROKEN as error:

@@ -7,7 +7,6 @@ images show, so a batch of noise stands in where the data set is not prepared.
 import contextlib
 import dataclasses
 import functools
-import pathlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 
-from t2i_jax import types
+from t2i_jax import paths, types
 from t2i_jax.data import catalog, throughput
 from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
@@ -62,7 +61,7 @@ def make_workload(config: ConfigDict) -> Workload:
     config, notes = config.copy_and_resolve_references(), []
     encoder = config.encoder
     if encoder.name and encoder.source not in ("", "random"):
-        if not pathlib.Path(encoder.source).exists():
+        if not paths.exists(paths.path(encoder.source)):
             notes.append(f"no {encoder.source}: an untrained text encoder of the same kind")
             encoder.source = "random"
     data = build.data_options(config)

@@ -4,7 +4,7 @@ This is where a ConfigDict meets typed dataclasses: nothing below sees one.
 """
 
 import dataclasses
-import pathlib
+import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from t2i_jax import keys
+from t2i_jax import keys, paths
 from t2i_jax.choices import check_choice
 from t2i_jax.config import Duration, suggest
 from t2i_jax.data import tokenizers
@@ -98,7 +98,7 @@ class System:
 
 def build(
     config: ConfigDict,
-    workdir: pathlib.Path | None = None,
+    workdir: paths.Path | None = None,
     captions: Captions | None = None,
     given: Collection[str] = (),
 ) -> System:
@@ -136,7 +136,7 @@ def build(
     return System(config, recipe, encoder, tokenizer, frozen, tuple(untrained), tuple(notes))
 
 
-def restore(config: ConfigDict, workdir: str | pathlib.Path) -> System:
+def restore(config: ConfigDict, workdir: str | os.PathLike) -> System:
     """What a run is sampled and evaluated with, read from the run alone: of its frozen networks
     only the text encoder has its weights.
     """
@@ -159,13 +159,13 @@ def _take(
     source: str,
     part: str,
     kind: type[nn.Module],
-    workdir: pathlib.Path | None,
+    workdir: paths.Path | None,
     notes: list[str],
     told: Mapping[str, Any] | None = None,
 ) -> Network | None:
     """The network that the run in `workdir` has kept, else the source's; None for a random one."""
     kept = None
-    if workdir is not None and networks.path_of(workdir, name).exists():
+    if workdir is not None and paths.exists(networks.path_of(workdir, name)):
         kept = networks.load(workdir, name)
     if source == networks.RANDOM or (kept is not None and not networks.exists(source)):
         return kept
@@ -194,7 +194,7 @@ def _in_dtype(module: nn.Module, dtype: str) -> nn.Module:
 
 def _text(
     config: ConfigDict,
-    workdir: pathlib.Path | None,
+    workdir: paths.Path | None,
     captions: Captions | None,
     given: Collection[str],
     frozen: dict[str, Network],
@@ -237,7 +237,7 @@ def _text(
 
 def _tokenizer(
     config: ConfigDict,
-    workdir: pathlib.Path | None,
+    workdir: paths.Path | None,
     network: Network | None,
     captions: Captions | None,
     given: Collection[str] = (),
@@ -271,7 +271,7 @@ def _vocabulary(config: ConfigDict) -> str:
     source = config.encoder.source
     if config.encoder.name and source not in ("", networks.RANDOM):
         path, _, found = networks.locate("encoder.source", source, "text")
-        if found == "file" and pathlib.Path(path).is_dir():
+        if found == "file" and paths.path(path).is_dir():
             return path
     raise ValueError(
         "tokenizer.path is empty: name BERT's tokenizer.json or vocab.txt (encoder.source="

@@ -14,7 +14,6 @@ import contextlib
 import json
 import logging
 import os
-import pathlib
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,12 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from t2i_jax import paths
 from t2i_jax.choices import check_choice
 from t2i_jax.training import leaves, step_marks
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
+    COMMITTED,
     SAMPLING,
     TRAINING,
     StepFolder,
@@ -38,6 +39,14 @@ from t2i_jax.training.step_folder import (
 __all__ = ["Checkpoints", "check_same_run", "compare_configs", "meet"]
 
 log = logging.getLogger(__name__)
+
+
+def check_place(directory: str | os.PathLike) -> None:
+    """Raises ValueError for a store that Orbax does not know."""
+    if paths.protocol(directory) in paths.STORES.keys() - {"gs"}:
+        raise ValueError(
+            f"{directory}: checkpoints are kept in local folders and on gs:// only; name such a one"
+        )
 
 
 def meet(name: str, hours: float = 2.0) -> None:
@@ -90,7 +99,10 @@ class Checkpoints:
         if keep < 1:
             raise ValueError(f"keep={keep}: at least the latest checkpoint must be kept")
         check_choice("best_mode", best_mode, ("min", "max"))
-        self.directory = pathlib.Path(directory).absolute()
+        check_place(directory)
+        self.directory = paths.path(directory)
+        if not paths.protocol(directory):
+            self.directory = self.directory.absolute()
         self.keep, self.best_mode = keep, best_mode
         self._asynchronous, self._read_only = asynchronous, read_only
         self._manager: ocp.CheckpointManager | None = None
@@ -141,15 +153,17 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.directory.is_dir():  # an empty one of a store
+            return
         for path in sorted(self.directory.iterdir()):
             if ocp.utils.TMP_DIR_SUFFIX in path.name:
                 log.warning("removing %s, which an interrupted save left", path)
                 # A failed save's other threads may still write there; the next sweep gets it.
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
             elif path.name.isdigit() and not StepFolder(path).has(TRAINING):
                 aside = path.with_name(f"{path.name}.incomplete")
                 log.warning("%s is not a whole checkpoint: renaming it to %s", path, aside.name)
-                shutil.rmtree(aside, ignore_errors=True)
+                _remove(aside)
                 path.rename(aside)
 
     def save(
@@ -344,12 +358,25 @@ class Checkpoints:
         self.wait()
         steps = steps_in(self.directory, items)
         if not steps:
-            raise FileNotFoundError(f"no whole checkpoint in {self.directory}")
+            raise FileNotFoundError(f"no whole checkpoint in {self.directory}{self._hint()}")
         if step is not None and step not in steps:
             raise FileNotFoundError(
                 f"no whole checkpoint of step {step} in {self.directory}; there are {steps}"
             )
         return StepFolder(self.directory / str(steps[-1] if step is None else step))
+
+    def _hint(self) -> str:
+        if not paths.protocol(self.directory):
+            return ""
+        return f" (steps that were copied there need an empty file {COMMITTED} each)"
+
+
+def _remove(folder: paths.Path) -> None:
+    """Removes what is there of a folder."""
+    if not paths.protocol(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists():
+        folder.rmtree()
 
 
 def _shapes(records: Mapping[str, dict]) -> leaves.Flat:

@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
-import functools
 import math
+import os
 import pathlib
 import signal
+import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -15,46 +16,33 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from t2i_jax import config as configs
-from t2i_jax import pictures
-from t2i_jax.config import Duration, suggest
-from t2i_jax.data import catalog
-from t2i_jax.data.captions import reading_notes
-from t2i_jax.data.options import DataOptions
+from t2i_jax import owner, paths, pictures
+from t2i_jax.config import suggest
 from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
-from t2i_jax.owner import Owner
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import (
-    build,
-    fields,
     networks,
     provenance,
-    ranges,
     reading,
     runs,
     sentence_cache,
 )
-from t2i_jax.training.checkpoints import Checkpoints, meet
+from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
-from t2i_jax.training.parallel import make_parallel
-from t2i_jax.training.run_data import RunData, full_names
-from t2i_jax.training.same_run import check_same_run
+from t2i_jax.training.plan import MakeEvaluators, Plan
 from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
 from t2i_jax.training.step_progress import Progress
 from t2i_jax.training.stopping import Stopping
 
-# Makes the evaluations of a training, by name: functions of the averaged networks.
-MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[Any], dict]]]
-
 
 def train(
     config: ConfigDict,
-    workdir: str | pathlib.Path,
+    workdir: str | os.PathLike,
     evaluators: MakeEvaluators | None = None,
     stopping: Stopping | None = None,
     given: Collection[str] = (),
@@ -72,7 +60,9 @@ def train(
     there, `finite.NotFiniteError` naming the term and the last good checkpoint, SystemExit with
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
-    training = Training(config, pathlib.Path(workdir), evaluators, stopping or Stopping(), given)
+    check_place(workdir)
+    plan = Plan(config, paths.path(workdir), evaluators, given)
+    training = Training(plan, stopping or Stopping())
     try:
         with contextlib.ExitStack() as stack:
             training.open(stack)
@@ -88,62 +78,11 @@ def train(
 
 
 class Training:
-    """One training: built in `__init__`, which finds every mistake it can before work is done and
-    writes nothing; then `open` and `run`.
-    """
+    """One training of a plan: `open`, then `run`."""
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        workdir: pathlib.Path,
-        evaluators: MakeEvaluators | None,
-        stopping: Stopping,
-        given: Collection[str],
-    ):
-        config = fields.complete(config)
-        ranges.check(configs.flatten(config))
-        self.config, self.workdir, self.stopping = config, workdir, stopping
+    def __init__(self, plan: Plan, stopping: Stopping):
+        self.plan, self.stopping = plan, stopping
         self.chief = jax.process_index() == 0
-        old = runs.is_run(workdir)
-        # A run that is older than a field had the field's default.
-        saved = fields.complete(runs.read_config(workdir)) if old else None
-        name = saved.data.name if old else None
-        config.data.name, name = full_names(config.data.name, name, config.data.data_dir)
-        self.data = build.data_options(config)
-        self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
-        runs.check_whole(workdir)
-        captions = functools.partial(captions_of, self.source)
-        self.system = build.build(config, workdir if old else None, captions, given)
-        reading.check(self.system, self.data)
-        self.notes = list(self.system.notes)
-        if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
-            # Whether captions are encoded in the step or beforehand.
-            self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
-        if old:
-            saved.data.name = name
-            check_same_run(saved.to_dict(), config.to_dict(), workdir)
-        self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
-        self.notes += self.run_data.notes
-        if self.data.batch > len(self.source):
-            raise ValueError(
-                f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
-                f"{len(self.source):,} records; in a batch of more an image stands beside itself"
-            )
-        self.images_per_step = self.data.batch * config.d_steps
-        self.total = self._duration("duration")
-        self.log_every = max(self._duration("log_every"), 1)
-        self.sample_every = self._duration("sample_every")
-        self.checkpoint_every = max(self._duration("checkpoint_every"), 1)
-        self.options = build.step_options(self.system, self.data.batch, len(self.source))
-        self.parallel = make_parallel(config.parallel, config.fsdp)
-        self.evaluators = {}
-        if config.evals.names:
-            if evaluators is None:
-                raise ValueError(
-                    f"evals.names={config.evals.names}: this training was given no evaluators; "
-                    "start it with python -m t2i_jax.train, or pass them to `train`"
-                )
-            self.evaluators = evaluators(self.system, self.data)
         self.last: dict[str, float] = {}
         self.watch = Watch()
 
@@ -153,50 +92,54 @@ class Training:
         """
         log = None
         if self.chief:
-            self.owner = stack.enter_context(Owner(self.workdir, "a training"))
-            log = self.workdir / "log.txt"
-        self.progress = Progress(self.total, self.images_per_step, log)
+            self.owner = stack.enter_context(owner.take(self.plan.workdir, "a training"))
+            log = self.plan.workdir / "log.txt"
+        self.progress = Progress(self.plan.total, self.plan.images_per_step, log)
         stack.callback(self.progress.close)
         self.checkpoints = stack.enter_context(
             Checkpoints(
-                runs.checkpoints_dir(self.workdir), keep=self.config.train.keep, best_mode="max"
+                runs.checkpoints_dir(self.plan.workdir),
+                keep=self.plan.config.train.keep,
+                best_mode="max",
             )
         )
-        for note in self.notes:
+        for note in self.plan.notes:
             self._say(note)
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
+        self.stack = stack
         self.pipeline = self._make_pipeline()
         stack.callback(self.pipeline.close)
-        self.stack = stack
-
-    def _duration(self, field: str) -> int:
-        duration = Duration.parse(self.config.train[field])
-        try:
-            return duration.steps(self.images_per_step, len(self.source))
-        except ValueError as error:
-            raise ValueError(f"train.{field}: {error}") from error
 
     def _make_pipeline(self) -> Pipeline:
-        system, sentences = self.system, None
-        if reading.is_cached(system, self.data):
+        system, sentences = self.plan.system, None
+        if reading.is_cached(system, self.plan.data):
             # Every process keeps its own: nothing says that they share a disk.
+            cache = self._local_folder("cache") / f"process{jax.process_index()}"
             sentences = sentence_cache.sentences(
-                self.workdir / "cache" / f"process{jax.process_index()}",
-                list(captions_of(self.source)),
+                cache,
+                list(captions_of(self.plan.source)),
                 system.encoder,
                 system.frozen["encoder"].variables,
                 system.tokenizer,
                 self._say,
             )
         return make_pipeline(
-            self.data,
+            self.plan.data,
             system.tokenizer,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             sentences=sentences,
-            source=self.source,
+            source=self.plan.source,
         )
+
+    def _local_folder(self, name: str) -> pathlib.Path:
+        """One of the run, for what is mapped into memory; of a run on a store, one that goes with
+        this training.
+        """
+        if not paths.protocol(self.plan.workdir):
+            return self.plan.workdir / name
+        return pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="t2i_jax")))
 
     def _say(self, text: str) -> None:
         if self.chief:
@@ -204,29 +147,34 @@ class Training:
 
     def run(self) -> dict[str, float]:
         """Trains to the end; see `train`."""
-        config, parallel = self.config, self.parallel
+        config, parallel = self.plan.config, self.plan.parallel
         example = self.pipeline.example_batch()
-        self.system.complete(example)
-        frozen = self.system.variables
+        self.plan.system.complete(example)
+        frozen = self.plan.system.variables
         state = jax.device_get(
-            jax.jit(lambda f: init_state(self.system.recipe, self.options, example, f))(frozen)
+            jax.jit(lambda f: init_state(self.plan.system.recipe, self.plan.options, example, f))(
+                frozen
+            )
         )
         start = self.checkpoints.latest_step() or 0
-        self._say_what_is_missing(start)
+        for path in self.plan.lost() if start else ():
+            self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
         self._describe(state)
         state = self._restore(state) if start else parallel.put_state(state)
-        if start >= self.total:
-            self._say(f"nothing to do: {start:,} of {self.total:,} steps are done")
+        if start >= self.plan.total:
+            self._say(f"nothing to do: {start:,} of {self.plan.total:,} steps are done")
             self._curves()  # it may have ended after the last checkpoint and before them
             return self.last
-        frozen = parallel.put_state(self.system.in_step(frozen))
+        frozen = parallel.put_state(self.plan.system.in_step(frozen))
         grids = None
-        self.draws = bool(self.sample_every) and isinstance(self.system.recipe, GanRecipe)
+        self.draws = bool(self.plan.sample_every) and isinstance(self.plan.system.recipe, GanRecipe)
         if self.chief and self.draws:
-            grids = SampleGrids(self.system, self.data, self.source, config.train.samples)
+            grids = SampleGrids(
+                self.plan.system, self.plan.data, self.plan.source, config.train.samples
+            )
         if self.chief:
             self.writer = MetricsWriter(
-                self.workdir,
+                self.plan.workdir,
                 start=start,
                 tensorboard=config.log.tensorboard,
                 wandb=config.log.wandb,
@@ -236,11 +184,13 @@ class Training:
             if damaged := self.writer.damaged:
                 lines = ", ".join(map(str, damaged))
                 self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
-            self.provenance = provenance.Provenance(self.workdir, start, self.images_per_step)
+            self.provenance = provenance.Provenance(
+                self.plan.workdir, start, self.plan.images_per_step
+            )
         batches = self._batches()
         batch = next(batches)
         began = time.perf_counter()
-        step = make_step(self.system.recipe, self.options, parallel.axis_name)
+        step = make_step(self.plan.system.recipe, self.plan.options, parallel.axis_name)
         compiled = parallel.compile(step, state, batch, frozen)
         meet(f"compiled to go on from {start}")
         self._say(f"compiled the step in {time.perf_counter() - began:.1f} s")
@@ -252,81 +202,67 @@ class Training:
         return self.last
 
     def _curves(self) -> None:
-        metrics = self.workdir / "metrics.jsonl"
-        if self.chief and metrics.exists():
-            pictures.curves(read_rows(metrics)[0], self.workdir / "curves.png")
-
-    def _say_what_is_missing(self, start: int) -> None:
-        """Names files that this run has lost; all of them are begun or made anew."""
-        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
-        if self.system.tokenizer is not None:
-            files.append(self.workdir / "tokenizer.json")
-        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
-        for path in files:
-            if start and not path.exists():
-                self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
+        metrics = self.plan.workdir / "metrics.jsonl"
+        if self.chief and paths.exists(metrics):
+            pictures.curves(read_rows(metrics)[0], self.plan.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
         if not self.chief:
             return
-        self.run_data.write(self.workdir)
-        runs.write_config(self.workdir, self.config)
-        if self.system.tokenizer is not None:
-            runs.write_tokenizer(self.workdir, self.system.tokenizer)
-        for name, network in self.system.frozen.items():
-            if not networks.path_of(self.workdir, name).exists():
-                networks.save(self.workdir, name, network)
+        self.plan.run_data.write(self.plan.workdir)
+        runs.write_config(self.plan.workdir, self.plan.config)
+        if self.plan.system.tokenizer is not None:
+            runs.write_tokenizer(self.plan.workdir, self.plan.system.tokenizer)
+        for name, network in self.plan.system.frozen.items():
+            if not paths.exists(networks.path_of(self.plan.workdir, name)):
+                networks.save(self.plan.workdir, name, network)
         sizes = {k: sum(x.size for x in jax.tree.leaves(v)) for k, v in state.params.items()}
-        self._say(
-            f"{self.config.system} on {self.data.name}/{self.data.split}: "
-            f"{len(self.source):,} records, batch {self.data.batch}, {self.total:,} steps; "
-            + ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-            + f" parameters; {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
-            f"{self.config.parallel}"
-        )
+        self._say(self.plan.summary(sizes))
 
     def _restore(self, fresh: TrainState) -> TrainState:
         """The latest checkpoint, on this run's devices; moves the pipeline to its position."""
-        abstract = self.parallel.abstract(fresh)
+        abstract = self.plan.parallel.abstract(fresh)
         ema, rest, data, _ = self.checkpoints.restore_train(
             None, _train_item(abstract), abstract.ema
         )
-        if self.run_data.known:  # and accepted, be their number another
-            data = {**data, "records": len(self.source)}
+        if self.plan.run_data.known:  # and accepted, be their number another
+            data = {**data, "records": len(self.plan.source)}
         self.pipeline.restore(data)
-        state = self.parallel.from_global(TrainState(ema=ema, **rest))
-        self._say(f"resumed from step {int(rest['step']):,} in {self.workdir}")
+        state = self.plan.parallel.from_global(TrainState(ema=ema, **rest))
+        self._say(f"resumed from step {int(rest['step']):,} in {self.plan.workdir}")
         self.progress.start_at(int(rest["step"]))
         return state
 
     def _batches(self) -> Iterator[Any]:
         """Device batches: `d_steps` host batches each, along a leading axis."""
         while True:
-            parts = [next(self.pipeline) for _ in range(self.config.d_steps)]
-            yield self.parallel.put_batch({k: np.stack([p[k] for p in parts]) for k in parts[0]})
+            parts = [next(self.pipeline) for _ in range(self.plan.config.d_steps)]
+            yield self.plan.parallel.put_batch(
+                {k: np.stack([p[k] for p in parts]) for k in parts[0]}
+            )
 
     def _steps(self, start, state, frozen, batch, batches, step, grids) -> None:
         window: list[dict[str, jax.Array]] = []
         self.progress.restart()
-        for done in range(start + 1, self.total + 1):
+        for done in range(start + 1, self.plan.total + 1):
             state, metrics = step(state, batch, frozen)
             window.append(metrics)
-            last = done == self.total
+            last = done == self.plan.total
             # The state that is saved says that `done` batches were used: position it before
             # the next one is drawn.
             position = self.pipeline.state()
             told = self._told_to_stop(done)
-            saving = last or told or done % self.checkpoint_every == 0
+            saving = last or told or done % self.plan.checkpoint_every == 0
             if not (last or told):
                 batch = next(batches)
             if self.chief:
                 self.progress.live(done)
-            if done % self.log_every == 0 or saving:
+            if done % self.plan.log_every == 0 or saving:
                 self._log(done, window)
                 window = []
             with self.progress.paused():
-                if self.draws and (done % self.sample_every == 0 or last):
+                if self.draws and (done % self.plan.sample_every == 0 or last):
                     self._draw(grids, done, state)
                 if saving:
                     self._save(done, state, position, told or last)
@@ -339,7 +275,7 @@ class Training:
         """Writes the means of the steps since the last call, after checking every step of them."""
         if self.chief:
             self.owner.check()
-        rows = [self.parallel.scalars(metrics) for metrics in window]
+        rows = [self.plan.parallel.scalars(metrics) for metrics in window]
         for offset, row in enumerate(rows):
             bad = [name for name, value in row.items() if not math.isfinite(value)]
             if bad:
@@ -353,27 +289,29 @@ class Training:
 
     def _draw(self, grids: SampleGrids | None, done: int, state: TrainState) -> None:
         raw = {"params": state.params, "stats": state.stats}
-        drawn = {"samples": state.ema, **({"raw": raw} if self.config.train.raw_grids else {})}
+        drawn = {"samples": state.ema, **({"raw": raw} if self.plan.config.train.raw_grids else {})}
         # On all processes: each holds parts of it.
-        drawn = {name: self.parallel.whole(tree) for name, tree in drawn.items()}
+        drawn = {name: self.plan.parallel.whole(tree) for name, tree in drawn.items()}
         if grids is None:
             return
         for name, tree in drawn.items():
-            folder = self.workdir / name
+            folder = self.plan.workdir / name
             folder.mkdir(exist_ok=True)
             picture = grids.picture(tree)
-            picture.save(folder / f"step_{done:08d}.png")
+            pictures.save(picture, folder / f"step_{done:08d}.png")
             self.writer.picture(done, name, np.asarray(picture))
 
     def _save(self, done: int, state: TrainState, position: dict, wait: bool) -> None:
-        stored = self.parallel.to_global(state)
+        stored = self.plan.parallel.to_global(state)
         found = jax.device_get(norms(_train_item(stored) | {"ema": stored.ema}))
         if bad := [name for name, norm in found.items() if not math.isfinite(norm)]:
             raise not_finite(bad, done, self.checkpoints)
         found = self._evaluate(done, state)
-        best = self.config.evals.best
+        best = self.plan.config.evals.best
         if best and best not in found:
             raise ValueError(f"evals.best={best!r}{suggest(best, found)}")
+        if self.chief:
+            self.writer.sync()
         self.checkpoints.save(
             done,
             metric=found.get(best),
@@ -381,7 +319,7 @@ class Training:
             ema=stored.ema,
             train=_train_item(stored),
             data=position,
-            config=self.config.to_dict(),
+            config=self.plan.config.to_dict(),
         )
         if self.chief:
             self.provenance.update(done)
@@ -392,13 +330,15 @@ class Training:
         """What the evaluators find, ``"<evaluator>/<value>"``, in the averaged networks and in
         those of which there is no average.
         """
-        if not self.evaluators:
+        if not self.plan.evaluators:
             return {}
         live = {"params": state.params, "stats": state.stats}
-        networks = self.parallel.whole({k: {**live[k], **tree} for k, tree in state.ema.items()})
+        networks = self.plan.parallel.whole(
+            {k: {**live[k], **tree} for k, tree in state.ema.items()}
+        )
         found = {
             f"{name}/{key}": value
-            for name, evaluate in self.evaluators.items()
+            for name, evaluate in self.plan.evaluators.items()
             for key, value in evaluate(networks).items()
         }
         self._say(f"step {done:,}  " + "  ".join(f"{k} {v:.4g}" for k, v in found.items()))

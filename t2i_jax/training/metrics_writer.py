@@ -2,12 +2,12 @@
 
 import json
 import math
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.training import files, sealed
 
 
@@ -24,22 +24,22 @@ class MetricsWriter:
     """
 
     def __init__(
-        self, workdir: pathlib.Path, *, start: int, tensorboard=False, wandb="", config=None
+        self, workdir: paths.Path, *, start: int, tensorboard=False, wandb="", config=None
     ):
         self.path = workdir / "metrics.jsonl"
         self.damaged: list[int] = []
-        if self.path.exists():
+        if paths.exists(self.path):
             rows, self.damaged = read_rows(self.path)
-            files.write(self.path, "".join(_line(row) for row in rows if row["step"] <= start))
-        self._file = open(self.path, "a", encoding="utf-8")
+            kept = [row for row in rows if row["step"] <= start]
+            files.write(self.path, "".join(f"{_line(row)}\n" for row in kept))
+        self._lines = paths.Lines(self.path)
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One line: the step and these values; a value that is not finite is written as null."""
         row = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
-        self._file.write(_line({"step": step, **row}))
-        self._file.flush()
+        self._lines.add(_line({"step": step, **row}))
         if self._tensorboard:
             for name, value in values.items():
                 self._tensorboard.add_scalar(name, value, step)
@@ -55,21 +55,25 @@ class MetricsWriter:
 
             self._wandb.log({name: wandb.Image(image)}, step=step)
 
+    def sync(self) -> None:
+        """Returns when every line is where others can read it."""
+        self._lines.sync()
+
     def close(self) -> None:
         """Flushes and closes all of them."""
-        self._file.close()
+        self._lines.close()
         if self._tensorboard:
             self._tensorboard.close()
         if self._wandb:
             self._wandb.finish()
 
 
-def read_rows(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[int]]:
+def read_rows(path: paths.Path) -> tuple[list[dict[str, Any]], list[int]]:
     """The rows of a ``metrics.jsonl``, and the numbers of lines that are damaged. A last line that
     a kill cut short is neither. Lines of older runs have no checksum.
     """
     rows, damaged = [], []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+    for number, line in enumerate(paths.read_bytes(path).split(b"\n")[:-1], 1):
         try:
             row = sealed.unseal(json.loads(line))
             sound = isinstance(row["step"], int)
@@ -84,10 +88,10 @@ def read_rows(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(sealed.seal(row)) + "\n"
+    return json.dumps(sealed.seal(row))
 
 
-def _tensorboard(workdir: pathlib.Path, start: int):
+def _tensorboard(workdir: paths.Path, start: int):
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
@@ -98,11 +102,12 @@ def _tensorboard(workdir: pathlib.Path, start: int):
     return SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
 
 
-def _wandb(project: str, workdir: pathlib.Path, config):
+def _wandb(project: str, workdir: paths.Path, config):
     try:
         import wandb
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "log.wandb needs Weights & Biases: pip install 't2i_jax[wandb]'"
         ) from error
-    return wandb.init(project=project, dir=str(workdir), config=config, resume="allow")
+    folder = None if paths.protocol(workdir) else str(workdir)  # its own, where it needs a disk
+    return wandb.init(project=project, dir=folder, config=config, resume="allow")

@@ -19,7 +19,7 @@ import dataclasses
 import importlib
 import inspect
 import json
-import pathlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +28,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
+from t2i_jax import paths
 from t2i_jax.config import suggest
 from t2i_jax.data import tokenizers
 from t2i_jax.interop import packages, weights
@@ -101,10 +102,11 @@ def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
     the place of a package's name is the folder.
     """
     head, _, tail = source.rpartition(":")
-    for path, chosen in ((source, part), (head, tail)):
+    ways = [(source, part)] if tail.startswith("//") else [(source, part), (head, tail)]
+    for path, chosen in ways:
         if runs.is_run(path):
             return path, chosen, "run"
-        if path and _holds_something(pathlib.Path(path)):
+        if path and _holds_something(paths.path(path)):
             return path, chosen, "file"
     if source in packages.PACKAGES:
         return str(packages.folder(source)), part, "file"
@@ -114,7 +116,7 @@ def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
     )
 
 
-def _holds_something(path: pathlib.Path) -> bool:
+def _holds_something(path: paths.Path) -> bool:
     # A run that was moved may have left an empty folder.
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
@@ -154,7 +156,7 @@ def _of_file(
     field: str, path: str, part: str, kind: type[nn.Module], told: Mapping[str, Any]
 ) -> Network:
     if path.endswith(".safetensors"):
-        return _read(pathlib.Path(path))
+        return _read(paths.path(path))
     # A field that takes any module is named after those that it usually has: frozen.damsm.
     name = field if kind is nn.Module else kind.__module__
     fields = {f"{part}.{name}": value for name, value in told.items()}
@@ -201,12 +203,12 @@ def joint_encoder(config) -> nn.Module:
     return construct(cls, config.encoder.fields, "encoder.fields", config.dtype)
 
 
-def path_of(workdir: str | pathlib.Path, name: str) -> pathlib.Path:
+def path_of(workdir: str | os.PathLike, name: str) -> paths.Path:
     """Where a run keeps a network that it does not train."""
-    return pathlib.Path(workdir) / "frozen" / f"{name}.safetensors"
+    return paths.path(workdir) / "frozen" / f"{name}.safetensors"
 
 
-def save(workdir: str | pathlib.Path, name: str, network: Network) -> None:
+def save(workdir: str | os.PathLike, name: str, network: Network) -> None:
     """Keeps a network in a run, with a digest of its weights and a description of its module.
 
     Raises ValueError for a module with fields that JSON does not have.
@@ -222,18 +224,18 @@ def save(workdir: str | pathlib.Path, name: str, network: Network) -> None:
     weights.save(path, network.variables, metadata)
 
 
-def load(workdir: str | pathlib.Path, name: str) -> Network:
+def load(workdir: str | os.PathLike, name: str) -> Network:
     """A network that a run has kept; FileNotFoundError where it kept none of that name."""
     return _read(path_of(workdir, name))
 
 
-def load_variables(workdir: str | pathlib.Path, name: str) -> Any:
+def load_variables(workdir: str | os.PathLike, name: str) -> Any:
     """The weights alone, whatever module they are of; raises as `load`."""
     variables, _ = weights.load(path_of(workdir, name))
     return variables
 
 
-def _read(path: pathlib.Path) -> Network:
+def _read(path: paths.Path) -> Network:
     variables, metadata = weights.load(path)
     module = _described(path, metadata)
     if module is None:
@@ -244,14 +246,14 @@ def _read(path: pathlib.Path) -> Network:
     return Network(module, variables)
 
 
-def _described(path: pathlib.Path, metadata: dict[str, str]) -> nn.Module | None:
+def _described(path: paths.Path, metadata: dict[str, str]) -> nn.Module | None:
     if "module" not in metadata:
         return None
     cls = named_class(metadata["module"], f"{path}: module")
     return construct(cls, configs.from_json(metadata["fields"]), str(path))
 
 
-def kept_modules(workdir: str | pathlib.Path, config) -> dict[str, nn.Module | None]:
+def kept_modules(workdir: str | os.PathLike, config) -> dict[str, nn.Module | None]:
     """The modules, without weights, of a run's other frozen networks by the recipe's field, but for
     those that a section of the config describes; None where the run keeps no description.
     """
@@ -259,7 +261,7 @@ def kept_modules(workdir: str | pathlib.Path, config) -> dict[str, nn.Module | N
     for name in config.frozen:
         if name not in config:
             path = path_of(workdir, name)
-            there = path.exists()
+            there = paths.exists(path)
             modules[name] = _described(path, weights.metadata(path)) if there else None
     return modules
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 
+from t2i_jax import paths
 from t2i_jax.training import sealed
 
 FILE = "provenance.json"
@@ -29,9 +30,9 @@ class Provenance:
     Raises ValueError for a file that is damaged.
     """
 
-    def __init__(self, workdir: pathlib.Path, start: int, images_per_step: int):
+    def __init__(self, workdir: paths.Path, start: int, images_per_step: int):
         self._path, self._images_per_step = workdir / FILE, images_per_step
-        known = sealed.read(self._path) if self._path.exists() else {"starts": []}
+        known = sealed.read(self._path) if paths.exists(self._path) else {"starts": []}
         self._began = time.time()
         self._now: dict[str, Any] = {
             "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

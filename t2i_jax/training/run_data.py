@@ -1,11 +1,11 @@
 """Which data a run is trained on: kept with it, so that others under the same name are noticed."""
 
 import base64
-import pathlib
 from typing import Any
 
 import numpy as np
 
+from t2i_jax import paths
 from t2i_jax.data import catalog, content
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.training import sealed
@@ -24,14 +24,14 @@ class RunData:
     Raises ValueError for other data, with what became of the records, and for a damaged file.
     """
 
-    def __init__(self, source: PreparedSplit, workdir: pathlib.Path | None, accepted: str):
+    def __init__(self, source: PreparedSplit, workdir: paths.Path | None, accepted: str):
         self._source, self._table = source, content.table(source)
         self.digest = content.digest(self._table)
         self.known, self.notes = False, ()
         if workdir is None:
             return
         path = workdir / FILE
-        if not path.is_file():
+        if not paths.exists(path):
             self.notes = (f"this run is older than its {FILE}: its data are taken to be the same",)
             return
         saved = sealed.read(path)
@@ -52,7 +52,7 @@ class RunData:
             )
         self.notes = (f"going on with other data (train.accept_data={accepted}):\n  {changes}",)
 
-    def write(self, workdir: pathlib.Path) -> None:
+    def write(self, workdir: paths.Path) -> None:
         """Writes ``data.json``: name, place and digest of the data, and digests of every record."""
         info = self._source.info
         sealed.write(

@@ -14,30 +14,35 @@ frozen/           networks that the run used and did not train, so that it can b
 
 import json
 import os
-import pathlib
 
 from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
+from t2i_jax import paths
 from t2i_jax.data import tokenizers
 from t2i_jax.training import sealed
 
 
 def is_run(path: str | os.PathLike) -> bool:
-    """Whether a path is a run directory. Folders of other programs have a config.json too."""
-    file = pathlib.Path(path) / "config.json"
-    if not path or not file.is_file():
+    """Whether a path is a run directory. Folders of other programs have a config.json too.
+
+    Raises ValueError and OSError as `paths.path` and `paths.told`.
+    """
+    if not path:
+        return False
+    file = paths.path(path) / "config.json"
+    if not paths.exists(file) or file.is_dir():
         return False
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(paths.read_bytes(file).decode("utf-8"))
     except ValueError:
         return True  # a damaged one
     return "system" in found or sealed.SEAL in found
 
 
-def checkpoints_dir(workdir: str | os.PathLike) -> pathlib.Path:
+def checkpoints_dir(workdir: str | os.PathLike) -> paths.Path:
     """Where a run's checkpoints are."""
-    return pathlib.Path(workdir) / "checkpoints"
+    return paths.path(workdir) / "checkpoints"
 
 
 def check_whole(workdir: str | os.PathLike) -> None:
@@ -48,7 +53,7 @@ def check_whole(workdir: str | os.PathLike) -> None:
     steps = {int(p.parts[-3]): p for p in found if p.parts[-3].isdigit()}
     if steps and not is_run(workdir):
         raise ValueError(
-            f"{pathlib.Path(workdir) / 'config.json'} is missing or no run's, but there are "
+            f"{paths.path(workdir) / 'config.json'} is missing or no run's, but there are "
             f"checkpoints. Copy {steps[max(steps)]} there, or start in another workdir"
         )
 
@@ -62,27 +67,27 @@ def read_config(workdir: str | os.PathLike) -> ConfigDict:
             f"{workdir} is no run directory: it has no config.json of one "
             "(train one with python -m t2i_jax.train --config=... --workdir=...)"
         )
-    return configs.from_dict(sealed.read(pathlib.Path(workdir) / "config.json"))
+    return configs.from_dict(sealed.read(paths.path(workdir) / "config.json"))
 
 
 def write_config(workdir: str | os.PathLike, config: ConfigDict) -> None:
     """Writes ``config.json``, whole or not at all."""
-    sealed.write(pathlib.Path(workdir) / "config.json", json.loads(configs.to_json(config)))
+    sealed.write(paths.path(workdir) / "config.json", json.loads(configs.to_json(config)))
 
 
 def write_tokenizer(workdir: str | os.PathLike, tokenizer: tokenizers.Tokenizer) -> None:
     """Writes ``tokenizer.json``."""
-    sealed.write(pathlib.Path(workdir) / "tokenizer.json", tokenizer.to_json())
+    sealed.write(paths.path(workdir) / "tokenizer.json", tokenizer.to_json())
 
 
 def has_tokenizer(workdir: str | os.PathLike) -> bool:
     """Whether the run has a tokenizer, and so text."""
-    return (pathlib.Path(workdir) / "tokenizer.json").is_file()
+    return paths.exists(paths.path(workdir) / "tokenizer.json")
 
 
 def read_tokenizer(workdir: str | os.PathLike) -> tokenizers.Tokenizer:
     """FileNotFoundError where the run has none, ValueError for a damaged one."""
-    path = pathlib.Path(workdir) / "tokenizer.json"
+    path = paths.path(workdir) / "tokenizer.json"
     if not has_tokenizer(workdir):
         raise FileNotFoundError(f"{path} is missing: this run has no text")
     state = sealed.read(path)

@@ -1,11 +1,11 @@
 """JSON that carries its own checksum, so that a flipped bit is an error and not another number."""
 
 import json
-import pathlib
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from t2i_jax import paths
 from t2i_jax.training import files
 
 SEAL = "crc32"
@@ -26,10 +26,10 @@ def unseal(value: Mapping[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def read(path: pathlib.Path) -> dict[str, Any]:
+def read(path: paths.Path) -> dict[str, Any]:
     """A sealed file. Raises FileNotFoundError, and ValueError naming a file that is damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(paths.read_bytes(path).decode("utf-8"))
         if not isinstance(value, dict):
             raise ValueError(f"it holds {type(value).__name__} instead of fields")
         return unseal(value)
@@ -40,7 +40,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         ) from error
 
 
-def write(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+def write(path: paths.Path, value: Mapping[str, Any]) -> None:
     """Writes a sealed file, whole or not at all."""
     files.write(path, json.dumps(seal(value), indent=2) + "\n")
 

@@ -6,22 +6,24 @@ checksums of its leaves (`leaves.summarize`) and the checksums of its JSON items
 
 import json
 import logging
-import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 
+from t2i_jax import paths
 from t2i_jax.training import leaves
 
 log = logging.getLogger(__name__)
+
+COMMITTED = "commit_success.txt"  # Orbax's last file of a step on a store, which cannot rename
 
 # The items of a checkpoint, each with a file that every whole item has.
 SAMPLING = {"ema": "_METADATA", "config": "config.json", "digests": "process_0.json"}
 TRAINING = {**SAMPLING, "train": "_METADATA", "data": "process_0.json"}
 
 
-def steps_in(directory: pathlib.Path, items: Mapping[str, str]) -> list[int]:
+def steps_in(directory: paths.Path, items: Mapping[str, str]) -> list[int]:
     """The steps in `directory` that have all of `items`, in order."""
     if not directory.is_dir():
         return []
@@ -46,15 +48,19 @@ def brief(error: Exception) -> str:
 class StepFolder:
     """A step's directory. Every method raises ValueError where a file of it is damaged."""
 
-    def __init__(self, path: pathlib.Path):
+    def __init__(self, path: paths.Path):
         self.path = path
         self._digests: list[dict] | None = None
 
     def has(self, items: Mapping[str, str]) -> bool:
-        """Whether every item is there. A step appears under its name with all of them in it, so an
-        incomplete one was copied or edited by hand.
+        """Whether every item is there. On a local disk a step appears under its name with all of
+        them in it, so an incomplete one was copied or edited by hand; on a store it is one that is
+        being written, or that a kill left.
         """
-        return all((self.path / item / name).is_file() for item, name in items.items())
+        files = [self.path / item / name for item, name in items.items()]
+        if paths.protocol(self.path):
+            files.append(self.path / COMMITTED)
+        return all(file.is_file() for file in files)
 
     def records(self) -> dict[str, dict[str, dict]]:
         """``{item: {leaf: {"shape", "dtype", "parts"}}}``, merged over the saving processes."""
@@ -88,10 +94,10 @@ class StepFolder:
         if self._digests is None:
             path = self.path / "digests" / "process_0.json"
             try:
-                self._digests = [json.loads(path.read_text(encoding="utf-8"))]
+                self._digests = [json.loads(paths.read_bytes(path))]
                 for i in range(1, self._digests[0]["processes"]):
                     path = path.with_name(f"process_{i}.json")
-                    self._digests.append(json.loads(path.read_text(encoding="utf-8")))
+                    self._digests.append(json.loads(paths.read_bytes(path)))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 self._digests = None
                 raise self.damaged(f"{path}: {error!r}") from error
@@ -101,7 +107,7 @@ class StepFolder:
         name = "config.json" if item == "config" else f"process_{process}.json"
         path = self.path / item / name
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(paths.read_bytes(path))
             expected = self._every()[process]["json"][item]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self.damaged(f"{path}: {error!r}") from error
@@ -121,7 +127,7 @@ class StepFolder:
         """The first leaf that cannot be read, its file and why; None where all can be. Slow."""
         import tensorstore  # needed for these messages only
 
-        base = f"file://{self.path / item}/"
+        base = _url(self.path / item)
         for name in names:
             kvstore = {"driver": "ocdbt", "base": base, "path": f"{name.replace('/', '.')}/"}
             try:
@@ -130,13 +136,13 @@ class StepFolder:
                 return f"{item}/{name} in {self.file_of(item, name)}: {brief(error)}"
         return None
 
-    def file_of(self, item: str, leaf: str) -> pathlib.Path:
+    def file_of(self, item: str, leaf: str) -> paths.Path:
         """The data file that holds a leaf; the item's directory where that cannot be told."""
         import tensorstore
 
         folder = self.path / item
         try:
-            store = tensorstore.KvStore.open(f"file://{folder}/").result()
+            store = tensorstore.KvStore.open(_url(folder)).result()
             root = tensorstore.ocdbt.dump(store).result()["versions"][-1]["root"]["location"]
             for entry in tensorstore.ocdbt.dump(store, root).result()["entries"]:
                 key = entry["key"].decode()
@@ -148,3 +154,7 @@ class StepFolder:
         except Exception:  # the index may be what is damaged
             log.debug("no index of %s", folder, exc_info=True)
         return folder
+
+
+def _url(folder: paths.Path) -> str:
+    return f"{folder}/" if paths.protocol(folder) else f"file://{folder}/"

@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import math
-import pathlib
 from collections.abc import Iterable, Mapping
 
+from t2i_jax import paths
 from t2i_jax.training import files
 
 FILE = "best.json"
@@ -41,7 +41,7 @@ class StepMarks:
             metrics[step] = float(metric)
         return StepMarks(metrics, self.exploded & others | ({step} if exploded else set()))
 
-    def write(self, directory: pathlib.Path) -> None:
+    def write(self, directory: paths.Path) -> None:
         """Writes ``best.json``, whole or not at all."""
         text = {
             "metrics": {str(s): m for s, m in self.metrics.items()},
@@ -50,13 +50,13 @@ class StepMarks:
         files.write(directory / FILE, json.dumps(text))
 
 
-def read(directory: pathlib.Path) -> StepMarks:
+def read(directory: paths.Path) -> StepMarks:
     """Those of a directory of checkpoints; ValueError for a damaged file."""
     path = directory / FILE
-    if not path.exists():
+    if not paths.exists(path):
         return StepMarks()
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(paths.read_bytes(path))
         metrics = {int(s): float(m) for s, m in found["metrics"].items()}
         return StepMarks(metrics, frozenset(found.get("exploded", ())))
     except (ValueError, KeyError, AttributeError, TypeError) as error:

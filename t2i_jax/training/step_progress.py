@@ -3,10 +3,11 @@
 import contextlib
 import datetime
 import os
-import pathlib
 import sys
 import time
 from collections.abc import Mapping
+
+from t2i_jax import paths
 
 
 class Progress:
@@ -18,9 +19,9 @@ class Progress:
     closed: whether nobody reads what is printed any more: the pipe was closed, or the terminal.
     """
 
-    def __init__(self, total: int, images_per_step: int, log: pathlib.Path | None = None):
+    def __init__(self, total: int, images_per_step: int, log: paths.Path | None = None):
         self.total, self.images_per_step = total, images_per_step
-        self._log = open(log, "a", encoding="utf-8") if log else None
+        self._log = paths.Lines(log) if log else None
         self._last_step = 0
         self._mark = self._drawn = time.perf_counter()
         self._paused = 0.0
@@ -34,8 +35,7 @@ class Progress:
         self._print(f"{self._clear}{text}\n")
         if self._log:
             stamp = datetime.datetime.now().isoformat(timespec="seconds")
-            self._log.write(f"{stamp} {text}\n")
-            self._log.flush()
+            self._log.add(f"{stamp} {text}")
 
     def _print(self, text: str) -> None:
         try:

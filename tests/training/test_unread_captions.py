@@ -5,8 +5,7 @@ from tiny_runs import ROOT
 
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
-from t2i_jax.training import build, loop
-from t2i_jax.training.stopping import Stopping
+from t2i_jax.training import build
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -43,7 +42,7 @@ def training(name, data_dir, workdir, monkeypatch, captions):
     configs.override(
         config, [f"data.data_dir={data_dir}", *TRAININGS[name]], also=["data.captions"]
     )
-    return loop.Training(config, workdir, None, Stopping(), ())
+    return Plan(config, workdir, None, ())
 
 
 @pytest.mark.parametrize("name", TRAININGS)

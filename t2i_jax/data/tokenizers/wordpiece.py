@@ -1,7 +1,6 @@
 """BERT's WordPiece (Devlin et al., 2018), through the `tokenizers` library."""
 
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
+from t2i_jax import paths
 from t2i_jax.data.tokenizers.base import check_length, padded
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -51,22 +51,22 @@ class WordPieceTokenizer:
         ``tokenizer.json`` (which says itself how it reads text), or the folder of either, where a
         ``tokenizer_config.json`` tells how the pieces of vocab.txt are read.
         """
-        file, reading = pathlib.Path(path), {"lowercase": lowercase}
+        file, reading = paths.path(path), {"lowercase": lowercase}
         if file.is_dir():
             file = next((f for name in _FILES if (f := file / name).is_file()), file)
             reading |= _reading(file.parent / "tokenizer_config.json")
-        if not file.is_file():
+        if not paths.exists(file) or file.is_dir():
             raise ValueError(
                 f"tokenizer.path: no file {path}, nor a folder with tokenizer.json or vocab.txt"
             )
         if file.suffix == ".json":
             try:
-                return cls(tokenizers.Tokenizer.from_file(str(file)), length)
+                return cls(tokenizers.Tokenizer.from_buffer(paths.read_bytes(file)), length)
             except Exception as error:  # the library raises bare Exception
                 raise ValueError(f"{file}: not a tokenizer.json: {error}") from error
         # Pieces end at "\n" alone: BERT's vocabularies hold characters at which Python's
         # splitlines and universal line ends would break a line in two, and shift all ids after it.
-        lines = file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+        lines = paths.read_bytes(file).decode("utf-8").removesuffix("\n").split("\n")
         pieces = [line.removesuffix("\r") for line in lines]
         return cls(_bert({piece: i for i, piece in enumerate(pieces)}, reading, file), length)
 
@@ -123,18 +123,18 @@ class WordPieceTokenizer:
         return WordPieceTokenizer.from_json, (self.to_json(),)
 
 
-def _reading(path: pathlib.Path) -> dict[str, Any]:
+def _reading(path: paths.Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(paths.read_bytes(path))
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON: {error}") from error
     return {ours: told[theirs] for theirs, ours in _READING.items() if theirs in told}
 
 
 def _bert(
-    vocab: dict[str, int], reading: Mapping[str, Any], path: pathlib.Path
+    vocab: dict[str, int], reading: Mapping[str, Any], path: paths.Path
 ) -> tokenizers.Tokenizer:
     missing = [token for token in _SPECIAL if token not in vocab]
     if missing:

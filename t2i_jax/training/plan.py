@@ -1,0 +1,113 @@
+"""What a training is going to do: everything is read and checked before anything is written."""
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from t2i_jax import config as configs
+from t2i_jax import paths
+from t2i_jax.config import Duration
+from t2i_jax.data import catalog
+from t2i_jax.data.captions import reading_notes
+from t2i_jax.data.options import DataOptions
+from t2i_jax.data.prepared import captions_of
+from t2i_jax.training import build, fields, networks, provenance, ranges, reading, runs
+from t2i_jax.training.parallel import make_parallel
+from t2i_jax.training.run_data import RunData, full_names
+from t2i_jax.training.same_run import check_same_run
+
+# Makes the evaluations of a training, by name: functions of the averaged networks.
+MakeEvaluators = Callable[[build.System, DataOptions], Mapping[str, Callable[[Any], dict]]]
+
+
+class Plan:
+    """One training, of a config in a run directory.
+
+    config: with the defaults of fields that it lacks and the full name of its data.
+    workdir: the run directory; data, source: options and records; system: what is trained.
+    notes: what the user should know, in words. run_data: the run's memory of its data.
+    total, log_every, sample_every, checkpoint_every: in steps, of `images_per_step` images.
+    options, parallel: of the step; evaluators: what is measured at every checkpoint.
+
+    Raises what `t2i_jax.training.loop.train` raises for configs, data and runs.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        workdir: paths.Path,
+        evaluators: MakeEvaluators | None,
+        given: Collection[str],
+    ):
+        config = fields.complete(config)
+        ranges.check(configs.flatten(config))
+        self.config, self.workdir = config, workdir
+        old = runs.is_run(workdir)
+        # A run that is older than a field had the field's default.
+        saved = fields.complete(runs.read_config(workdir)) if old else None
+        name = saved.data.name if old else None
+        config.data.name, name = full_names(config.data.name, name, config.data.data_dir)
+        self.data = build.data_options(config)
+        self.source = catalog.open_split(self.data.name, self.data.data_dir, self.data.split)
+        runs.check_whole(workdir)
+        captions = functools.partial(captions_of, self.source)
+        self.system = build.build(config, workdir if old else None, captions, given)
+        reading.check(self.system, self.data)
+        self.notes = list(self.system.notes)
+        if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
+            # Whether captions are encoded in the step or beforehand.
+            self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
+        if old:
+            saved.data.name = name
+            check_same_run(saved.to_dict(), config.to_dict(), workdir)
+        self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
+        self.notes += self.run_data.notes
+        if self.data.batch > len(self.source):
+            raise ValueError(
+                f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
+                f"{len(self.source):,} records; in a batch of more an image stands beside itself"
+            )
+        self.images_per_step = self.data.batch * config.d_steps
+        self.total = self._duration("duration")
+        self.log_every = max(self._duration("log_every"), 1)
+        self.sample_every = self._duration("sample_every")
+        self.checkpoint_every = max(self._duration("checkpoint_every"), 1)
+        self.options = build.step_options(self.system, self.data.batch, len(self.source))
+        self.parallel = make_parallel(config.parallel, config.fsdp)
+        self.evaluators = {}
+        if config.evals.names:
+            if evaluators is None:
+                raise ValueError(
+                    f"evals.names={config.evals.names}: this training was given no evaluators; "
+                    "start it with python -m t2i_jax.train, or pass them to `train`"
+                )
+            self.evaluators = evaluators(self.system, self.data)
+
+    def _duration(self, field: str) -> int:
+        duration = Duration.parse(self.config.train[field])
+        try:
+            return duration.steps(self.images_per_step, len(self.source))
+        except ValueError as error:
+            raise ValueError(f"train.{field}: {error}") from error
+
+    def summary(self, sizes: Mapping[str, int]) -> str:
+        """What is trained, in a line. sizes: parameters by player."""
+        parameters = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+        return (
+            f"{self.config.system} on {self.data.name}/{self.data.split}: {len(self.source):,} "
+            f"records, batch {self.data.batch}, {self.total:,} steps; {parameters} parameters; "
+            f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {self.config.parallel}"
+        )
+
+    def lost(self) -> list[paths.Path]:
+        """Files that belong to a run which has been trained, and are not there. All of them are
+        begun or made anew.
+        """
+        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
+        if self.system.tokenizer is not None:
+            files.append(self.workdir / "tokenizer.json")
+        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
+        return [path for path in files if not paths.exists(path)]
