@@ -190,7 +190,7 @@ def test_attention_of_drawn_and_of_given_images(workdir, sampler, looking, tmp_p
         (["--interpolate", "a", "b", "--extras", "mu"], "--extras is for samples of captions"),
         (["--interpolate", "a", "b", "--truncation=1"], "--truncation is for samples"),
         (["--caption=a", "--truncation=much"], "invalid float value"),
-        (["--caption=a", "--truncation=0"], "truncation=0.0: must be above 0"),
+        (["--caption=a", "--truncation=0"], "truncation=0: must be above 0"),
         (["--caption=a", "--truncation=nan"], "truncation=nan: must be above 0"),
         (["--images", "x.png"], "--images needs what to find in them"),
         (["--images", "x.png", "--attention", "--num=2"], "--num is for images that are drawn"),
