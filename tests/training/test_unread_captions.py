@@ -6,6 +6,7 @@ from tiny_runs import ROOT
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
 from t2i_jax.training import build
+from t2i_jax.training.plan import Plan
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
