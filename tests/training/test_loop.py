@@ -136,7 +136,7 @@ def test_another_config_is_refused(trained, data_dir, capsys):
     [
         (
             ["--optim.g.lr=-1", "--d_steps=0"],
-            "d_steps=0: must be at least 1\noptim.g.lr=-1.0: must be at least 0",
+            "d_steps=0: must be from 1 to 1,000\noptim.g.lr=-1.0: must be from 0 to 1,000",
         ),
         (
             ["--data.batch=1000"],
