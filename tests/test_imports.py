@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
+    **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
     **dict.fromkeys(("arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
@@ -26,7 +27,7 @@ SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
 WALLS = {
     "grain": ("data",),
     "tensorflow_datasets": ("data",),
-    "orbax": ("training/checkpoints", "training/digests"),
+    "orbax": ("training/checkpoints", "training/checkpoints_item"),
     "tensorflow": (),
     "configs": (),
     "torch": (),

@@ -7,16 +7,14 @@ of every leaf is verified after it, partial step directories never count as the 
 step is kept beside the latest ones and a NaN never becomes best, and a failed asynchronous write is
 reported with the directory and a remedy.
 
-The only module of the package that imports Orbax.
+This and `checkpoints_item` are the only modules of the package that import Orbax.
 """
 
-import contextlib
 import json
 import logging
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -25,6 +23,7 @@ import orbax.checkpoint as ocp
 from t2i_jax import paths
 from t2i_jax.choices import check_choice
 from t2i_jax.training import leaves, step_marks
+from t2i_jax.training.checkpoints_item import restore_item
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
     COMMITTED,
@@ -323,7 +322,7 @@ class Checkpoints:
             )
         out = {"ema": None}
         for item, flat in flats.items():
-            restored = _restore_item(folder, item, flat, records[item])
+            restored = restore_item(folder, item, flat, records[item])
             out[item] = jax.tree.unflatten(jax.tree.structure(targets[item]), restored.values())
         return out["ema"], out["train"], folder.data(), folder.config()
 
@@ -337,7 +336,7 @@ class Checkpoints:
         """
         folder = self._find(step, SAMPLING)
         records = folder.records()["ema"]
-        return leaves.nest(_restore_item(folder, "ema", _shapes(records), records)), folder.config()
+        return leaves.nest(restore_item(folder, "ema", _shapes(records), records)), folder.config()
 
     def restore_live(self, network: str, step: int | None = None) -> dict:
         """``{"params": {network: ...}, "stats": ...}`` of the training's own state, on one local
@@ -352,7 +351,7 @@ class Checkpoints:
         flat = {k: x for k, x in _shapes(records).items() if k.startswith(kinds)}
         if not flat:
             raise ValueError(f"{folder.path} has no network {network!r}")
-        return leaves.nest(_restore_item(folder, "train", flat, records))
+        return leaves.nest(restore_item(folder, "train", flat, records))
 
     def _find(self, step: int | None, items: Mapping[str, str]) -> StepFolder:
         self.wait()
@@ -385,49 +384,3 @@ def _shapes(records: Mapping[str, dict]) -> leaves.Flat:
         name: jax.ShapeDtypeStruct(tuple(record["shape"]), jax.numpy.dtype(record["dtype"]))
         for name, record in records.items()
     }
-
-
-def _restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dict) -> leaves.Flat:
-    """Leaves of an item, placed as `flat` says and verified, in the order of `flat`."""
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    target = {
-        name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or here)
-        for name, x in flat.items()
-    }
-    nested = leaves.nest(target)
-    handler, args = ocp.StandardCheckpointHandler(), ocp.args.StandardRestore(nested)
-    if len(flat) < len(records):
-        placed = ocp.checkpoint_utils.construct_restore_args(nested)
-        handler = ocp.PyTreeCheckpointHandler()
-        args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
-    try:
-        with _no_echo(), ocp.Checkpointer(handler) as reader:
-            restored = leaves.flatten(reader.restore(folder.path / item, args=args))
-        restored = {name: restored[name] for name in flat}
-    except Exception as error:  # many types, and few of them name the leaf
-        why = folder.unreadable(item, flat) or f"{folder.path / item}: {brief(error)}"
-        raise folder.damaged(f"cannot read {why}") from error
-    bad = leaves.damaged(restored, records)
-    if bad:
-        lines = [f"{item}/{name} in {folder.file_of(item, name)}" for name in bad[:10]]
-        raise folder.damaged(f"{len(bad)} leaves have other bytes: {'; '.join(lines)}")
-    return restored
-
-
-_ECHOES = ("Event loop is closed", "Encountered error while reading array index")
-
-
-@contextlib.contextmanager
-def _no_echo() -> Iterator[None]:
-    """When a read fails, Orbax abandons the others. Each of them ends later, with a traceback that
-    says less than the error of the first: those are not printed.
-    """
-    before = sys.unraisablehook
-
-    def hook(unraisable) -> None:
-        if not str(unraisable.exc_value).startswith(_ECHOES):
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    yield
-    sys.unraisablehook = before  # not after a failed read
