@@ -241,14 +241,15 @@ class Training:
             pictures.curves(metrics, self.workdir / "curves.png")
 
     def _say_what_is_missing(self, start: int) -> None:
-        """Names files that this run has lost; all of them are begun or made anew."""
-        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
+        """Names files that this run has lost."""
+        lost, anew = "what it said of them is lost", "it is made anew"
+        files = {self.workdir / name: lost for name in ("metrics.jsonl", provenance.FILE)}
         if self.system.tokenizer is not None:
-            files.append(self.workdir / "tokenizer.json")
-        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
-        for path in files:
+            files[self.workdir / "tokenizer.json"] = anew
+        files |= {networks.path_of(self.workdir, name): anew for name in self.system.frozen}
+        for path, what in files.items():
             if start and not path.exists():
-                self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
+                self._say(f"{path} is missing, though {start:,} steps are done: {what}")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
