@@ -157,8 +157,8 @@ class Training:
             )
         )
         start = self.checkpoints.latest_step() or 0
-        for path in self.plan.lost() if start else ():
-            self._say(f"{path} is missing, though {start:,} steps are done: it is made anew")
+        for path, what in self.plan.lost().items() if start else ():
+            self._say(f"{path} is missing, though {start:,} steps are done: {what}")
         self._describe(state)
         state = self._restore(state) if start else parallel.put_state(state)
         if start >= self.plan.total:

@@ -102,12 +102,11 @@ class Plan:
             f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {self.config.parallel}"
         )
 
-    def lost(self) -> list[paths.Path]:
-        """Files that belong to a run which has been trained, and are not there. All of them are
-        begun or made anew.
-        """
-        files = [self.workdir / name for name in ("metrics.jsonl", provenance.FILE)]
+    def lost(self) -> dict[paths.Path, str]:
+        """Files that belong to a run which has been trained and are not there, and what that means."""
+        lost, anew = "what it said of them is lost", "it is made anew"
+        files = {self.workdir / name: lost for name in ("metrics.jsonl", provenance.FILE)}
         if self.system.tokenizer is not None:
-            files.append(self.workdir / "tokenizer.json")
-        files += [networks.path_of(self.workdir, name) for name in self.system.frozen]
-        return [path for path in files if not paths.exists(path)]
+            files[self.workdir / "tokenizer.json"] = anew
+        files |= {networks.path_of(self.workdir, name): anew for name in self.system.frozen}
+        return {path: what for path, what in files.items() if not paths.exists(path)}

@@ -76,8 +76,10 @@ def test_a_second_training_in_a_workdir_is_refused(data_dir, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
-def test_in_a_thread_and_asked_by_a_program(data_dir, tmp_path, one_device):
-    """Without signals; and what was printed, curves above all, is made up by the next start."""
+def test_in_a_thread_and_asked_by_a_program(data_dir, tmp_path, one_device, capsys):
+    """Without signals; and what was printed, curves above all, is made up by the next start, which
+    names what else the run has lost.
+    """
     fields = ["train.duration=5 steps", "train.sample_every=0 steps", "train.log_every=1"]
     config = configs.override(configs.load(SPEC), [f"data.data_dir={data_dir}", *fields])
     stopping, ended = Stopping(), []
@@ -94,9 +96,21 @@ def test_in_a_thread_and_asked_by_a_program(data_dir, tmp_path, one_device):
     thread.join()
     assert ended == [143] and saved(tmp_path) == 1
     loop.train(config, tmp_path)
-    (tmp_path / "curves.png").unlink()
+    lost = {
+        "curves.png": "",
+        "provenance.json": "what it said of them is lost",
+        "tokenizer.json": "it is made anew",
+        "frozen/encoder.safetensors": "it is made anew",
+    }
+    for name in lost:
+        (tmp_path / name).unlink()
+    capsys.readouterr()
     loop.train(config, tmp_path)  # nothing to do but that
+    printed = capsys.readouterr().err
     assert (tmp_path / "curves.png").exists() and saved(tmp_path) == 5
+    for name, what in lost.items():
+        line = f"{tmp_path / name} is missing, though 5 steps are done: {what}"
+        assert (line in printed) == bool(what)
 
 
 def test_before_the_steps_a_signal_ends_it_where_it_stands():
