@@ -103,7 +103,7 @@ class Plan:
         )
 
     def lost(self) -> dict[paths.Path, str]:
-        """Files that belong to a run which has been trained and are not there, and what that means."""
+        """Files of a run that has been trained which are not there, and what that means."""
         lost, anew = "what it said of them is lost", "it is made anew"
         files = {self.workdir / name: lost for name in ("metrics.jsonl", provenance.FILE)}
         if self.system.tokenizer is not None:
