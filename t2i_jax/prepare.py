@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
     console = Console(stderr=True)
     try:
-        _run(args, console)
+        return _run(args, console)
     except KeyboardInterrupt:
         _say("interrupted; what was prepared before is as it was", "red", console)
         return 130
@@ -82,10 +82,9 @@ def main(argv: list[str] | None = None) -> int:
         kind = "" if isinstance(error, DataError | OSError) else f"{type(error).__name__}: "
         _say(f"error: {kind}{error}", "red", console)
         return 1
-    return 0
 
 
-def _run(args: argparse.Namespace, console: Console) -> None:
+def _run(args: argparse.Namespace, console: Console) -> int:
     options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
     report = catalog.prepare(
         args.dataset,
@@ -114,6 +113,7 @@ def _run(args: argparse.Namespace, console: Console) -> None:
             _say(f"error: no preview: {error}", "red", console)
             return 1
         print(f"drew {args.preview}")
+    return 0
 
 
 def _show(report: Report, console: Console) -> None:

@@ -67,7 +67,7 @@ def test_discriminators_lie_in_a_file_a_scale(name, tmp_path):
     assert jax.tree.all(jax.tree.map(np.array_equal, network.variables, variables))
     spoilt = {k: np.full_like(v, np.nan) if v.ndim == 1 else v for k, v in states[1].items()}
     pth_files.write(tmp_path / "netD1.pth", spoilt)
-    with pytest.raises(ValueError, match="netD0.pth: .*holds values that are not finite"):
+    with pytest.raises(ValueError, match="netD0.pth, .*netD1.pth: .*are not finite"):
         networks.published("--discriminator", path, "discriminator", name)
 
 
