@@ -39,6 +39,10 @@ from t2i_jax.training.step import init_state, make_step
 from t2i_jax.training.step_progress import Progress
 from t2i_jax.training.stopping import Stopping
 
+# Steps that may be queued behind the one that runs: enough to keep a device busy, and all that a
+# stop has to wait for.
+_AHEAD = 2
+
 
 def train(
     config: ConfigDict,
@@ -248,6 +252,8 @@ class Training:
         for done in range(start + 1, self.plan.total + 1):
             state, metrics = step(state, batch, frozen)
             window.append(metrics)
+            if len(window) > _AHEAD:
+                jax.block_until_ready(window[-1 - _AHEAD])
             last = done == self.plan.total
             # The state that is saved says that `done` batches were used: position it before
             # the next one is drawn.
