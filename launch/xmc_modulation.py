@@ -24,6 +24,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from t2i_jax import config as configs
 from t2i_jax import paths
@@ -39,9 +40,24 @@ CONFIG = pathlib.Path(__file__).resolve().parent.parent / "configs" / "xmc_gan.p
 FORMS = {"released": "cub_released", "paper": "cub"}
 
 
+class Pointwise(nn.Module):
+    """nn.Dense's parameters in a 1x1 convolution, which is what the release has."""
+
+    features: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", GLOROT, (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel, bias = kernel.astype(self.dtype)[None, None], bias.astype(self.dtype)
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout) + bias
+
+
 class NormByPosition(ModulatedNorm):
     """The same parameters and function: every position's mean of the words, next to the condition,
-    at the resolution of the norm, and layers of that.
+    at the resolution of the norm, and 1x1 convolutions of that.
     """
 
     def _map(self, name, caption, attention, shape):
@@ -53,7 +69,7 @@ class NormByPosition(ModulatedNorm):
         )
         conditions = jnp.concatenate([means, condition.astype(means.dtype)], axis=-1)
         conditions = upsample_nearest(conditions, shape[1] // means.shape[1])
-        return nn.Dense(shape[-1], kernel_init=GLOROT, dtype=self.dtype, name=name)(conditions)
+        return Pointwise(shape[-1], dtype=self.dtype, name=name)(conditions)
 
 
 # How modules are traced that make their maps so.
