@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 
 from t2i_jax import paths
 from t2i_jax.choices import check_choice
-from t2i_jax.training import leaves, step_marks
+from t2i_jax.training import echoes, leaves, step_marks
 from t2i_jax.training.checkpoints_item import restore_item
 from t2i_jax.training.same_run import check_same_run, compare_configs
 from t2i_jax.training.step_folder import (
@@ -108,6 +108,7 @@ class Checkpoints:
         self._writing: int | None = None  # the step that a thread may still be writing
         self._marks = step_marks.StepMarks()
         if not read_only:
+            self._quiet = echoes.WithoutSaves()
             self._prepare()
 
     def __enter__(self) -> "Checkpoints":
@@ -116,10 +117,10 @@ class Checkpoints:
     def __exit__(self, kind, error, trace) -> None:
         try:
             self.close()
-        except OSError:
+        except OSError as failed:
             if error is None:
                 raise
-            log.exception("the last checkpoint failed as well")  # do not hide the first error
+            log.error("the last checkpoint failed as well: %s", failed)  # do not hide the first
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -258,6 +259,8 @@ class Checkpoints:
         if self._manager is not None:
             manager, self._manager = self._manager, None
             manager.close()
+        if not self._read_only:
+            self._quiet.end()
 
     def _failed(self, step: int | None, error: Exception) -> OSError:
         # A manager that failed is not used again: the next save starts with a clean directory.

@@ -1,13 +1,9 @@
 """Reading one item of a step's directory by Orbax: placed on devices, and verified."""
 
-import contextlib
-import sys
-from collections.abc import Iterator
-
 import jax
 import orbax.checkpoint as ocp
 
-from t2i_jax.training import leaves
+from t2i_jax.training import echoes, leaves
 from t2i_jax.training.step_folder import StepFolder, brief
 
 
@@ -28,7 +24,7 @@ def restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dict
         handler = ocp.PyTreeCheckpointHandler()
         args = ocp.args.PyTreeRestore(nested, restore_args=placed, partial_restore=True)
     try:
-        with _no_echo(), ocp.Checkpointer(handler) as reader:
+        with echoes.without_reads(), ocp.Checkpointer(handler) as reader:
             restored = leaves.flatten(reader.restore(folder.path / item, args=args))
         restored = {name: restored[name] for name in flat}
     except Exception as error:  # many types, and few of them name the leaf
@@ -39,22 +35,3 @@ def restore_item(folder: StepFolder, item: str, flat: leaves.Flat, records: dict
         lines = [f"{item}/{name} in {folder.file_of(item, name)}" for name in bad[:10]]
         raise folder.damaged(f"{len(bad)} leaves have other bytes: {'; '.join(lines)}")
     return restored
-
-
-_ECHOES = ("Event loop is closed", "Encountered error while reading array index")
-
-
-@contextlib.contextmanager
-def _no_echo() -> Iterator[None]:
-    """When a read fails, Orbax abandons the others. Each of them ends later, with a traceback that
-    says less than the error of the first: those are not printed.
-    """
-    before = sys.unraisablehook
-
-    def hook(unraisable) -> None:
-        if not str(unraisable.exc_value).startswith(_ECHOES):
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    yield
-    sys.unraisablehook = before  # not after a failed read

@@ -339,7 +339,7 @@ def file_size_limit(size):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("limit", [50_000, 10])  # the thread's data files; every file
 @pytest.mark.parametrize("asynchronous", [True, False])
-def test_full_disk(tmp_path, limit, asynchronous):
+def test_full_disk(tmp_path, limit, asynchronous, caplog):
     big = make_state(2, width=20_000)
     with Checkpoints(tmp_path, keep=1, asynchronous=asynchronous) as checkpoints:
         save(checkpoints, 1)
@@ -349,6 +349,7 @@ def test_full_disk(tmp_path, limit, asynchronous):
             checkpoints.wait()
         for part in ("step 2", str(tmp_path), "free space", "latest whole one is 1"):
             assert part in str(error.value)
+        assert "Traceback" not in caplog.text  # of Orbax's threads
         assert checkpoints.latest_step() == 1  # although keep=1
         checkpoints.restore_train(None, abstract(make_state()))
         assert save(checkpoints, 3, big)  # there is space again
