@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -64,8 +64,8 @@ class _Keep(ocp.checkpoint_managers.PreservationPolicy):
         self._owner = owner
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        owner, steps = self._owner, [c.step for c in checkpoints]
-        kept = owner._marks.kept(steps, owner.keep, owner.best_mode)
+        steps = [c.step for c in checkpoints]
+        kept = self._owner._kept(steps)
         return [step in kept for step in steps]
 
 
@@ -74,8 +74,8 @@ class Checkpoints:
     that is still being written when the interpreter ends is lost.
 
     directory: made ready for saving here: created, and what a killed run left half-written is
-        removed. A step directory that is not whole did not come from here and is renamed to
-        ``<step>.incomplete``.
+        removed; so is a step that was being deleted. Another step directory that is not whole did
+        not come from here and is renamed to ``<step>.incomplete``.
     keep: number of newest steps that are kept; the best step is kept in addition.
     asynchronous: `save` returns when the arrays are on the host; a thread writes them.
     best_mode: "min" or "max": which metric is best.
@@ -126,6 +126,7 @@ class Checkpoints:
 
     def _prepare(self) -> None:
         """Sweeps the directory and makes Orbax's manager, which is a barrier of all processes."""
+        self._marks = step_marks.read(self.directory)
         try:
             if jax.process_index() == 0:
                 self._sweep()
@@ -149,7 +150,9 @@ class Checkpoints:
             )
         except OSError as error:
             raise OSError(f"cannot write checkpoints to {self.directory}: {error}") from error
-        self._marks = step_marks.read(self.directory)
+
+    def _kept(self, steps: Iterable[int]) -> set[int | None]:
+        return self._marks.kept(steps, self.keep, self.best_mode)
 
     def _sweep(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -161,6 +164,10 @@ class Checkpoints:
                 # A failed save's other threads may still write there; the next sweep gets it.
                 _remove(path)
             elif path.name.isdigit() and not StepFolder(path).has(TRAINING):
+                if int(path.name) not in self._kept({*self.steps(), int(path.name)}):
+                    log.warning("removing what is left of %s, which was being deleted", path)
+                    _remove(path)
+                    continue
                 aside = path.with_name(f"{path.name}.incomplete")
                 log.warning("%s is not a whole checkpoint: renaming it to %s", path, aside.name)
                 _remove(aside)

@@ -188,6 +188,8 @@ class Training:
             if damaged := self.writer.damaged:
                 lines = ", ".join(map(str, damaged))
                 self._say(f"{self.writer.path} had damaged lines, which are left out: {lines}")
+            if (last := self.writer.last) < start:
+                self._say(f"{self.writer.path} has lost what follows step {last:,} of {start:,}")
             self.provenance = provenance.Provenance(
                 self.plan.workdir, start, self.plan.images_per_step
             )

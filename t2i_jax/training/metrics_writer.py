@@ -18,9 +18,10 @@ class MetricsWriter:
     stands once; what is evaluated at a step is a line of its own. Each line carries a checksum.
 
     damaged: numbers of the lines of a resumed run that were damaged, and are dropped too.
+    last: the step of the last line of a resumed run; less than `start` where lines were lost.
 
-    Raises ModuleNotFoundError naming
-    the extra to install where TensorBoard or W&B is asked for and missing.
+    Raises ModuleNotFoundError naming the extra to install where TensorBoard or W&B is asked for and
+    missing.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class MetricsWriter:
     ):
         self.path = workdir / "metrics.jsonl"
         self.damaged: list[int] = []
+        self.last = start
         if paths.exists(self.path):
             rows, self.damaged = read_rows(self.path)
             kept = [row for row in rows if row["step"] <= start]
             files.write(self.path, "".join(f"{_line(row)}\n" for row in kept))
+            self.last = max((row["step"] for row in kept), default=0)
         self._lines = paths.Lines(self.path)
         self._tensorboard = _tensorboard(workdir, start) if tensorboard else None
         self._wandb = _wandb(wandb, workdir, config) if wandb else None

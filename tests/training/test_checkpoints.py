@@ -261,6 +261,17 @@ def test_latest_and_best_are_kept(tmp_path):
         Checkpoints(tmp_path)
 
 
+def test_what_is_left_of_a_deletion_goes(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2, 3):
+            save(checkpoints, step)
+            checkpoints.wait()
+    (tmp_path / "1" / "train").mkdir(parents=True)  # killed while this was being deleted
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        assert checkpoints.steps() == [2, 3]
+    assert {path.name for path in tmp_path.iterdir()} == {"2", "3"}
+
+
 def test_partial_and_temporary_directories(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         save(checkpoints, 1)

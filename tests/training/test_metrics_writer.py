@@ -81,6 +81,15 @@ def test_damaged_lines_are_left_out_and_told(logged, bad):
     assert [row["step"] for row in rows(logged.parent)] == [1, 3]
 
 
+@pytest.mark.parametrize("kept, last", [(0, 0), (1, 1), (2, 2), (3, 3)])
+def test_what_a_run_has_lost_of_its_lines_is_known(logged, kept, last):
+    lines = logged.read_bytes().splitlines(True)
+    logged.write_bytes(b"".join(lines[:kept]) + lines[kept][:5] if kept < 3 else b"".join(lines))
+    writer = MetricsWriter(logged.parent, start=3)
+    writer.close()
+    assert (writer.last, writer.damaged) == (last, [])
+
+
 def test_lines_of_older_runs_have_no_checksum(logged):
     logged.write_text('{"step": 1, "a": 0.5}\n{"step": 2, "a": null}\n')
     MetricsWriter(logged.parent, start=2).close()
