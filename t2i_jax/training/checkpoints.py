@@ -266,8 +266,7 @@ class Checkpoints:
         if self._manager is not None:
             manager, self._manager = self._manager, None
             manager.close()
-        if not self._read_only:
-            self._quiet.end()
+            self._quiet.end()  # not after a failed save
 
     def _failed(self, step: int | None, error: Exception) -> OSError:
         # A manager that failed is not used again: the next save starts with a clean directory.

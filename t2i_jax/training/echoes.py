@@ -6,9 +6,10 @@ import contextlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-_OF_READS = ("Event loop is closed", "Encountered error while reading array index")
+_ABANDONED = ("Event loop is closed", "Encountered error while reading array index")
 
 
 @contextlib.contextmanager
@@ -17,19 +18,23 @@ def without_reads() -> Iterator[None]:
     says less than the error of the first: those are not printed.
     """
     before = sys.unraisablehook
-
-    def hook(unraisable) -> None:
-        if not str(unraisable.exc_value).startswith(_OF_READS):
-            before(unraisable)
-
-    sys.unraisablehook = hook
+    sys.unraisablehook = _hook(before)
     yield
     sys.unraisablehook = before  # not after a failed read
 
 
+def _hook(before: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def hook(unraisable) -> None:
+        if not str(unraisable.exc_value).startswith(_ABANDONED):
+            before(unraisable)
+
+    return hook
+
+
 class WithoutSaves(logging.Filter):
-    """Drops what the loggers of Orbax and asyncio write of errors that came through Orbax. It is to
-    stay after a failed save, of which threads go on to tell until Python ends.
+    """Drops what the loggers of Orbax and asyncio write of errors that came through Orbax, and what
+    is printed of writes that it abandoned. It is to stay after a failed save, of which threads go
+    on to tell until Python ends.
     """
 
     _LOGGERS = ("absl", "asyncio")
@@ -38,6 +43,8 @@ class WithoutSaves(logging.Filter):
         super().__init__()
         for name in self._LOGGERS:
             logging.getLogger(name).addFilter(self)
+        self._before = sys.unraisablehook
+        sys.unraisablehook = _hook(self._before)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to print it."""
@@ -49,3 +56,4 @@ class WithoutSaves(logging.Filter):
         """Prints everything again."""
         for name in self._LOGGERS:
             logging.getLogger(name).removeFilter(self)
+        sys.unraisablehook = self._before
