@@ -8,6 +8,7 @@ What was repaired or skipped is shown, and saved as prepare_report.json in the p
 """
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -32,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"{names}, or a module with a builder of your own, such as mylab.my_birds",
     )
     p.add_argument("--source", help="the folder with the data set's own files")
-    p.add_argument("--images", help="the folder with the pictures, if they are not in the source")
+    p.add_argument(
+        "--images", help="the folder with the pictures, if they are not in the source (coco, ln_*)"
+    )
     p.add_argument("--name", default="", help="what a folder's set is called, if not as the folder")
     p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")
     p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
@@ -67,7 +70,8 @@ OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     args = parser().parse_args(argv)
-    sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
+    with contextlib.suppress(AttributeError):  # of a notebook
+        sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
     console = Console(stderr=True)
     try:
         return _run(args, console)

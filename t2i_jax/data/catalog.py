@@ -133,6 +133,11 @@ def prepare(
         raise DataError(f"{name} has a name of its own; only a `folder` is given another")
     config = _config(name, data_set, split_kind, max_side, options)
     builder_class = data_set.load()
+    if images is not None and not builder_class.TAKES_IMAGES:
+        raise DataError(
+            f"{name} has its pictures in the source: leave --images out; it is for coco, coco2017, "
+            "ln_coco and ln_openimages"
+        )
     path = epath.Path(paths.path(data_dir)).expanduser() / builder_class.name / config.name
     path = path / str(builder_class.VERSION)
     roots = {"source": source, "images": images}
@@ -157,10 +162,11 @@ def prepare(
                     download_dir=unused,
                     download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
                 )
-            checksums.write(path)
-            origin.save(path, made_of)
-            for split in report.records:
-                content.table(PreparedSplit(path, split, name), console)
+                made = root / builder_class.name / config.name / path.name
+                origin.save(made, made_of)
+                checksums.write(made)
+                for split in report.records:  # which also tries that all can be read
+                    content.table(PreparedSplit(made, split, name), console)
     except Exception as error:
         error.report = report
         raise
@@ -188,7 +194,10 @@ def _is_prepared(path: epath.Path) -> bool:
 
 
 def _earlier(path: epath.Path, strict: bool) -> Report:
-    report = Report.load(path)
+    try:
+        report = Report.load(path)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise checksums.damaged(path, f"{FILENAME}: {error}") from error
     if strict and report.faults:
         error = DataError(
             f"{path} was prepared before, with {report.faults:,} things repaired or skipped, which "
@@ -208,17 +217,16 @@ def _beside(path: epath.Path) -> Iterator[epath.Path]:
     aside = config / f"{path.name}.replaced"
     if aside.exists() and not path.exists():  # killed between the two renamings below
         aside.rename(path)
-    if not path.exists():
-        yield config.parent.parent
-        return
     root = config / f"incomplete.{os.getpid()}"
     try:
         yield root
         if aside.exists():
             aside.rmtree()
-        path.rename(aside)
+        if path.exists():
+            path.rename(aside)
         (root / config.parent.name / config.name / path.name).rename(path)
-        aside.rmtree()
+        if aside.exists():
+            aside.rmtree()
     finally:
         if root.exists():
             root.rmtree()

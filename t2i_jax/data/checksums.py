@@ -8,7 +8,7 @@ from etils import epath
 from t2i_jax.data.report import DataError
 
 FILE = "checksums.json"
-_ALWAYS = ("dataset_info.json", "features.json", "metadata.json")
+_ALWAYS = ("dataset_info.json", "features.json", "metadata.json", "prepare_report.json")
 
 
 def write(path: epath.Path) -> None:
@@ -25,6 +25,8 @@ def check(path: epath.Path) -> None:
         return
     try:
         expected = dict(json.loads((path / FILE).read_text()))
+        if lacks := set(_ALWAYS) - expected.keys():
+            raise ValueError(f"{FILE} lacks {', '.join(sorted(lacks))}")
         wrong = [name for name, crc32 in expected.items() if _crc32(path / name) != crc32]
     except (OSError, ValueError, TypeError) as error:
         raise damaged(path, error) from error

@@ -6,7 +6,6 @@ business (`t2i_jax.data.tokenizers.WordPieceTokenizer`). Heads for other tasks (
 words) are passed over, and so is the prefix ``bert.`` that models with such heads have.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2i_jax import paths
+from t2i_jax.data.text_files import parse_json
 from t2i_jax.encoders.bert import ACTIVATIONS, TextEncoder
 from t2i_jax.interop import files, published
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict, to_variables
@@ -136,10 +136,23 @@ def _described(folder: paths.Path) -> dict[str, Any]:
             )
     if missing := [name for name in _FIELDS.values() if name not in told]:
         raise ValueError(f"{path}: it lacks {', '.join(missing)}")
-    if told["hidden_act"] not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"{path}: hidden_act={told['hidden_act']!r}; known are {known}")
-    return {ours: told[theirs] for ours, theirs in _FIELDS.items()}
+    found = {ours: told[theirs] for ours, theirs in _FIELDS.items()}
+    for ours, value in found.items():
+        if wanted := _wrong(ours, value):
+            raise ValueError(f"{path}: {_FIELDS[ours]}={value!r}, but it must be {wanted}")
+    return found
+
+
+def _wrong(field: str, value: Any) -> str:
+    """What the field must be, where the value is not that."""
+    if field == "activation":
+        known = isinstance(value, str) and value in ACTIVATIONS
+        return "" if known else f"one of {', '.join(ACTIVATIONS)}"
+    if field == "epsilon":
+        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+        return "" if good else "a number from 0 to 1"
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return "" if good else "a whole number above 0"
 
 
 def _pooling(folder: paths.Path) -> str:
@@ -158,7 +171,7 @@ def _pooling(folder: paths.Path) -> str:
 
 def _json(path: paths.Path) -> dict[str, Any]:
     try:
-        told = json.loads(paths.read_bytes(path))
+        told = parse_json(paths.read_bytes(path).decode("utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(told, dict):

@@ -131,8 +131,10 @@ def _reset(direction: optax.GradientTransformation, every: int) -> optax.Gradien
 
 
 _TIME = r"([\d._]+\s*[kKmMbB]?\s*\w*)"
-_EVERY = re.compile(rf"multiply ([\d.e-]+) every {_TIME}(?: from {_TIME})?")
-_RAMP = re.compile(rf"(linear|cosine) to ([\d.e-]+) over {_TIME}")
+_NUMBER = r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"  # not below 0: the rate would train uphill
+_EVERY = re.compile(rf"multiply {_NUMBER} every {_TIME}(?: from {_TIME})?")
+_RAMP = re.compile(rf"(linear|cosine) to {_NUMBER} over {_TIME}")
+_MOST = 1_000.0  # a factor of the starting rate above this is a slip of the pen
 
 _SHAPES = {
     "linear": lambda t: 1 - t,
@@ -166,12 +168,16 @@ def _schedule(text: str, lr: float, batch: int, records: int) -> Schedule:
         return lambda step: jnp.full((), lr, jnp.float32)
     if match := _EVERY.fullmatch(text):
         factor, every = float(match[1]), steps(match[2])
+        if factor > 1:
+            raise ValueError(f"the schedule {text!r} grows without end: a factor up to 1 is needed")
         first = steps(match[3]) if match[3] else every
         return lambda step: (
             lr * factor ** jnp.maximum((step - first) // every + 1, 0).astype(jnp.float32)
         )
     if match := _RAMP.fullmatch(text):
         end, over = float(match[2]), steps(match[3])
+        if end > _MOST:
+            raise ValueError(f"the schedule {text!r} ends above {_MOST:,.0f} times the rate")
         shape = _SHAPES[match[1]]
         return lambda step: lr * (end + (1 - end) * shape(jnp.clip(step / over, 0.0, 1.0)))
     raise ValueError(

@@ -72,6 +72,11 @@ class Plan:
             )
         self.images_per_step = self.data.batch * config.d_steps
         self.total = self._duration("duration")
+        if not self.total:
+            raise ValueError(
+                f"train.duration={config.train.duration!r} is less than one step of "
+                f"{self.images_per_step:,} images"
+            )
         self.log_every = max(self._duration("log_every"), 1)
         self.sample_every = self._duration("sample_every")
         self.checkpoint_every = max(self._duration("checkpoint_every"), 1)

@@ -68,8 +68,11 @@ class RunData:
         )
 
     def _differences(self, saved: dict[str, Any]) -> list[str]:
-        old = np.frombuffer(base64.b64decode(saved["table"]), self._table.dtype)
-        old = old.reshape(-1, self._table.shape[1])
+        try:
+            old = np.frombuffer(base64.b64decode(saved["table"]), self._table.dtype)
+            old = old.reshape(-1, self._table.shape[1])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{FILE} of the run is damaged: its table: {error}") from error
         return content.differences(old, self._table, lambda i: self._source[i]["image/id"])
 
 

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from t2i_jax import prepare
-from t2i_jax.data import catalog
+from t2i_jax.data import catalog, content
 from t2i_jax.data.builders import base
 from t2i_jax.data.decode import decode_rgb
 from t2i_jax.data.layouts import folder
@@ -89,6 +89,31 @@ def test_an_overwriting_that_stops_leaves_the_old_set(
     left = [p.name for p in (tmp_path / "data/t2i_folder/src").iterdir()]
     assert sorted(left) == ["1.0.0", "owner.json"]
     assert run("--overwrite")[0] == 0 and captions(tmp_path) == {"an new caption"}
+
+
+def test_a_set_that_cannot_be_read_takes_no_others_place(run, tmp_path, monkeypatch):
+    """Neither on the first preparation nor over an old set."""
+    for kept in (False, True):
+        if kept:
+            assert run()[0] == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(content, "table", raising(RecursionError("deep")))
+            for _ in range(2):
+                status, out, err = run("--overwrite")
+                assert status == 1 and out == "" and "deep" in err
+        if kept:
+            assert captions(tmp_path) == {"an old caption"}
+        left = [p.name for p in (tmp_path / "data/t2i_folder/src").iterdir()]
+        assert sorted(left) == (["1.0.0"] if kept else []) + ["owner.json"]
+
+
+def test_the_split_all_and_pictures_elsewhere_are_refused(run, source, tmp_path):
+    status, _, err = run(f"--images={tmp_path}")
+    assert status == 1 and "folder has its pictures in the source: leave --images out" in err
+    write(source / "captions.jsonl", jsonl({"image": "0.jpg", "caption": "a", "split": "All"}))
+    for _ in range(2):
+        status, _, err = run()
+        assert status == 1 and "captions.jsonl:1: the split 'All' means all splits" in err
 
 
 def test_a_kill_between_two_renamings_loses_nothing(run, source, tmp_path):

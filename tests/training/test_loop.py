@@ -41,6 +41,13 @@ def trained(data_dir, tmp_path_factory):
     return workdir, printed.getvalue()
 
 
+@pytest.mark.parametrize("duration", ["1 images", "3 images", "0.01 epochs"])
+def test_a_training_of_no_step_is_refused(data_dir, tmp_path, duration):
+    with pytest.raises(ValueError, match=f"train.duration='{duration}' is less than one step of 8"):
+        loop.train(load(data_dir, f"train.duration={duration}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_metrics_are_lines_of_json(trained):
     workdir, _ = trained
     lines = (workdir / "metrics.jsonl").read_text().splitlines()

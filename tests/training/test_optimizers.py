@@ -162,6 +162,24 @@ def test_ramps():
         make_schedule({"lr": 1.0, "schedule": "sometimes"}, 1, 1)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "multiply -1 every 1 steps",
+        "multiply 1e30 every 1 steps",
+        "multiply 1.5 every 1 epochs",
+        "multiply e every 1 steps",
+        "multiply nan every 1 steps",
+        "linear to -1 over 5 steps",
+        "cosine to 1e9 over 5 steps",
+        "linear to - over 5 steps",
+    ],
+)
+def test_schedules_that_train_uphill_or_without_end_are_refused(schedule):
+    with pytest.raises(ValueError, match="schedule"):
+        make_schedule({"lr": 1.0, "schedule": schedule}, 1, 1)
+
+
 def test_a_floor():
     """DAMSM's: 0.98 an epoch, until the rate is a tenth of what it began with."""
     text = "multiply 0.98 every 1 epochs"

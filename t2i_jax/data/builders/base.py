@@ -108,6 +108,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     EXPECTED: ClassVar[Mapping[str, Mapping[str, int]]] = {}
     # Whether images are turned as their orientation tags say; the papers' loaders ignore these.
     TURNED: ClassVar[bool] = False
+    # Whether pictures may lie in another folder than the source.
+    TAKES_IMAGES: ClassVar[bool] = False
 
     job: Job | None = None
 

@@ -8,6 +8,7 @@ from t2i_jax.data.records import Layout
 class T2iCoco(Builder):
     """Photos of everyday scenes with five to seven captions each; no classes."""
 
+    TAKES_IMAGES = True
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "A folder with train2014/, val2014/ and annotations/captions_{train,val}2014.json (or "
         f"2017) from {coco.GET}; or AttnGAN's folder with train/, test/, text/ and images/."

@@ -25,6 +25,7 @@ class NarrativesConfig(Config):
 class T2iLocalizedNarratives(Builder):
     """Photos with a paragraph each, spoken while pointing; an image may have several records."""
 
+    TAKES_IMAGES = True
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "A folder with *_captions.jsonl, or the full *_localized_narratives*.jsonl, from "
         f"{narratives.TEXTS_AT}, and the pictures of COCO-2017 (train2017/, val2017/) or Open "

@@ -212,6 +212,8 @@ def _split(value: Any, where: str) -> str:
     name = value.strip().lower() if isinstance(value, str) else ""
     if not re.fullmatch(r"[a-z]\w*", name, re.ASCII) or len(name) > _LONGEST_SPLIT:
         raise DataError(f'{where}: the split {value!r} should be a word such as "train" or "test"')
+    if name == "all":
+        raise DataError(f"{where}: the split {value!r} means all splits together; name another")
     near = difflib.get_close_matches(name, SPLITS, 1, cutoff=0.8) if name.isalpha() else []
     if near and name not in SPLITS:
         raise DataError(f"{where}: unknown split {value!r}; did you mean {near[0]!r}?")

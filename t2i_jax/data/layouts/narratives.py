@@ -161,11 +161,15 @@ def _trace_features(row: Mapping[str, Any]) -> dict[str, Any]:
     traces, spoken = ([] if is_nothing(row[k]) else row[k] for k in ("traces", "timed_caption"))
     points = [(i, p["x"], p["y"], p["t"]) for i, segment in enumerate(traces) for p in segment]
     times = [(u["start_time"], u["end_time"]) for u in spoken]
-    return {
-        "traces": np.asarray(points, np.float32).reshape(-1, 4),
-        "utterances": [whole_text(str(u["utterance"])) for u in spoken],
-        "utterance_times": np.asarray(times, np.float32).reshape(-1, 2),
-    }
+    with np.errstate(over="ignore"):
+        numbers = {
+            "traces": np.asarray(points, np.float32).reshape(-1, 4),
+            "utterance_times": np.asarray(times, np.float32).reshape(-1, 2),
+        }
+    if bad := [name for name, array in numbers.items() if not np.isfinite(array).all()]:
+        raise ValueError(f"{' and '.join(bad)} with a number that is missing or not finite")
+    texts = ["" if is_nothing(u["utterance"]) else str(u["utterance"]) for u in spoken]
+    return {"utterances": [whole_text(text) for text in texts], **numbers}
 
 
 def _text_files(
