@@ -172,10 +172,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
+    out = paths.path(args.out)  # a wrong one is told before any work
     result, drawn, text = PROTOCOLS[args.protocol].run(args)
     if text:
         print(text)
-    out = paths.folder(args.out)
+    out = paths.folder(out)
     for name, picture in drawn.items():
         pictures.save(picture, out / f"{name}.png")
         print(f"wrote {out / name}.png")

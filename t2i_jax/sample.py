@@ -167,6 +167,7 @@ class _Row:
 
 def run(args: argparse.Namespace) -> None:
     """Draws what the arguments ask for; prints the name of every file it wrote."""
+    out = paths.path(args.out)  # a wrong one is told before anything is drawn
     photos = [given.photo(path) for path in args.style or ()]
     pairs = given.pairs(args.images or (), args.caption)
     sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
@@ -182,7 +183,7 @@ def run(args: argparse.Namespace) -> None:
         rows, extras = _examined(sampler, args, pairs)
     else:
         rows, extras = _sampled(sampler, args)
-    out = paths.folder(args.out)
+    out = paths.folder(out)
     for row in rows:
         for images in row.images:
             scale = f"_{images.shape[2]}px" if len(row.images) > 1 else ""

@@ -44,7 +44,7 @@ class Watch:
                         f"warning: {name} is {value:.3g}, {ratios[-1]:,.0f} times its median of "
                         f"the last {len(before)} intervals. If it stays there, lower "
                         f"optim.{player}.lr or set optim.{player}.clip_norm, and go on from an "
-                        "earlier checkpoint"
+                        "earlier checkpoint (delete the folders of later steps in checkpoints/)"
                     )
             before.append(abs(value))
         self.exploded = max(ratios) > EXPLODED

@@ -143,7 +143,9 @@ def check(fields: Mapping[str, Any]) -> None:
             wrong.append(f"{name}={value}: must be a finite number")
             continue
         allowed = next((r for p, r in RANGES.items() if fnmatch.fnmatchcase(name, p)), None)
-        if allowed is not None and value not in (None, {}):
+        if not values and name.endswith(_SOME):
+            wrong.append(f"{name}={value}: must be one number or more")
+        elif allowed is not None and value not in (None, {}):
             wrong += [
                 f"{name}={value}: must be {allowed.words}" for x in values if not _is(allowed, x)
             ][:1]
@@ -152,6 +154,7 @@ def check(fields: Mapping[str, Any]) -> None:
 
 
 _FLOAT32 = 3.4e38
+_SOME = ("widths", "classes")  # the only sequences that mean nothing when they are empty
 
 
 def _is(allowed: Range, value: Any) -> bool:

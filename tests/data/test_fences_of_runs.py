@@ -114,6 +114,10 @@ def test_the_split_all_and_pictures_elsewhere_are_refused(run, source, tmp_path)
     for _ in range(2):
         status, _, err = run()
         assert status == 1 and "captions.jsonl:1: the split 'All' means all splits" in err
+    for split, meant in (("training", "train"), ("Validation", "val"), ("dev", "val")):
+        write(source / "captions.jsonl", jsonl({"image": "0.jpg", "caption": "a", "split": split}))
+        status, _, err = run()
+        assert status == 1 and f"unknown split {split!r}; did you mean {meant!r}?" in err
 
 
 def test_a_kill_between_two_renamings_loses_nothing(run, source, tmp_path):

@@ -31,6 +31,8 @@ def test_our_configs_are_in_range(path):
         ("train.log_every", "0.4 steps", "a duration of at least one step"),
         ("train.sample_every", "0.4 steps", "'0 steps' for never, or a duration"),
         ("loss.g.kl", -1.0, "from 0 to 1,000,000"),
+        ("encoder.fields.conv_widths", (), "one number or more"),
+        ("image.widths", [], "one number or more"),
         ("loss.g.kl", math.inf, "a finite number"),
         ("recipe.word_temperature", 0.0, "above 0 and at most 1,000"),
         ("encoder.fields.dropout", 1.0, "at least 0 and below 1"),

@@ -36,6 +36,13 @@ FORMAT = (
     '"class", "box": [x, y, width, height] and "split"'
 )
 _LONGEST_SPLIT = 40  # characters; files are named after splits
+_SYNONYMS = {
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "dev": "val",
+    "testing": "test",
+}
 
 
 def read(source: pathlib.Path, no_captions: bool = False) -> Layout:
@@ -214,6 +221,8 @@ def _split(value: Any, where: str) -> str:
         raise DataError(f'{where}: the split {value!r} should be a word such as "train" or "test"')
     if name == "all":
         raise DataError(f"{where}: the split {value!r} means all splits together; name another")
+    if name in _SYNONYMS:
+        raise DataError(f"{where}: unknown split {value!r}; did you mean {_SYNONYMS[name]!r}?")
     near = difflib.get_close_matches(name, SPLITS, 1, cutoff=0.8) if name.isalpha() else []
     if near and name not in SPLITS:
         raise DataError(f"{where}: unknown split {value!r}; did you mean {near[0]!r}?")
