@@ -38,7 +38,8 @@ STORES = {
     "hf": Store("huggingface_hub", "hf auth login"),
 }
 
-_PROTOCOL = re.compile(r"([A-Za-z][\w+.-]*):/(/?)(.*)", re.DOTALL)
+# Without any slash only what begins like a store: a local name may hold a colon.
+_PROTOCOL = re.compile(rf"([A-Za-z][\w+.-]*(?=:/)|{'|'.join(STORES)}):(?:/(/?))?(.*)", re.DOTALL)
 _SHARE = 20  # an upload may take this part of the time
 
 

@@ -42,6 +42,8 @@ def test_paths_of_a_store(store):
         ("gss://bucket/run", "no protocol gss://; write gs://"),
         ("memory://run", "no protocol memory://; write gs://, s3://, az://, hf://, or a local"),
         ("file:///runs", "no protocol file://"),
+        ("gs:bucket/run", "write gs://bucket/run for a store; for a local folder"),
+        ("s3:run", "write s3://run for a store"),
         ("gs:/bucket/run", "write gs://bucket/run for a store; for a local folder"),
         (pathlib.Path(RUN), "write gs://bucket/run for a store"),
         ("gs://", "names no bucket"),

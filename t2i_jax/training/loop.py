@@ -210,7 +210,11 @@ class Training:
     def _curves(self) -> None:
         metrics = self.plan.workdir / "metrics.jsonl"
         if self.chief and paths.exists(metrics):
-            pictures.curves(read_rows(metrics)[0], self.plan.workdir / "curves.png")
+            rows, damaged = read_rows(metrics)
+            if damaged:
+                lines = ", ".join(map(str, damaged))
+                self._say(f"{metrics} has damaged lines, which the curves lack: {lines}")
+            pictures.curves(rows, self.plan.workdir / "curves.png")
 
     def _describe(self, state: TrainState) -> None:
         """Writes the run's own description and says what is trained."""
