@@ -37,6 +37,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    brought_pairs,
     no_noise,
     shifted_pairs,
 )
@@ -67,8 +68,8 @@ class Recipe(DistributionRecipe):
 
     @property
     def wrong_pairs(self) -> str:
-        """Captions, where the recipe makes no pairs of its own."""
-        return "caption" if self.mismatch == "caption" else ""
+        """By its field mismatch."""
+        return brought_pairs(self.mismatch)
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

@@ -34,7 +34,16 @@ from t2i_jax.losses.adversarial import bce
 from t2i_jax.models.gan_int_cls import Discriminator, Generator
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.regularizers import augmented
-from t2i_jax.recipes.terms import Judgement, Net, Seen, Terms, Variables, accuracies, no_noise
+from t2i_jax.recipes.terms import (
+    Judgement,
+    Net,
+    Seen,
+    Terms,
+    Variables,
+    accuracies,
+    brought_pairs,
+    no_noise,
+)
 
 _CHOICES = {
     "form": ("paper", "released"),
@@ -72,8 +81,8 @@ class Recipe(GanRecipe):
 
     @property
     def wrong_pairs(self) -> str:
-        """Those of its field mismatch."""
-        return {"text": "caption", "image": "image"}[self.mismatch]
+        """By its field mismatch."""
+        return brought_pairs(self.mismatch)
 
     @property
     def noise_distribution(self) -> str:

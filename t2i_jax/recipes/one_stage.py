@@ -37,6 +37,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    brought_pairs,
     check_two_rows,
     no_noise,
     shifted_pairs,
@@ -71,8 +72,8 @@ class OneStageRecipe(GanRecipe):
 
     @property
     def wrong_pairs(self) -> str:
-        """Captions, where the recipe makes no pairs of its own."""
-        return "caption" if self.mismatch == "caption" else ""
+        """By its field mismatch."""
+        return brought_pairs(self.mismatch)
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

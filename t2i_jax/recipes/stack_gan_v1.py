@@ -38,6 +38,7 @@ from t2i_jax.recipes.terms import (
     Terms,
     Variables,
     accuracies,
+    brought_pairs,
     no_noise,
     shifted_pairs,
 )
@@ -81,8 +82,8 @@ class Recipe(GanRecipe):
 
     @property
     def wrong_pairs(self) -> str:
-        """None, where the recipe makes pairs of its own."""
-        return {"text": "caption", "image": "image"}.get(self.mismatch, "")
+        """By its field mismatch."""
+        return brought_pairs(self.mismatch)
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """Variables of both players."""

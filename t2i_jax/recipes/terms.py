@@ -166,6 +166,13 @@ def check_two_rows(condition: jax.Array, axis_name: str | None) -> None:
         )
 
 
+def brought_pairs(mismatch: str) -> str:
+    """Which mismatched pairs of the data a recipe reads whose field ``mismatch`` has this value, as
+    ``data.mismatch`` names them; "" where it makes pairs of its own.
+    """
+    return {"text": "caption", "caption": "caption", "image": "image"}.get(mismatch, "")
+
+
 def accuracies(judged: Mapping[str, Judgement]) -> dict[str, jax.Array]:
     """How often D is right, as metrics in 0..1, averaged over its scales.
 

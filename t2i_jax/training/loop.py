@@ -22,13 +22,7 @@ from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import (
-    networks,
-    provenance,
-    reading,
-    runs,
-    sentence_cache,
-)
+from t2i_jax.training import networks, provenance, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
