@@ -155,14 +155,13 @@ def prepare(
     report = Report(name, config.name, str(source or "generated"), str(path))
     try:
         with _owned(path.parent, report), _quiet():
-            with _beside(path) as root, tempfile.TemporaryDirectory() as unused:
+            with _beside(path) as (root, made), tempfile.TemporaryDirectory() as unused:
                 builder = builder_class(config=config, data_dir=root, file_format="array_record")
                 builder.job = Job(folder, report, pictures, strict, console)
                 builder.download_and_prepare(
                     download_dir=unused,
                     download_config=tfds.download.DownloadConfig(manual_dir=folder or unused),
                 )
-                made = root / builder_class.name / config.name / path.name
                 origin.save(made, made_of)
                 checksums.write(made)
                 for split in report.records:  # which also tries that all can be read
@@ -209,22 +208,23 @@ def _earlier(path: epath.Path, strict: bool) -> Report:
 
 
 @contextlib.contextmanager
-def _beside(path: epath.Path) -> Iterator[epath.Path]:
-    """The folder to prepare in, tfds' `data_dir`. What is prepared already stays as it is until the
-    new set is whole, and then gives way to it.
+def _beside(path: epath.Path) -> Iterator[tuple[epath.Path, epath.Path]]:
+    """(the folder to prepare in, tfds' `data_dir`; where the set then lies in it). What is prepared
+    already stays as it is until the new set is whole, and then gives way to it.
     """
     config = path.parent
     aside = config / f"{path.name}.replaced"
     if aside.exists() and not path.exists():  # killed between the two renamings below
         aside.rename(path)
     root = config / f"incomplete.{os.getpid()}"
+    made = root / config.parent.name / config.name / path.name
     try:
-        yield root
+        yield root, made
         if aside.exists():
             aside.rmtree()
         if path.exists():
             path.rename(aside)
-        (root / config.parent.name / config.name / path.name).rename(path)
+        made.rename(path)
         if aside.exists():
             aside.rmtree()
     finally:
