@@ -78,9 +78,15 @@ def base() -> ConfigDict:
                 "raw_grids": False,  # grids also show G as it is, beside its average
             },
             "evals": {
-                "names": (),  # evaluations at every checkpoint: "retrieval"
-                "records": 500,  # held-out images that they use
-                "best": "",  # what the best checkpoint has most of: "retrieval/recall_at_1"
+                # Evaluations at every checkpoint: "retrieval", "toy_attributes", or a protocol of
+                # numbers, "fid2k" (docs/evaluation.md).
+                "names": (),
+                "records": 500,  # held-out images or captions of those whose name has no number
+                "best": "",  # which value chooses the best checkpoint: "retrieval/recall_at_1"
+                "best_mode": "max",  # max | min: which of its values is best
+                "features": "",  # the network of images of protocols that name none
+                "encoder": "",  # the encoders of protocols that compare images with captions
+                "classifier": "",  # the run that reads the images of toy_attributes
             },
             "log": {"tensorboard": False, "wandb": ""},
         }

@@ -1,9 +1,24 @@
 """Command line: evaluates a trained run by a named protocol.
 
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds
     python -m t2i_jax.evaluate --protocol=tsne --workdir=runs/birds --out=DIR
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --images=DIR
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --save_samples=DIR
 
 Samples are drawn from captions of the data set's held-out split and are a function of the seed and
-their index. Writes DIR/<protocol>.json, which says what was computed from what, and pictures.
+their index. Writes DIR/<protocol>.json, which says what was computed from what, and pictures; DIR
+is RUN/evaluation, unless --out names another. Numbers that tables take are also added to
+RUN/evaluation/results.jsonl. What a kill left of the drawing is not drawn again.
+
+A protocol of numbers is a family and a number of samples, fid30k or kid2k (docs/evaluation.md has
+what each fixes):
+
+FAMILIES
+
+Of images that another program made (--images), --workdir is the run whose data they are held
+against; --save_samples writes a protocol's samples for other programs and computes nothing.
+
+Other protocols:
 
 tsne: the mode-collapse check of StackGAN-v2. Samples laid out by t-SNE, so that regions of
 near-identical images show; how near they are to each other against real images. Needs the extra
@@ -23,87 +38,19 @@ import argparse
 import json
 import os
 import sys
-import warnings
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Sequence
 
-import numpy as np
-from ml_collections import ConfigDict
-from PIL import Image
-
-import t2i_jax
-from t2i_jax import paths, pictures
+from t2i_jax import owner, paths, pictures
 from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
-from t2i_jax.data.catalog import NotPrepared
-from t2i_jax.data.text_files import caption_lines
-from t2i_jax.evaluation import (
-    attribute_reader,
-    features,
-    retrieval,
-    text_probe,
-    toy_attributes,
-    tsne,
-)
-from t2i_jax.evaluation.held_out import HeldOut
-from t2i_jax.evaluation.subject import Subject, latest_step
-from t2i_jax.training import build, runs
+from t2i_jax.evaluation import features, numbers, results
+from t2i_jax.evaluation.kinds import KINDS
+from t2i_jax.evaluation.outcome import Outcome
+from t2i_jax.evaluation.protocols import families
+from t2i_jax.evaluation.subject import steps_of
 
-# Numbers (JSON types), pictures by name, and what is printed.
-Result = tuple[dict, dict[str, Image.Image], str]
-
-
-def _tsne(args: argparse.Namespace) -> Result:
-    return (*tsne.evaluate(_subject(args), features.load(args.features)), "")
-
-
-def _text_probe(args: argparse.Namespace) -> Result:
-    return text_probe.evaluate(args.workdir, args.num, args.seed)
-
-
-def _retrieval(args: argparse.Namespace) -> Result:
-    config = _at(args, runs.read_config(args.workdir))
-    return retrieval.evaluate(args.workdir, config, args.step, args.num, args.seed, args.split)
-
-
-def _toy_attributes(args: argparse.Namespace) -> Result:
-    if not args.classifier:
-        raise ValueError(
-            "--protocol=toy_attributes needs --classifier=RUN, a run of configs/toy_attributes.py"
-        )
-    step, sampler = _sampler(args)
-    config = sampler.config
-    if not config.encoder.name:
-        raise ValueError(f"{args.workdir}: a run of {config.system!r} that reads no captions")
-    setup = toy_attributes.Setup(
-        draw=lambda captions, seed, num: _draw(sampler, captions, seed, num),
-        num=args.num,
-        seed=args.seed,
-        describe={"workdir": args.workdir, "system": config.system, "step": step},
-    )
-    reader = attribute_reader.load(args.classifier)
-    return toy_attributes.evaluate(setup, reader, features.load(args.features))
-
-
-class Protocol(NamedTuple):
-    """An evaluation, and the options that it does not look at."""
-
-    run: Callable[[argparse.Namespace], Result]
-    unread: tuple[str, ...]
-
-
-PROTOCOLS = {
-    "tsne": Protocol(_tsne, ("classifier",)),
-    "text_probe": Protocol(
-        _text_probe,
-        (
-            *("step", "features", "classifier"),
-            *("data_dir", "split", "captions_file", "batch_size"),
-        ),
-    ),
-    "retrieval": Protocol(_retrieval, ("features", "classifier", "captions_file", "batch_size")),
-    "toy_attributes": Protocol(_toy_attributes, ("data_dir", "split", "captions_file")),
-}
+_POLL = 10.0  # seconds between two looks for new checkpoints
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -112,18 +59,18 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         prog="python -m t2i_jax.evaluate",
-        description=__doc__,
+        description=__doc__.replace("FAMILIES", families.listing()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--protocol", required=True, help=", ".join(PROTOCOLS))
-    add("--workdir", required=True, help="the run directory")
-    add("--out", default="evaluation", help="folder for the results (default: %(default)s)")
+    add("--protocol", required=True, help=", ".join([*families.FAMILIES, *KINDS]))
+    add("--workdir", default="", help="the run directory")
+    add("--out", default="", help="folder for the results (default: RUN/evaluation)")
     add(
         "--num",
         type=whole("num", 1, MANY),
         default=1000,
-        help="samples or records (default: %(default)s)",
+        help="samples or records, of protocols whose name has no number (default: %(default)s)",
     )
     add(
         "--seed",
@@ -132,29 +79,52 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="of captions and noise (default: %(default)s)",
     )
     add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
+    add("--watch", action="store_true", help="evaluate every new checkpoint until training ends")
     add(
         "--features",
-        default=features.PIXELS,
-        metavar="RUN",
-        help="the run directory of an encoder, whose image network sees the images; or "
-        f"{features.PIXELS}, their colours at 16 x 16 (default)",
+        default="",
+        metavar="NAME",
+        help="what sees the images, where the protocol does not say: the run directory of an "
+        f"encoder, a network's name, or {features.PIXELS}, colours at 16 x 16",
     )
+    add("--encoder", default="", metavar="RUN", help="encoders that compare images and captions")
+    add("--weights", default=None, metavar="PATH", help="the network's file, if not the usual one")
     add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
-    add("--data_dir", help="where the data set is prepared (default: where the run had it)")
+    add("--images", default="", metavar="DIR", help="images of another program, a folder or .npz")
+    add("--save_samples", default="", metavar="DIR", help="write the samples, a folder or .npz")
+    add("--data_dir", default="", help="where the data set is prepared (default: the run's)")
     add("--split", default="", help="of the data set (default: test, else val)")
     add("--captions_file", help="captions instead of the data set's: one a line, in turn")
     add(
         "--batch_size",
         type=whole("batch_size", 1, 4096),
         default=16,
-        help="images at a time; does not change them",
+        help="images drawn at a time; does not change them (default: %(default)s)",
+    )
+    add(
+        "--extractor_batch_size",
+        type=whole("extractor_batch_size", 1, 4096),
+        default=64,
+        help="images that a network sees at a time; does not change numbers (default: %(default)s)",
     )
     args = parser.parse_args(argv)
-    if args.protocol not in PROTOCOLS:
-        parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, PROTOCOLS)}")
-    for name in PROTOCOLS[args.protocol].unread:
+    if args.protocol in KINDS:
+        unread = KINDS[args.protocol].unread
+    elif families.is_name(args.protocol):
+        unread = families.unread(args.protocol)
+    else:
+        known = [*KINDS, *families.FAMILIES]
+        parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
+    for name in unread:
         if getattr(args, name) != parser.get_default(name):
             parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out")
+    if not args.workdir and not (args.images and args.out):
+        parser.error("--workdir is needed, or --images with --out")
+    if args.watch and (args.step is not None or args.images or args.save_samples):
+        parser.error(
+            "--watch takes every checkpoint of a run: leave out --step, --images and --save_samples"
+        )
+    args.out = args.out or os.path.join(args.workdir, results.FOLDER)
     return args
 
 
@@ -162,7 +132,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluates and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
     try:
-        run(args)
+        if args.watch:
+            watch(args)
+        else:
+            run(args)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise
@@ -172,103 +145,47 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
-    out = paths.path(args.out)  # a wrong one is told before any work
-    result, drawn, text = PROTOCOLS[args.protocol].run(args)
-    if text:
-        print(text)
-    out = paths.folder(out)
-    for name, picture in drawn.items():
+    paths.path(args.out)  # a wrong one is told before any work
+    if args.save_samples:
+        numbers.save_samples(args)
+        print(f"wrote {args.save_samples}")
+        return
+    evaluate = KINDS[args.protocol].run if args.protocol in KINDS else numbers.evaluate
+    write(args, evaluate(args))
+
+
+def write(args: argparse.Namespace, outcome: Outcome) -> None:
+    """Prints and writes what came out."""
+    if outcome.text:
+        print(outcome.text)
+    out = paths.folder(args.out)
+    for name, picture in outcome.pictures.items():
         pictures.save(picture, out / f"{name}.png")
         print(f"wrote {out / name}.png")
-    numbers = json.dumps({"protocol": args.protocol, **result}, indent=2, allow_nan=False)
-    paths.write_bytes(out / f"{args.protocol}.json", f"{numbers}\n".encode())
+    text = json.dumps({"protocol": args.protocol, **outcome.details}, indent=2, allow_nan=False)
+    paths.write_bytes(out / f"{args.protocol}.json", f"{text}\n".encode())
     print(f"wrote {out / args.protocol}.json")
+    if outcome.record is not None:
+        folder = args.out if args.images else os.path.join(args.workdir, results.FOLDER)
+        results.append(folder, outcome.record)
 
 
-def _subject(args: argparse.Namespace) -> Subject:
-    config = runs.read_config(args.workdir)
-    step, sampler = _sampler(args)
-    texts, origin, held_out = _texts(args, config)
-
-    def draw() -> np.ndarray:
-        return _draw(sampler, texts, args.seed, args.num if texts is None else 1)
-
-    return Subject(
-        workdir=args.workdir,
-        system=config.system,
-        step=step,
-        num=args.num,
-        seed=args.seed,
-        captions=origin,
-        draw=draw,
-        real=None if held_out is None else lambda: held_out.images(args.num),
-    )
-
-
-def _sampler(args: argparse.Namespace) -> tuple[int, t2i_jax.Sampler]:
-    """The step of the checkpoint that is evaluated, and what draws from it."""
-    step = latest_step(args.workdir) if args.step is None else args.step
-    return step, t2i_jax.Sampler.from_workdir(args.workdir, step, args.batch_size)
-
-
-def _draw(sampler: t2i_jax.Sampler, texts, seed: int, num: int) -> np.ndarray:
-    """`num` images of each text, with one line for what is said of captions."""
-    _say(f"drawing {num if texts is None else num * len(texts):,} images")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", t2i_jax.CaptionWarning)
-        images = sampler.sample(texts, seed, num)
-    _report(caught)
-    return images
-
-
-def _texts(args: argparse.Namespace, config: ConfigDict):
-    """What the samples are drawn from: (captions, embeddings or None; their origin in words; the
-    held-out data, None where it is neither there nor asked for).
+def watch(args: argparse.Namespace) -> None:
+    """Evaluates every checkpoint that has no number of this protocol yet, as they come, until
+    nothing trains in the run any more.
     """
-    embedded = not config.encoder.name and config.data.get("text") == "embeddings"
-    conditional = bool(config.encoder.name) or embedded
-    lines = _captions(args.captions_file) if args.captions_file else None
-    config = _at(args, config)
-    try:
-        held_out = HeldOut(build.data_options(config), args.split, args.seed)
-    except NotPrepared as error:
-        if args.data_dir or (conditional and not lines):
-            raise
-        _say(f"warning: no comparison with real images: {error}")
-        held_out = None
-    if lines:
-        return [lines[i % len(lines)] for i in range(args.num)], args.captions_file, held_out
-    if not conditional:
-        return None, "", held_out
-    texts = held_out.embeddings(args.num) if embedded else held_out.captions(args.num)
-    return texts, held_out.title, held_out
-
-
-def _at(args: argparse.Namespace, config: ConfigDict) -> ConfigDict:
-    """The config of a run whose data lie in --data_dir, if that is given."""
-    place = args.data_dir or config.data.data_dir
-    return ConfigDict({**config, "data": {**config.data, "data_dir": place}})
-
-
-def _captions(path: str) -> list[str]:
-    lines = caption_lines(path)
-    if not lines:
-        raise ValueError(f"{path}: it has no captions; one a line is needed")
-    return lines
-
-
-def _report(caught: Sequence[warnings.WarningMessage]) -> None:
-    """One line for all captions that are read in part only; they may be hundreds."""
-    partly = [str(w.message) for w in caught if issubclass(w.category, t2i_jax.CaptionWarning)]
-    if partly:
-        _say(f"warning: captions read in part only: {len(partly):,}, such as {partly[0]}")
-    for other in caught:
-        if not issubclass(other.category, t2i_jax.CaptionWarning):
-            _say(f"warning: {other.message}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    folder = os.path.join(args.workdir, results.FOLDER)
+    while True:
+        ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
+        known, _ = results.read(folder)
+        done = {record.step for record in known if record.protocol == args.protocol}
+        steps = [step for step in steps_of(args.workdir) if step not in done]
+        for step in steps:
+            run(argparse.Namespace(**{**vars(args), "step": step}))
+        if ended and not steps:
+            print(f"nothing trains in {args.workdir}; {len(done)} checkpoints are evaluated")
+            return
+        time.sleep(0 if steps else _POLL)
 
 
 if __name__ == "__main__":

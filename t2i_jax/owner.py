@@ -104,6 +104,19 @@ def take(directory: str | os.PathLike, what: str) -> Owner:
     return (StoreOwner if paths.protocol(directory) else Owner)(directory, what)
 
 
+def is_owned(directory: str | os.PathLike) -> bool:
+    """Whether a process holds the directory; of a store, which has no locks, False."""
+    path = paths.path(directory) / FILE
+    if paths.protocol(directory) or not path.exists():
+        return False
+    with open(path, encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _me(what: str) -> str:
     me = {
         "what": what,

@@ -7,6 +7,7 @@ A run directory is all it needs: neither the data nor the runs that it was train
 depends on its caption, the seed and its place in the call, not on the batch it is drawn in.
 """
 
+import copy
 import os
 import warnings
 from collections.abc import Sequence
@@ -33,24 +34,39 @@ class Sampler:
 
     system: the run's networks; ``frozen["encoder"]`` is the text encoder where it was not trained.
     networks: the averaged networks, as `t2i_jax.training.runs.load_ema` gives them.
+    devices: that share every batch, such as ``jax.local_devices()``; by default one draws.
     """
 
-    def __init__(self, system: build.System, networks: dict, batch_size: int = 16):
+    def __init__(
+        self,
+        system: build.System,
+        networks: dict,
+        batch_size: int = 16,
+        devices: Sequence[jax.Device] | None = None,
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
         self.config = system.config
-        self._system, self._networks = system, networks
-        self._encoder_vars = jax.device_put(system.variables.get("encoder"))
-        self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size)
+        self._system = system
+        self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
+        self._networks = self._drawer.replicated(networks)
+        self._encoder_vars = self._drawer.replicated(
+            jax.device_put(system.variables.get("encoder"))
+        )
         self._style_encoders: dict[str, styles.StyleEncoder] = {}
 
     @classmethod
     def from_workdir(
-        cls, workdir: str | os.PathLike, step: int | None = None, batch_size: int = 16
+        cls,
+        workdir: str | os.PathLike,
+        step: int | None = None,
+        batch_size: int = 16,
+        devices: Sequence[jax.Device] | None = None,
     ) -> "Sampler":
-        """The sampler of a run, on one device.
+        """The sampler of a run.
 
         step: of the checkpoint; the latest by default.
+        batch_size, devices: as the class takes them.
 
         Raises FileNotFoundError where `workdir` is no run or has no such checkpoint, ValueError
         where the run trained no generator, or is damaged.
@@ -62,7 +78,13 @@ class Sampler:
                 "is needed"
             )
         config, networks = runs.load_ema(workdir, step)
-        return cls(build.restore(config, workdir), networks, batch_size)
+        return cls(build.restore(config, workdir), networks, batch_size, devices)
+
+    def with_networks(self, networks: dict) -> "Sampler":
+        """One that draws with other averaged networks of the same run, compiled already."""
+        other = copy.copy(self)
+        other._networks = self._drawer.replicated(networks)
+        return other
 
     def sample(
         self,
@@ -72,6 +94,7 @@ class Sampler:
         scale: int | str | None = None,
         truncation: float | None = None,
         extras: Sequence[str] = (),
+        first: int = 0,
     ) -> Images | tuple[Images, dict[str, np.ndarray]]:
         """Images of captions, uint8 [N, H, W, 3] with N = len(captions) * num: first all of the
         first caption.
@@ -85,6 +108,7 @@ class Sampler:
             less (0.88 in DF-GAN's release); by default it is drawn as in training.
         extras: names of what the system has beside its images, such as ``"attention"``. The result
             is then a pair: the images, and arrays [N, ...] by name.
+        first: the number of the first image: of a long list, one part after the other.
 
         Warns (`CaptionWarning`) of unknown characters or words and of captions that are cut.
         Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
@@ -97,7 +121,7 @@ class Sampler:
         if text is not None:
             text = jax.tree.map(lambda x: np.repeat(x, num, axis=0), text)
             count = len(text.sentence)
-        noise = self._noise(seed, range(count), truncation)
+        noise = self._noise(seed, range(first, first + count), truncation)
         if not extras:
             return self._images(text, noise, scale)
         place = self._place(text, noise, scale)

@@ -17,6 +17,7 @@ from t2i_jax import keys
 from t2i_jax.config import suggest
 from t2i_jax.data.captions import read_back
 from t2i_jax.data.tokenizers import Tokenizer
+from t2i_jax.drawing.spread import Spread
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training.inputs import encode, to_float
@@ -58,11 +59,21 @@ class Drawer:
 
     networks: ``{"params": {"g": ..., ["encoder": ...]}, "stats": {"g": ...}}`` as the average keeps
     them; a generator without statistics may be missing there. encoder_vars: those of a frozen
-    encoder, else None.
+    encoder, else None. Of several devices both must be `replicated`.
+
+    batch_size: images at a time, rounded up to a multiple of the devices.
+    devices: that share every batch; None: where JAX puts it.
     """
 
-    def __init__(self, recipe: GanRecipe, encoder: nn.Module | None, batch_size: int = 64):
-        self.recipe, self.batch_size = recipe, batch_size
+    def __init__(
+        self,
+        recipe: GanRecipe,
+        encoder: nn.Module | None,
+        batch_size: int = 64,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        self._spread = Spread(devices)
+        self.recipe, self.batch_size = recipe, self._spread.rounded_up(batch_size)
 
         def text_of(networks, encoder_vars, inputs) -> Text | None:
             if "encoder" in networks["params"]:
@@ -91,17 +102,17 @@ class Drawer:
         self._draw = jax.jit(draw, static_argnames="examined")
         self._examine = jax.jit(examine)
 
+    def replicated(self, tree: Any) -> Any:
+        """Networks or an encoder's variables on every device of the drawer."""
+        return self._spread.replicated(tree)
+
     def text(self, networks, encoder_vars, inputs: dict[str, np.ndarray]) -> Text:
         """Encoded captions of a batch with tokens and mask, or sentence vectors: N rows each."""
-        return in_batches(
-            lambda part: self._text(networks, encoder_vars, part), inputs, self.batch_size
-        )
+        return self._in_batches(lambda part: self._text(networks, encoder_vars, part), inputs)
 
     def noise(self, keys: jax.Array, truncation: float | None = None) -> dict[str, jax.Array]:
         """The noise of [N] keys; see `GanRecipe.sample_noise`."""
-        return in_batches(
-            lambda part: self._noise(part, truncation=truncation), keys, self.batch_size
-        )
+        return self._in_batches(lambda part: self._noise(part, truncation=truncation), keys)
 
     def images(self, networks, text: Text | None, noise) -> tuple[np.ndarray, ...]:
         """uint8 images, a tuple over scales of [N, H, W, 3]."""
@@ -130,17 +141,16 @@ class Drawer:
         known = jax.eval_shape(self._examine, networks, text, images)
         none = "this system has none of images that it did not draw"
         self._check_extras(networks, names, known, none)
-        found = in_batches(
-            lambda part: self._examine(networks, *part), (text, images), self.batch_size
-        )
+        found = self._in_batches(lambda part: self._examine(networks, *part), (text, images))
         return {name: found[name] for name in names}
 
     def _drawn(self, networks, text, noise, examined: bool):
-        return in_batches(
-            lambda part: self._draw(networks, *part, examined=examined),
-            (text, noise),
-            self.batch_size,
+        return self._in_batches(
+            lambda part: self._draw(networks, *part, examined=examined), (text, noise)
         )
+
+    def _in_batches(self, function: Callable[[Any], Any], tree: Any) -> Any:
+        return in_batches(lambda part: function(self._spread.rows(part)), tree, self.batch_size)
 
     def _check_extras(self, networks, names, known, none: str) -> None:
         if any(player not in networks["params"] for player in self.recipe.kept):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2i_jax import paths
+from t2i_jax.training import files
 
 FOLDER = "evaluation"  # of a run
 FILE = "results.jsonl"
@@ -40,12 +41,12 @@ class Record:
 def append(folder: str | os.PathLike, record: Record) -> None:
     """Adds a record to those of a folder, which is made."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    path = paths.folder(paths.path(folder)) / FILE
+    path = paths.folder(folder) / FILE
     line = json.dumps(dataclasses.asdict(dataclasses.replace(record, time=now)), allow_nan=False)
     before = paths.read_bytes(path) if paths.exists(path) else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"  # what a kill cut short stays a line of its own
-    paths.write_bytes(path, before + line.encode() + b"\n")
+    files.write(path, before.decode("utf-8", "replace") + line + "\n")
 
 
 def read(folder: str | os.PathLike) -> tuple[list[Record], list[int]]:

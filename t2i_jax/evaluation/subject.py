@@ -48,3 +48,11 @@ def latest_step(workdir: str | os.PathLike) -> int | None:
 
     with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
         return checkpoints.latest_step()
+
+
+def steps_of(workdir: str | os.PathLike) -> list[int]:
+    """The steps of all whole checkpoints of a run, in order."""
+    from t2i_jax.training.checkpoints import Checkpoints
+
+    with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
+        return checkpoints.steps()

@@ -144,6 +144,18 @@ def _distances(features: Features, images: np.ndarray, samples: int) -> tuple[fl
     return scores.distances(vectors.reshape(-1, samples, vectors.shape[-1]))
 
 
+def values(result: dict) -> dict[str, float | None]:
+    """The numbers of a result that tables take: shares of the attributes, and the diversity."""
+    shares = {name: row["share"] for name, row in result["attributes"].items()}
+    varied = result["diversity"]
+    return {
+        **shares,
+        "every_colour": result["every_colour"]["share"],
+        "diversity": varied["mean_ratio"],
+        "nearest": varied["nearest_ratio"],
+    }
+
+
 def table(result: dict) -> str:
     """The result in lines for the terminal."""
     lines = [

@@ -98,7 +98,7 @@ class Training:
             Checkpoints(
                 runs.checkpoints_dir(self.plan.workdir),
                 keep=self.plan.config.train.keep,
-                best_mode="max",
+                best_mode=self.plan.config.evals.best_mode,
             )
         )
         for note in self.plan.notes:

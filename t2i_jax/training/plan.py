@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax import paths
-from t2i_jax.config import Duration
+from t2i_jax.choices import check_choice
+from t2i_jax.config import Duration, suggest
 from t2i_jax.data import catalog
 from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
@@ -90,6 +91,28 @@ class Plan:
                     "start it with python -m t2i_jax.train, or pass them to `train`"
                 )
             self.evaluators = evaluators(self.system, self.data)
+        self._check_best()
+
+    def _check_best(self) -> None:
+        """The value that is to choose the best checkpoint must be one that better networks have
+        more, or less, of, as ``evals.best_mode`` says.
+        """
+        best, mode = self.config.evals.best, self.config.evals.best_mode
+        check_choice("evals.best_mode", mode, ("max", "min"))
+        if not best:
+            return
+        name, _, value = best.partition("/")
+        if name not in self.evaluators:
+            raise ValueError(
+                f"evals.best={best!r}: evals.names has no {name!r}{suggest(name, self.evaluators)}"
+            )
+        lower = getattr(self.evaluators[name], "lower_is_better", ())
+        wanted = "min" if value in lower else "max"
+        if mode != wanted:
+            raise ValueError(
+                f"evals.best_mode={mode!r}: of evals.best={best!r} the "
+                f"{'least' if wanted == 'min' else 'largest'} is best; set evals.best_mode={wanted}"
+            )
 
     def _duration(self, field: str) -> int:
         duration = Duration.parse(self.config.train[field])

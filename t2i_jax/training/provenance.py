@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -38,7 +39,7 @@ class Provenance:
             "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             "command": sys.orig_argv,
             "code": commit(pathlib.Path(__file__)),
-            "packages": {"python": platform.python_version(), **_versions()},
+            "packages": versions(PACKAGES),
             "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
             "processes": jax.process_count(),
             "from_step": start,
@@ -86,11 +87,12 @@ def commit(file: pathlib.Path) -> str:
         return ""
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Of Python and of these packages."""
+    found = {"python": platform.python_version()}
+    for name in packages:
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found

@@ -125,5 +125,6 @@ def best_step(workdir: str | os.PathLike) -> int | None:
     """The checkpoint that is best by ``config.evals.best``, or None where nothing chose one."""
     from t2i_jax.training.checkpoints import Checkpoints
 
-    with Checkpoints(checkpoints_dir(workdir), read_only=True, best_mode="max") as reader:
+    mode = read_config(workdir).evals.get("best_mode", "max")
+    with Checkpoints(checkpoints_dir(workdir), read_only=True, best_mode=mode) as reader:
         return reader.best_step()

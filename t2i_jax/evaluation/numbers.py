@@ -1,0 +1,116 @@
+"""A protocol of numbers on the command line: of a run's samples, or of given images."""
+
+import argparse
+import pathlib
+
+from rich.console import Console
+
+from t2i_jax import paths
+from t2i_jax.data.report import DataError
+from t2i_jax.evaluation import exchange, measuring, networks
+from t2i_jax.evaluation.extractors.base import DualEncoder
+from t2i_jax.evaluation.held_out import HeldOut
+from t2i_jax.evaluation.image_sets import Files, ImageSet
+from t2i_jax.evaluation.measuring import Places, RealImages
+from t2i_jax.evaluation.outcome import Outcome
+from t2i_jax.evaluation.protocols import families
+from t2i_jax.evaluation.protocols.base import Needs, NumberProtocol
+from t2i_jax.evaluation.real_images import real_images
+from t2i_jax.evaluation.results import FOLDER
+from t2i_jax.evaluation.trained_run import TrainedRun, say
+
+
+def evaluate(args: argparse.Namespace) -> Outcome:
+    """The numbers of ``--protocol``; raises ValueError and OSError for what does not fit."""
+    protocol, console = families.load(args.protocol), Console(stderr=True)
+    network = networks.load(
+        protocol.needs(), args.features, args.encoder, args.extractor_batch_size, args.weights
+    )
+    if args.images:
+        return _of_files(args, protocol, network, console)
+    run = of_args(args)
+    needs = protocol.needs()
+    samples = run.samples(needs.samples, needs.rule, needs.truncation)
+    real = _real(args, run, needs, None)
+    conditions = {**run.identity, "split": args.split}
+    if isinstance(network, DualEncoder):
+        conditions["trained_with"] = networks.trained_with(run.workdir, network)
+    root = pathlib.Path(run.workdir) / FOLDER / "features"
+    return _measured(args, protocol, network, samples, real, root, run.step, conditions, console)
+
+
+def save_samples(args: argparse.Namespace) -> None:
+    """Writes the samples of ``--protocol`` to ``--save_samples`` for other programs."""
+    run, needs = of_args(args), families.load(args.protocol).needs()
+    samples = run.samples(needs.samples, needs.rule, needs.truncation)
+    exchange.save(samples, args.save_samples, args.batch_size, Console(stderr=True))
+
+
+def of_args(args: argparse.Namespace) -> TrainedRun:
+    """The run that the options name."""
+    return TrainedRun(
+        args.workdir,
+        args.step,
+        args.seed,
+        args.data_dir or "",
+        args.split,
+        args.captions_file or "",
+        args.batch_size,
+    )
+
+
+def _of_files(args, protocol: NumberProtocol, network, console: Console) -> Outcome:
+    samples = Files(args.images, protocol.needs().samples)
+    real = RealImages(reference=None, yardstick=None)
+    if args.workdir:
+        real = _real(args, of_args(args), protocol.needs(), samples.images(0, 1).shape[2])
+    root = paths.local(args.out, "features") / "features"
+    conditions = {"images": args.images, "split": args.split}
+    return _measured(args, protocol, network, samples, real, root, None, conditions, console)
+
+
+def _measured(
+    args,
+    protocol: NumberProtocol,
+    network,
+    samples: ImageSet,
+    real: RealImages,
+    root: pathlib.Path,
+    step: int | None,
+    conditions: dict,
+    console: Console,
+) -> Outcome:
+    found = measuring.measure(
+        protocol,
+        network,
+        samples,
+        real,
+        Places(samples=root, real=networks.cache()),
+        batch_size=args.extractor_batch_size,
+        seed=args.seed,
+        step=step,
+        conditions=conditions,
+        console=console,
+    )
+    details = {
+        "values": found.record.values,
+        "spreads": found.record.spreads,
+        **found.details,
+        "conditions": found.record.conditions,
+    }
+    return Outcome(
+        details=details, pictures=found.pictures, text=measuring.table(found), record=found.record
+    )
+
+
+def _real(args, run: TrainedRun, needs: Needs, size: int | None) -> RealImages:
+    held_out: HeldOut | None = None
+    try:
+        if not args.captions_file and not needs.reference:
+            held_out = run.held_out(needs.rule)
+        return real_images(run.options, needs, held_out, args.split, size)
+    except DataError as error:
+        if needs.reference:
+            raise
+        say(f"warning: no comparison with real images: {error}")
+        return RealImages(reference=None, yardstick=None)
