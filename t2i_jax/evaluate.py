@@ -32,6 +32,15 @@ DAMSM's run or by the discriminator of XMC-GAN's.
 
 toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
 --classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
+
+diversity: distances between ten samples of one caption, by --features and by MS-SSIM.
+
+soa: Semantic Object Accuracy, in two steps around a detector of yours: --save_samples=DIR writes
+images of captions that name COCO's classes, --images=DIR --detections=FILE.json counts what was
+found in them.
+
+style_verification: whether a style encoder's vectors tell images of one style from those of two.
+--workdir is the run of a style encoder; --encoder=RUN adds the captions' vectors as the baseline.
 """
 
 import argparse
@@ -45,7 +54,7 @@ from t2i_jax import owner, paths, pictures
 from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
 from t2i_jax.evaluation import features, numbers, results
-from t2i_jax.evaluation.kinds import KINDS
+from t2i_jax.evaluation.kinds import KINDS, Kind
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
 from t2i_jax.evaluation.subject import steps_of
@@ -92,6 +101,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
     add("--images", default="", metavar="DIR", help="images of another program, a folder or .npz")
     add("--save_samples", default="", metavar="DIR", help="write the samples, a folder or .npz")
+    add("--detections", default="", metavar="FILE", help="soa: a detector's results, COCO's JSON")
+    add("--captions_folder", default="", metavar="DIR", help="soa: the published captions")
+    add("--groups", default="", metavar="FILE", help="style_verification: which style images have")
     add("--data_dir", default="", help="where the data set is prepared (default: the run's)")
     add("--split", default="", help="of the data set (default: test, else val)")
     add("--captions_file", help="captions instead of the data set's: one a line, in turn")
@@ -109,15 +121,20 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     if args.protocol in KINDS:
-        unread = KINDS[args.protocol].unread
+        kind = KINDS[args.protocol]
+        reads = {*kind.reads, *(("save_samples",) if kind.save_samples else ())}
     elif families.is_name(args.protocol):
-        unread = families.unread(args.protocol)
+        try:
+            reads = families.reads(args.protocol)
+        except ValueError as error:
+            parser.error(f"--{error}")
     else:
         known = [*KINDS, *families.FAMILIES]
         parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
-    for name in unread:
+    for name in sorted({*vars(args)} - {*reads, "protocol", "workdir", "out"}):
         if getattr(args, name) != parser.get_default(name):
-            parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out")
+            hint = "; the number is in its name, as in fid2k" if name == "num" else ""
+            parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
     if not args.workdir and not (args.images and args.out):
         parser.error("--workdir is needed, or --images with --out")
     if args.watch and (args.step is not None or args.images or args.save_samples):
@@ -146,12 +163,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
     paths.path(args.out)  # a wrong one is told before any work
+    kind = KINDS.get(args.protocol) or Kind(numbers.evaluate, (), numbers.save_samples)
     if args.save_samples:
-        numbers.save_samples(args)
+        kind.save_samples(args)
         print(f"wrote {args.save_samples}")
-        return
-    evaluate = KINDS[args.protocol].run if args.protocol in KINDS else numbers.evaluate
-    write(args, evaluate(args))
+    else:
+        write(args, kind.run(args))
 
 
 def write(args: argparse.Namespace, outcome: Outcome) -> None:

@@ -458,3 +458,27 @@ def test_the_package_offers_the_sampler():
     assert t2i_jax.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="nonsense"):
         t2i_jax.nonsense  # noqa: B018
+
+
+def test_devices_share_a_batch(sampler, workdir):
+    spread = Sampler.from_workdir(workdir, batch_size=6, devices=jax.devices()[:4])
+    assert spread._drawer.batch_size == 8, "a multiple of the devices"
+    drawn = spread.sample(CAPTIONS, num=2, seed=3)
+    one = sampler.sample(CAPTIONS, num=2, seed=3)
+    assert int(np.abs(drawn.astype(int) - one.astype(int)).max()) <= 1
+    batch = spread._drawer._spread.rows({"x": np.zeros((8, 2))})
+    assert len(batch["x"].sharding.device_set) == 4
+
+
+def test_a_long_list_in_parts(sampler):
+    whole = sampler.sample(CAPTIONS, seed=3)
+    parts = [sampler.sample(CAPTIONS[i : i + 2], seed=3, first=i) for i in (0, 2, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_other_networks_of_the_same_run(sampler, workdir):
+    _, earlier = runs.load_ema(workdir, 1)
+    other = sampler.with_networks(earlier).sample(CAPTIONS, seed=3)
+    expected = Sampler.from_workdir(workdir, step=1, batch_size=8).sample(CAPTIONS, seed=3)
+    np.testing.assert_array_equal(other, expected)
+    assert np.abs(sampler.sample(CAPTIONS, seed=3).astype(int) - other).max() > 5

@@ -65,6 +65,10 @@ class HeldOut:
             "seed": self._seed,
         }
 
+    def records(self, num: int, start: int = 0) -> np.ndarray:
+        """Which records these samples are of, int [num]."""
+        return self._order[np.arange(start, start + num) % len(self)]
+
     def captions(self, num: int, start: int = 0) -> list[str]:
         """The captions of `num` samples from number `start` on.
 
@@ -78,8 +82,7 @@ class HeldOut:
 
     def labels(self, num: int, start: int = 0) -> np.ndarray:
         """Their classes, int [num]; an image without one is a class of its own."""
-        records = self._order[np.arange(start, start + num) % len(self)]
-        every = np.asarray(self._source.labels)
+        records, every = self.records(num, start), np.asarray(self._source.labels)
         return np.where(every[records] < 0, max(every.max(), -1) + 1 + records, every[records])
 
     def images(self, num: int, start: int = 0) -> np.ndarray:

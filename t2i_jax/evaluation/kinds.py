@@ -4,14 +4,23 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+from rich.console import Console
+
 from t2i_jax.evaluation import (
     attribute_reader,
+    diversity,
     features,
     retrieval,
+    semantic_objects,
+    style_verification,
     text_probe,
     toy_attributes,
     tsne,
 )
+from t2i_jax.evaluation.extractors import registry
+from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
+from t2i_jax.evaluation.metrics import soa_captions
 from t2i_jax.evaluation.numbers import of_args
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.results import Record
@@ -20,10 +29,13 @@ from t2i_jax.training import runs
 
 
 class Kind(NamedTuple):
-    """An evaluation, and the options that it does not look at."""
+    """An evaluation. reads: the options that it looks at, beside protocol, run and folder.
+    save_samples: writes its samples for other programs, where it has some.
+    """
 
     run: Callable[[argparse.Namespace], Outcome]
-    unread: tuple[str, ...]
+    reads: tuple[str, ...]
+    save_samples: Callable[[argparse.Namespace], None] | None = None
 
 
 def _tsne(args: argparse.Namespace) -> Outcome:
@@ -80,15 +92,112 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
     return Outcome(details=details, pictures=pictures, text=text, record=record)
 
 
+def _diversity(args: argparse.Namespace) -> Outcome:
+    run, console = of_args(args), Console(stderr=True)
+    extractor = registry.load(args.features or PIXELS, args.weights, args.extractor_batch_size)
+    layer = registry.usual_layer(extractor.widths)
+    listed = run.captions_of_file()
+    held_out = None if listed else run.held_out()
+    captions = (listed or held_out.captions(args.num))[: args.num]
+
+    def samples(i: int) -> np.ndarray:
+        first = i * diversity.SAMPLES
+        return run.draw([captions[i]], args.seed, diversity.SAMPLES, first)
+
+    title = f"captions, {diversity.SAMPLES} samples each"
+    found = diversity.evaluate(samples, len(captions), extractor, layer, console, title)
+    values = dict(found.values)
+    if held_out is not None:
+        groups = min(len(captions), len(held_out) // diversity.SAMPLES)
+        if groups:
+            real = diversity.evaluate(
+                lambda i: held_out.images(diversity.SAMPLES, i * diversity.SAMPLES),
+                groups,
+                extractor,
+                layer,
+            )
+            values |= {f"{name}_of_real": value for name, value in real.values.items()}
+    record = Record(
+        protocol="diversity",
+        step=run.step,
+        values=values,
+        lower_is_better=diversity.LOWER_IS_BETTER,
+        conditions={
+            **run.identity,
+            "captions": len(captions),
+            "samples": diversity.SAMPLES,
+            "seed": args.seed,
+            "extractor": extractor.name,
+            "extractor_digest": extractor.digest,
+            "layer": layer,
+        },
+    )
+    worst = sorted(zip(found.each, captions, strict=True))[:10]
+    details = {"values": values, "conditions": record.conditions, "least_varied": worst}
+    text = "\n".join(f"{name:28} {value:.6g}" for name, value in values.items())
+    return Outcome(details=details, text=text, record=record)
+
+
+def _soa(args: argparse.Namespace) -> Outcome:
+    if not (args.images and args.detections):
+        raise ValueError(
+            "--protocol=soa first writes images (--save_samples=DIR), then reads what a detector "
+            "found in them (--images=DIR --detections=FILE.json)"
+        )
+    values, details = semantic_objects.read(args.images, args.detections)
+    record = Record(
+        protocol="soa",
+        step=None,
+        values=values,
+        conditions={"images": args.images, "detections": args.detections, **details},
+    )
+    text = "\n".join(f"{k:20} {'-' if v is None else f'{v:.2%}'}" for k, v in values.items())
+    return Outcome(details={"values": values, **details}, text=text, record=record)
+
+
+def _soa_samples(args: argparse.Namespace) -> None:
+    run = of_args(args)
+    if args.captions_folder:
+        captions = soa_captions.published(args.captions_folder)
+    else:
+        held_out = run.held_out("every")
+        every = (text for i in range(len(held_out)) for text in held_out.source[i]["captions"])
+        captions = soa_captions.by_names(every)
+        say("captions by the names in them, which is not the published list of SOA")
+    categories, texts = semantic_objects.requests(captions, args.seed)
+    images = run.samples_of(texts)
+    semantic_objects.write(
+        images, categories, args.save_samples, args.batch_size, Console(stderr=True)
+    )
+
+
+def _style_verification(args: argparse.Namespace) -> Outcome:
+    run = of_args(args)
+    details, values, text = style_verification.evaluate(
+        args.workdir, run.held_out(), args.num, args.seed, args.groups, args.encoder
+    )
+    record = Record(
+        protocol="style_verification",
+        step=run.step,
+        values=values,
+        conditions={k: details[k] for k in ("workdir", "data", "images", "seed", "groups")},
+    )
+    return Outcome(details=details, text=text, record=record)
+
+
+_DRAWN = ("seed", "step", "watch", "data_dir", "split", "captions_file", "batch_size")
+_SEEN = ("features", "weights", "extractor_batch_size")
+
 KINDS = {
-    "tsne": Kind(_tsne, ("classifier",)),
-    "text_probe": Kind(
-        _text_probe,
-        (
-            *("step", "features", "classifier"),
-            *("data_dir", "split", "captions_file", "batch_size"),
-        ),
+    "tsne": Kind(_tsne, ("num", *_DRAWN, *_SEEN)),
+    "text_probe": Kind(_text_probe, ("num", "seed")),
+    "retrieval": Kind(_retrieval, ("num", "seed", "step", "watch", "data_dir", "split")),
+    "toy_attributes": Kind(
+        _toy_attributes, ("num", "seed", "step", "watch", "classifier", "batch_size", *_SEEN)
     ),
-    "retrieval": Kind(_retrieval, ("features", "classifier", "captions_file", "batch_size")),
-    "toy_attributes": Kind(_toy_attributes, ("data_dir", "split", "captions_file")),
+    "diversity": Kind(_diversity, ("num", *_DRAWN, *_SEEN)),
+    "soa": Kind(_soa, (*_DRAWN, "images", "detections", "captions_folder"), _soa_samples),
+    "style_verification": Kind(
+        _style_verification, ("num", "seed", "step", "data_dir", "split", "groups", "encoder")
+    ),
 }

@@ -32,7 +32,7 @@ def evaluate(source: str, num: int, seed: int = 0) -> tuple[dict, dict[str, Imag
     """
     if num < 1:
         raise ValueError(f"num={num}: must be at least 1")
-    encoder = _encoder(source)
+    encoder = encoder_of(source)
     captions = [toy_captions.stated(i, seed) for i in range(TRAIN + num)]
     vectors = sentence_vectors(encoder, [row.caption for row in captions])
     facts = [row.facts for row in captions]
@@ -50,7 +50,8 @@ def evaluate(source: str, num: int, seed: int = 0) -> tuple[dict, dict[str, Imag
     return result, {"text_probe": bars(found, ("share", "chance"), title)}, _table(found)
 
 
-def _encoder(source: str) -> networks.Network:
+def encoder_of(source: str) -> networks.Network:
+    """The text encoder of a run of one, or of a GAN's run; raises as `evaluate`."""
     path = source if runs.is_run(source) else source.rpartition(":")[0]
     config = runs.read_config(path or source)
     trained = "text" in recipe_module(config.system).Recipe.networks

@@ -87,7 +87,15 @@ class TrainedRun:
         texts: HeldOut | list[str] | None = self.captions_of_file()
         if texts is None and (self.config.encoder.name or self._embedded):
             texts = self.held_out(rule)
+        return self._drawn(texts, count, truncation)
 
+    def samples_of(self, captions: Sequence[str]) -> Drawn:
+        """One sample of each caption."""
+        return self._drawn(captions, len(captions), None)
+
+    def _drawn(
+        self, texts: HeldOut | Sequence[str] | None, count: int, truncation: float | None
+    ) -> Drawn:
         def images(texts, first: int, num: int) -> np.ndarray:
             return self.draw(texts, self.seed, num if texts is None else 1, first, truncation)
 

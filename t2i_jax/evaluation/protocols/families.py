@@ -231,13 +231,18 @@ def is_name(name: str) -> bool:
     return ":" in name or _parts(name)[0] is not None
 
 
-def unread(name: str) -> tuple[str, ...]:
-    """The options of the command line that the protocol does not look at."""
+_READ = (
+    *("seed", "step", "watch", "data_dir", "split", "captions_file", "batch_size"),
+    *("weights", "extractor_batch_size", "images", "save_samples"),
+)
+
+
+def reads(name: str) -> tuple[str, ...]:
+    """The options of the command line that the protocol looks at."""
     needs = load(name).needs()
-    options = ["num", "classifier"]
-    options += ["features"] if needs.extractor or needs.dual else []
-    options += [] if needs.dual and not needs.extractor else ["encoder"]
-    return tuple(options)
+    if needs.dual:
+        return _READ if needs.extractor else (*_READ, "encoder")
+    return _READ if needs.extractor else (*_READ, "features")
 
 
 def listing() -> str:

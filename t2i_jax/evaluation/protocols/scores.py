@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from t2i_jax.evaluation.extractors.base import EMBEDDING
+from t2i_jax.evaluation.extractors.registry import usual_layer
 from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.metrics.clip_score import clip_scores, clip_similarities
 from t2i_jax.evaluation.metrics.frechet import frechet_distance
@@ -24,8 +25,8 @@ KID_SUBSETS, KID_SIZE = 100, 1000
 
 
 def layer_of(store: FeatureStore, layer: str) -> str:
-    """The layer, or for "" the first one that is not of captions."""
-    return layer or next(name for name in store.widths if name != TEXT)
+    """The layer, or for "" the usual one of what saw the images."""
+    return layer or usual_layer(store.widths)
 
 
 def moments(store: FeatureStore, layer: str) -> Moments:
