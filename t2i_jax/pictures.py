@@ -33,11 +33,12 @@ def grid(
     captions: Sequence[str] | None = None,
     columns: int | None = None,
     cell: int | None = None,
+    lines: int | None = 5,
 ) -> Image.Image:
-    """One picture of many: images [H, W, 3] uint8, each over its caption, of which five lines are
-    shown and an ellipsis where there is more.
+    """One picture of many: images [H, W, 3] uint8, each over its caption.
 
     cell: width in pixels that every image is shown at; small images are enlarged without blurring.
+    lines: of a caption, at most; one that has more ends in "...". None for all.
     Raises ValueError for no images or another number of captions.
     """
     if not len(images):
@@ -49,7 +50,7 @@ def grid(
     size = max(10, cell // 12)
     font = ImageFont.load_default(size)
     line = size + 3
-    texts = [_wrapped(text, font, cell, most=5) for text in captions or [""] * len(images)]
+    texts = [_wrapped(text, font, cell, lines) for text in captions or [""] * len(images)]
     heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
     row_heights = [
