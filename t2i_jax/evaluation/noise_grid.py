@@ -4,14 +4,12 @@ Along a row shows what noise changes, down a column what the caption does. Rows 
 captions that are not heard; columns that look alike are noise that is not heard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
 from t2i_jax import pictures
-
-Draw = Callable[[Sequence[str], int, int], np.ndarray]  # (captions, seed, num) -> uint8 NHWC
+from t2i_jax.evaluation.toy_attributes import Draw
 
 
 def evaluate(

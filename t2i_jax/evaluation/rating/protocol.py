@@ -88,7 +88,7 @@ def report(
         bars(
             {**found["first"], "cannot tell": found["undecided"]},
             ("share",),
-            f"{name}: preferred, {found['answers']:,} answers, 95 % intervals",
+            f"{name}: preferred, {found['answers']:,} answers, with Wilson's 95 % intervals",
         )
         for name, found in measured["questions"].items()
         if found["answers"]
