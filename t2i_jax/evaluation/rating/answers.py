@@ -100,15 +100,13 @@ def _answer(row: Mapping[str, str], key: Key, place: _Place) -> Answer:
         raise place.error(f"item {row['item']!r}: the page has items 1 to {len(items)}")
     if row["question"] not in key["questions"]:
         raise place.error(f"question {row['question']!r}: not one of {key['questions']}")
-    try:
-        seconds = float(row["seconds"])
-    except ValueError:
-        raise place.error(f"seconds {row['seconds']!r}: not a number") from None
+    if not re.fullmatch(r"\d+(\.\d+)?", row["seconds"]):
+        raise place.error(f"seconds {row['seconds']!r}: not a number")
     item = int(row["item"]) - 1
     by_place = ranks(row["choice"], len(key["runs"]), place)
     shown = items[item]["runs"]  # names, from left to right
     by_run = tuple(by_place[shown.index(run)] for run in key["runs"])
-    return Answer(row["rater"].strip(), item, row["question"], by_run, seconds)
+    return Answer(row["rater"].strip(), item, row["question"], by_run, float(row["seconds"]))
 
 
 def ranks(choice: str, count: int, place: _Place) -> list[float]:

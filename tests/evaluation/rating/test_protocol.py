@@ -179,6 +179,7 @@ def test_a_question_that_nobody_answered(tmp_path):
         ("1=2,2.5", "3,2.5", "line 2: choice '3'"),
         ("1=2,2.5", "1=2", "line 2: 5 fields, not 6"),
         ("1=2,2.5", "1=2,soon", "line 2: seconds 'soon'"),
+        ("1=2,2.5", "1=2,nan", "line 2: seconds 'nan'"),
         ('"ann"', '" "', "line 2: no rater"),
         (",1,caption,", ",1,realism,", r"line 3: .*'ann' has answered 'realism' of item 1 already"),
     ],
