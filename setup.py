@@ -9,6 +9,7 @@ setup(
     long_description=open("README.md", encoding="utf-8").read(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
+    package_data={"t2i_jax.evaluation.rating": ["page.*"]},
     python_requires=">=3.11",
     install_requires=[
         "jax>=0.10.2",

@@ -5,7 +5,7 @@ import math
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,7 +16,9 @@ _GAP = 6
 _TITLE = 14  # font size of titles, in pixels
 _TITLE_LINE = _TITLE + 4
 _TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
+_LABEL = 260  # width of a table's labels
 _CHARACTER = 0.54  # mean width of a character in font sizes
+_FEWEST = 8  # characters of a line, however narrow
 
 
 def save(picture: Image.Image, path: paths.Path) -> None:
@@ -31,10 +33,12 @@ def grid(
     captions: Sequence[str] | None = None,
     columns: int | None = None,
     cell: int | None = None,
+    lines: int | None = 5,
 ) -> Image.Image:
     """One picture of many: images [H, W, 3] uint8, each over its caption.
 
     cell: width in pixels that every image is shown at; small images are enlarged without blurring.
+    lines: of a caption, at most; one that has more ends in "...". None for all.
     Raises ValueError for no images or another number of captions.
     """
     if not len(images):
@@ -42,12 +46,11 @@ def grid(
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"{len(captions)} captions for {len(images)} images")
     columns = columns or min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
-    cell = cell or max(max(image.shape[1] for image in images), 128)
+    cell = cell or _cell(images)
     size = max(10, cell // 12)
     font = ImageFont.load_default(size)
     line = size + 3
-    width = max(8, int(cell / (_CHARACTER * size)))
-    texts = [textwrap.wrap(c, width)[:5] for c in captions] if captions else [[]] * len(images)
+    texts = [_wrapped(text, font, cell, lines) for text in captions or [""] * len(images)]
     heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
     row_heights = [
@@ -102,20 +105,76 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     if not parts:
         raise ValueError("nothing to put below each other")
     width = max(max(picture.width for _, picture in parts), _TITLE_WIDTH)
-    lines = int((width - 2 * _GAP) / (_CHARACTER * _TITLE))
-    wrapped = [textwrap.wrap(title, lines) for title, _ in parts]
+    font = ImageFont.load_default(_TITLE)
+    wrapped = [_wrapped(title, font, width - 2 * _GAP) for title, _ in parts]
     height = sum(picture.height for _, picture in parts)
     height += sum(_GAP + len(texts) * _TITLE_LINE for texts in wrapped)
     canvas = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_TITLE)
+    draw = ImageDraw.Draw(canvas)
     top = 0
     for texts, (_, picture) in zip(wrapped, parts, strict=True):
         top += _GAP
-        for text in texts:
-            draw.text((_GAP, top), text, fill="black", font=font)
-            top += _TITLE_LINE
+        _write(draw, (_GAP, top), texts, font)
+        top += len(texts) * _TITLE_LINE
         canvas.paste(picture, (0, top))
         top += picture.height
+    return canvas
+
+
+class Row(NamedTuple):
+    """A line of a `table`: images [H, W, 3] uint8, a text below each or None, and a label of one or
+    more paragraphs.
+    """
+
+    label: str
+    images: Sequence[np.ndarray]
+    texts: Sequence[str] | None = None
+
+
+def table(rows: Sequence[Row], header: Sequence[str] = (), cell: int | None = None) -> Image.Image:
+    """Rows of images below each other, each to the right of its label, which is wrapped and never
+    cut.
+
+    header: a text over each column. cell: as in `grid`. Raises ValueError for no rows.
+    """
+    if not rows:
+        raise ValueError("a table needs at least one row")
+    cell = cell or max(_cell(row.images) for row in rows)
+    font = ImageFont.load_default(_TITLE)
+    strips = [grid(row.images, row.texts, len(row.images), cell) for row in rows]
+    heads = [_wrapped(text, font, cell) for text in header]
+    labels = [
+        [line for part in row.label.split("\n") for line in _wrapped(part, font, _LABEL)]
+        for row in rows
+    ]
+    heights = [
+        max(strip.height, len(lines) * _TITLE_LINE + 2 * _GAP)
+        for strip, lines in zip(strips, labels, strict=True)
+    ]
+    left = _LABEL + _GAP
+    top = _GAP + _TITLE_LINE * max(map(len, heads), default=0)
+    width = left + max(strip.width for strip in strips)
+    canvas = Image.new("RGB", (width, top + sum(heights)), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, lines in enumerate(heads):
+        _write(draw, (left + _GAP + column * (cell + _GAP), _GAP), lines, font)
+    for strip, lines, height in zip(strips, labels, heights, strict=True):
+        _write(draw, (_GAP, top + _GAP), lines, font)
+        canvas.paste(strip, (left, top))
+        top += height
+    return canvas
+
+
+def beside(parts: Sequence[Image.Image]) -> Image.Image:
+    """Pictures next to each other, their upper edges level. Raises ValueError for no pictures."""
+    if not parts:
+        raise ValueError("nothing to put beside each other")
+    space = 4 * _GAP
+    size = (sum(p.width for p in parts) + space * (len(parts) - 1), max(p.height for p in parts))
+    canvas, left = Image.new("RGB", size, "white"), 0
+    for picture in parts:
+        canvas.paste(picture, (left, 0))
+        left += picture.width + space
     return canvas
 
 
@@ -153,3 +212,23 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
     figure.savefig(drawn, dpi=110, format="png")
     plt.close(figure)
     paths.write_bytes(paths.path(out), drawn.getvalue())
+
+
+def _cell(images: Sequence[np.ndarray]) -> int:
+    return max(max(image.shape[1] for image in images), 128)
+
+
+def _wrapped(text: str, font, width: int, most: int | None = None) -> list[str]:
+    """A text in lines no wider than `width` pixels. Of more than `most` the last ends in "..."."""
+    count = max(_FEWEST, int(width / (_CHARACTER * font.size)))
+    while True:
+        lines = textwrap.wrap(text, count, max_lines=most, placeholder=" ...")
+        if count == _FEWEST or all(font.getlength(line) <= width for line in lines):
+            return lines
+        count -= 1
+
+
+def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[str], font) -> None:
+    """Lines of titles and labels, from their upper left corner down."""
+    for k, line in enumerate(lines):
+        draw.text((place[0], place[1] + k * _TITLE_LINE), line, fill="black", font=font)

@@ -20,6 +20,11 @@ def greys(picture: Image.Image) -> set[int]:
     return set(values[counts >= 100].tolist())
 
 
+def ink(picture: Image.Image) -> int:
+    """The number of black pixels."""
+    return int((np.asarray(picture)[..., 0] < 50).sum())
+
+
 def test_images_lie_in_rows_from_left_to_right():
     picture = np.asarray(pictures.grid([flat(v) for v in (10, 20, 30)], columns=2))
     assert picture.shape[1] == 2 * 128 + 3 * GAP
@@ -87,7 +92,6 @@ def test_long_titles_are_wrapped_and_none_is_cut():
     short = pictures.titled([(word, pictures.grid([flat(50)]))])
     long = pictures.titled([(" ".join([word] * 60), pictures.grid([flat(50)]))])
     assert long.width == short.width and long.height > short.height + 50
-    ink = lambda picture: int((np.asarray(picture)[..., 0] < 50).sum())  # noqa: E731
     assert ink(long) == pytest.approx(60 * ink(short), rel=0.1)
     with pytest.raises(ValueError, match="nothing"):
         pictures.titled([])
@@ -106,3 +110,54 @@ def test_curves(tmp_path):
 def test_no_curves_where_nothing_was_logged(tmp_path):
     pictures.curves([], tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()
+
+
+def test_a_caption_that_is_cut_says_so():
+    """Of eight lines' worth of words five are shown, and the dots are ink of their own."""
+    words = ["wing"] * 60
+    cut = pictures.grid([flat(100)], [" ".join(words)])
+    assert cut.height == pictures.grid([flat(100)], [" ".join(["winged"] * 60)]).height
+    font = pictures.ImageFont.load_default(10)
+    assert pictures._wrapped(" ".join(words), font, 128, most=5)[-1].endswith(" ...")
+    assert pictures._wrapped("a red bird", font, 128, most=5) == ["a red bird"]
+
+
+@pytest.mark.parametrize("text", ["MMMM WWWW " * 20, "W" * 200, "illicit " * 30])
+def test_no_line_is_wider_than_its_place(text):
+    font = pictures.ImageFont.load_default(14)
+    lines = pictures._wrapped(text, font, 200)
+    assert "".join("".join(lines).split()) == "".join(text.split()), "every letter"
+    assert max(font.getlength(line) for line in lines) <= 200
+
+
+def test_rows_of_a_table_lie_beside_their_labels():
+    rows = [
+        pictures.Row("first", [flat(60), flat(70)], ["one", "two"]),
+        pictures.Row("second\n" + "word " * 80, [flat(80), flat(90)]),
+    ]
+    picture = pictures.table(rows, ["left", "right"])
+    pixels = np.asarray(picture)[..., 0]
+    assert greys(picture) >= {60, 70, 80, 90, 255}
+    at = {}
+    for level in (60, 70, 80, 90):  # of which letters have single pixels, at their edges
+        found = np.argwhere((pixels == level) & (np.roll(pixels, 1, 0) == level))
+        at[level] = np.median(found, axis=0) - 64
+        assert len(found) == pytest.approx(128**2, rel=0.02), "none is covered"
+    at = {level: place.round().astype(int) for level, place in at.items()}
+    assert at[60][0] == at[70][0] < at[80][0] == at[90][0]
+    assert at[60][1] == at[80][1] < at[70][1] == at[90][1]
+    above, left = pixels[: at[60][0]], pixels[:, : at[60][1] - GAP]
+    assert (above < 100).any() and (left[at[80][0] :] < 100).any()
+    bare = pictures.table([rows[0], rows[1]._replace(label="")], ["left", "right"])
+    assert picture.height > bare.height + 20, "a long label makes room for itself"
+    with pytest.raises(ValueError, match="at least one row"):
+        pictures.table([])
+
+
+def test_pictures_stand_beside_each_other():
+    low, high = pictures.grid([flat(50)]), pictures.grid([flat(90)] * 2, columns=1)
+    picture = pictures.beside([low, high])
+    assert picture.height == high.height and picture.width > low.width + high.width
+    assert greys(picture) == {50, 90, 255}
+    with pytest.raises(ValueError, match="nothing"):
+        pictures.beside([])
