@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from t2i_jax.data.toy_birds import ATTRIBUTES
 from t2i_jax.evaluation.intervals import share
@@ -86,20 +85,3 @@ def all_colours(facts: Facts, readings: dict[str, np.ndarray]) -> dict:
         hits[len(parts)] += all(readings[name][i] == fact[name] for name in parts)
     by_count = {k: share(int(hits[k]), int(totals[k])) for k in range(1, 6) if totals[k]}
     return {**share(int(hits[1:].sum()), int(totals[1:].sum())), "by_count": by_count}
-
-
-def distances(vectors: np.ndarray) -> tuple[float, float]:
-    """(mean distance of two samples of a caption, mean distance of a sample to the nearest other of
-    its caption), of features [captions, samples, E], over captions.
-
-    The mean hides near-copies: of two modes that are far from each other it sees their distance,
-    the nearest neighbour sees 0.
-    """
-    pairs, nearest = [], []
-    for rows in np.asarray(vectors, np.float64):
-        between = pdist(rows)
-        table = squareform(between)
-        np.fill_diagonal(table, np.inf)
-        pairs.append(between.mean())
-        nearest.append(table.min(axis=1).mean())
-    return float(np.mean(pairs)), float(np.mean(nearest))

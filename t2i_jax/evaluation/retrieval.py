@@ -19,6 +19,7 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.drawing.drawer import in_batches, text_inputs
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.intervals import share
+from t2i_jax.evaluation.metrics.cosine import EQUAL, cosines
 from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training import build, runs
@@ -29,20 +30,8 @@ POOL = 100
 RANKS = (1, 5)
 _BATCH = 50
 _FEW = 10  # images whose words are scored at a time: regions by words are many numbers
-# Scores that differ by less are one score, rounded in two ways.
-_EQUAL = {"float64": 1e-9, "float32": 2e-6}
 
 Score = Callable[[Any, Any], np.ndarray]  # of I images and J captions, [I, J]
-
-
-def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of vectors [I, E] and [J, E], float64 [I, J]; 0 for a vector of 0."""
-    return _unit(a) @ _unit(b).T
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
 def places(
@@ -67,7 +56,7 @@ def places(
         part = slice(start, start + rows)
         pair = (jax.tree.map(lambda x, part=part: x[part], tree) for tree in (images, captions))
         scores = score(*pair)
-        better = np.diag(scores) - _EQUAL[scores.dtype.name]
+        better = np.diag(scores) - EQUAL[scores.dtype.name]
         found.append([(scores > better[:, None]).sum(axis=1), (scores > better).sum(axis=0)])
     of_captions, of_images = np.concatenate(found, axis=1)
     return of_captions, of_images

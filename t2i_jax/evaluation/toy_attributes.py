@@ -27,6 +27,7 @@ from t2i_jax.evaluation import toy_captions
 from t2i_jax.evaluation.attribute_pictures import report
 from t2i_jax.evaluation.attribute_reader import Reader, Readings
 from t2i_jax.evaluation.features import Features
+from t2i_jax.evaluation.metrics.diversity import distances
 from t2i_jax.losses.degradations import degrade
 from t2i_jax.training.inputs import to_float
 
@@ -141,7 +142,7 @@ def diversity(setup: Setup, birds: Sequence[toy_captions.Stated], features: Feat
 
 def _distances(features: Features, images: np.ndarray, samples: int) -> tuple[float, float]:
     vectors = features.extract(images)
-    return scores.distances(vectors.reshape(-1, samples, vectors.shape[-1]))
+    return distances(vectors.reshape(-1, samples, vectors.shape[-1]))
 
 
 def values(result: dict) -> dict[str, float | None]:

@@ -80,20 +80,6 @@ def test_every_colour():
     assert scores.all_colours(facts, {"body": readings["body"]})["share"] == 1.0
 
 
-def test_distances_by_hand():
-    """0, 1, 3 on a line: 1, 2 and 3 apart, the nearest are 1, 1 and 2 away. And three copies."""
-    line = np.array([[0.0], [1.0], [3.0]])
-    assert scores.distances(line[None]) == pytest.approx((2.0, 4 / 3))
-    both = np.stack([line, np.ones((3, 1))])
-    assert scores.distances(both) == pytest.approx((1.0, 2 / 3))
-
-
-def test_two_modes_are_seen_by_the_nearest_neighbour_alone():
-    modes = np.repeat(np.array([[0.0, 0.0], [1.0, 0.0]]), 8, axis=0)
-    mean, nearest = scores.distances(modes[None])
-    assert mean > 0.5 and nearest == 0
-
-
 # --- the protocol --------------------------------------------------------------------------------
 
 
