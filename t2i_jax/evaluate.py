@@ -33,6 +33,15 @@ DAMSM's run or by the discriminator of XMC-GAN's.
 toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
 --classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
 
+rating: a page for people, who choose between the images of --workdir and --against without knowing
+which is whose; --ratings=A.csv,B.csv reports their choices, with the key that lies in --out.
+
+nearest: samples beside their nearest training images, by --features: does it repeat them?
+
+failures: the samples that fit their captions worst by --encoder, and those that fit best.
+
+grid: captions against the same noises.
+
 diversity: distances between ten samples of one caption, by --features and by MS-SSIM.
 
 soa: Semantic Object Accuracy, in two steps around a detector of yours: --save_samples=DIR writes
@@ -53,7 +62,8 @@ from collections.abc import Sequence
 from t2i_jax import owner, paths, pictures
 from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
-from t2i_jax.evaluation import features, numbers, results
+from t2i_jax.evaluation import numbers, results
+from t2i_jax.evaluation.extractors import pixels
 from t2i_jax.evaluation.kinds import KINDS, Kind
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
@@ -94,13 +104,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="",
         metavar="NAME",
         help="what sees the images, where the protocol does not say: the run directory of an "
-        f"encoder, a network's name, or {features.PIXELS}, colours at 16 x 16",
+        f"encoder, a network's name, or {pixels.NAME}, colours at 16 x 16",
     )
     add("--encoder", default="", metavar="RUN", help="encoders that compare images and captions")
     add("--weights", default=None, metavar="PATH", help="the network's file, if not the usual one")
     add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
     add("--images", default="", metavar="DIR", help="images of another program, a folder or .npz")
     add("--save_samples", default="", metavar="DIR", help="write the samples, a folder or .npz")
+    add("--against", action="append", default=[], metavar="RUN", help="rating: another run")
+    add("--ratings", default="", metavar="CSV,...", help="rating: what raters sent, for a report")
     add("--detections", default="", metavar="FILE", help="soa: a detector's results, COCO's JSON")
     add("--captions_folder", default="", metavar="DIR", help="soa: the published captions")
     add("--groups", default="", metavar="FILE", help="style_verification: which style images have")

@@ -15,7 +15,9 @@ from ml_collections import ConfigDict
 from t2i_jax.config import suggest
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.report import DataError
-from t2i_jax.evaluation import attribute_reader, features, measuring, networks, toy_attributes
+from t2i_jax.evaluation import attribute_reader, measuring, networks, toy_attributes
+from t2i_jax.evaluation.extractors import registry
+from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Drawn
 from t2i_jax.evaluation.measuring import Places
@@ -140,7 +142,7 @@ class ToyAttributes:
             )
         self._draw, self._num = draw, section.records
         self._reader = attribute_reader.load(section.classifier)
-        self._features = features.load(section.features or features.PIXELS)
+        self._features = registry.load(section.features or PIXELS)
 
     def __call__(self, averaged: Mapping[str, Any]) -> dict[str, float]:
         """See `toy_attributes.values`."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from t2i_jax.evaluation import (
     attribute_reader,
     diversity,
-    features,
+    looking,
     retrieval,
     semantic_objects,
     style_verification,
@@ -19,6 +19,7 @@ from t2i_jax.evaluation import (
     tsne,
 )
 from t2i_jax.evaluation.extractors import registry
+from t2i_jax.evaluation.extractors.base import Extractor
 from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
 from t2i_jax.evaluation.metrics import soa_captions
 from t2i_jax.evaluation.numbers import of_args
@@ -39,8 +40,12 @@ class Kind(NamedTuple):
 
 
 def _tsne(args: argparse.Namespace) -> Outcome:
-    details, pictures = tsne.evaluate(of_args(args).subject(args.num), features.load(args.features))
+    details, pictures = tsne.evaluate(of_args(args).subject(args.num), _features(args))
     return Outcome(details=details, pictures=pictures)
+
+
+def _features(args: argparse.Namespace) -> Extractor:
+    return registry.load(args.features or PIXELS, args.weights, args.extractor_batch_size)
 
 
 def _text_probe(args: argparse.Namespace) -> Outcome:
@@ -77,7 +82,7 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
         describe={"workdir": args.workdir, "system": sampler.config.system, "step": run.step},
     )
     reader = attribute_reader.load(args.classifier)
-    seen_by = features.load(args.features)
+    seen_by = _features(args)
     details, pictures, text = toy_attributes.evaluate(setup, reader, seen_by)
     record = Record(
         protocol="toy_attributes",
@@ -94,7 +99,7 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
 
 def _diversity(args: argparse.Namespace) -> Outcome:
     run, console = of_args(args), Console(stderr=True)
-    extractor = registry.load(args.features or PIXELS, args.weights, args.extractor_batch_size)
+    extractor = _features(args)
     layer = registry.usual_layer(extractor.widths)
     listed = run.captions_of_file()
     held_out = None if listed else run.held_out()
@@ -195,6 +200,10 @@ KINDS = {
     "toy_attributes": Kind(
         _toy_attributes, ("num", "seed", "step", "watch", "classifier", "batch_size", *_SEEN)
     ),
+    "rating": Kind(looking.rated, ("num", "against", "ratings", *_DRAWN)),
+    "nearest": Kind(looking.nearest_images, ("num", *_DRAWN, *_SEEN)),
+    "failures": Kind(looking.worst, ("num", "encoder", "extractor_batch_size", *_DRAWN)),
+    "grid": Kind(looking.grid, ("num", *_DRAWN)),
     "diversity": Kind(_diversity, ("num", *_DRAWN, *_SEEN)),
     "soa": Kind(_soa, (*_DRAWN, "images", "detections", "captions_folder"), _soa_samples),
     "style_verification": Kind(

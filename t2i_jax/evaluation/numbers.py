@@ -35,7 +35,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
     conditions = {**run.identity, "split": args.split}
     if isinstance(network, DualEncoder):
         conditions["trained_with"] = networks.trained_with(run.workdir, network)
-    root = pathlib.Path(run.workdir) / FOLDER / "features"
+    root = features_folder(run.workdir)
     return _measured(args, protocol, network, samples, real, root, run.step, conditions, console)
 
 
@@ -46,13 +46,18 @@ def save_samples(args: argparse.Namespace) -> None:
     exchange.save(samples, args.save_samples, args.batch_size, Console(stderr=True))
 
 
-def of_args(args: argparse.Namespace) -> TrainedRun:
-    """The run that the options name."""
+def features_folder(workdir: str) -> pathlib.Path:
+    """Where the features of a run's samples are kept; ValueError for a run on a store."""
+    return paths.local(workdir, "features of samples") / FOLDER / "features"
+
+
+def of_args(args: argparse.Namespace, workdir: str = "") -> TrainedRun:
+    """The run that the options name, or another one under the same options."""
     return TrainedRun(
-        args.workdir,
+        workdir or args.workdir,
         args.step,
         args.seed,
-        args.data_dir or "",
+        args.data_dir,
         args.split,
         args.captions_file or "",
         args.batch_size,

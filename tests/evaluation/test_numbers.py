@@ -1,0 +1,209 @@
+"""Protocols of numbers from the command line: what they measure, keep, and refuse."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import linalg
+from tiny_runs import gan_run
+
+from t2i_jax import Sampler, evaluate
+from t2i_jax.data import catalog
+from t2i_jax.data.options import DataOptions
+from t2i_jax.evaluation import networks, results
+from t2i_jax.evaluation.extractors.pixels import vectors
+from t2i_jax.evaluation.held_out import HeldOut
+from t2i_jax.evaluation.image_sets import Photos
+from t2i_jax.evaluation.protocols import families
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    catalog.prepare("toy_birds", None, folder, num_images=200, size=32)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return gan_run(tmp_path_factory.mktemp("runs") / "gan")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv(networks.CACHE, str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def run(workdir, data_dir, tmp_path):
+    """Runs the command; returns what it wrote."""
+
+    def call(*argv, protocol="frechet24", out=tmp_path / "out"):
+        usual = [f"--protocol={protocol}", f"--workdir={workdir}", f"--out={out}"]
+        evaluate.main([*usual, f"--data_dir={data_dir}", *argv])
+        return json.loads((out / f"{protocol}.json").read_text())
+
+    return call
+
+
+PIXELS = "--features=pixels16"
+
+
+def frechet(a, b) -> float:
+    """By the root of the product of covariances, as pytorch-fid has it."""
+    means, covariances = zip(*((x.mean(0), np.cov(x, rowvar=False)) for x in (a, b)), strict=True)
+    root = linalg.sqrtm(covariances[0] @ covariances[1]).real
+    apart = np.sum((means[0] - means[1]) ** 2)
+    return apart + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * np.trace(root)
+
+
+def colours(images) -> np.ndarray:
+    return vectors(images).astype(np.float64)
+
+
+def test_the_number_is_that_of_the_samples_and_the_held_out_images(run, workdir, data_dir):
+    found = run(PIXELS, "--seed=3")
+    options = DataOptions(name="toy_birds", data_dir=data_dir, size=32)
+    held_out = HeldOut(options, seed=3)
+    drawn = Sampler.from_workdir(workdir).sample(held_out.captions(24), seed=3)
+    real = held_out.images(10_000)
+    expected = frechet(colours(drawn), colours(real))
+    assert found["values"]["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+    trained = Photos(options, catalog.open_split("toy_birds", data_dir, "train"), 24)
+    expected = frechet(colours(trained.images(0, 24)), colours(real))
+    assert found["values"]["frechet_distance_of_real"] == pytest.approx(expected, rel=1e-3)
+    conditions = found["conditions"]
+    assert conditions["samples"] == 24 and conditions["seed"] == 3 and conditions["step"] == 2
+    assert conditions["captions"]["data"] == "toy_birds/test"
+    assert conditions["reference"]["data"] == "toy_birds/test"
+    assert conditions["yardstick"]["data"] == "toy_birds/train"
+    assert conditions["extractor"] == "pixels16" and conditions["packages"]["jax"]
+
+
+def test_numbers_are_kept_and_features_are_not_made_twice(run, workdir, monkeypatch):
+    before, _ = results.read(workdir / results.FOLDER)
+    first = run(PIXELS, "--batch_size=5", "--extractor_batch_size=7")
+
+    def drawn_again(*args, **options):
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(Sampler, "sample", drawn_again)
+    again = run(PIXELS)
+    assert again["values"] == first["values"]
+    kernel = run(PIXELS, protocol="kernel24")
+    assert kernel["subset_size"] == 20, "the held-out images are fewer than a subset"
+    covering = run(PIXELS, protocol="covering24")
+    assert covering["values"]["precision"] >= 0 and covering["real_copies"] == 0
+    records, damaged = results.read(workdir / results.FOLDER)
+    assert not damaged
+    assert [r.protocol for r in records[len(before) :]] == [
+        *("frechet24", "frechet24", "kernel24", "covering24")
+    ]
+    assert records[-1].values == covering["values"] and records[-1].step == 2
+    assert records[-3].lower_is_better == ["frechet_distance"]
+
+
+def test_images_of_other_programs_have_the_same_numbers(run, tmp_path, capsys):
+    own = run(PIXELS)
+    for place in (tmp_path / "samples", tmp_path / "samples.npz"):
+        with pytest.raises(FileNotFoundError):
+            run(PIXELS, f"--save_samples={place}", out=tmp_path / "nothing")
+        found = run(PIXELS, f"--images={place}", out=tmp_path / "of_images")
+        name = "frechet_distance"
+        assert found["values"][name] == pytest.approx(own["values"][name], rel=1e-9)
+        assert found["conditions"]["images"] == str(place)
+    records, _ = results.read(tmp_path / "of_images")
+    assert len(records) == 2 and records[0].step is None
+
+
+def test_a_set_has_no_distance_to_itself(run, data_dir, tmp_path, capsys):
+    test = catalog.open_split("toy_birds", data_dir, "test")
+    options = DataOptions(name="toy_birds", data_dir=data_dir, size=32)
+    images = Photos(options, test)
+    (tmp_path / "real").mkdir()
+    for i, image in enumerate(images.images(0, len(images))):
+        Image.fromarray(image).save(tmp_path / "real" / f"{i:03d}.png")
+    found = run(PIXELS, f"--images={tmp_path / 'real'}", protocol=f"frechet{len(images)}")
+    assert 0 <= found["values"]["frechet_distance"] < 1e-6
+
+
+def test_every_checkpoint_is_watched_once(run, workdir, capsys):
+    (workdir / results.FOLDER / results.FILE).unlink(missing_ok=True)
+    run(PIXELS, "--watch")
+    records, _ = results.read(workdir / results.FOLDER)
+    assert [r.step for r in records] == [1, 2]
+    run(PIXELS, "--watch")
+    assert len(results.read(workdir / results.FOLDER)[0]) == 2
+    assert f"nothing trains in {workdir}; 2 checkpoints are evaluated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "protocol, argv, message",
+    [
+        ("fid2k", [], "pt_inception-2015-12-05-6726825d.pth"),
+        ("frechet24", [], "give one with --features"),
+        ("frechet24", [PIXELS, "--num=5"], "--num is not for --protocol=frechet24; leave it out"),
+        ("fid2k", [PIXELS], "--features is not for --protocol=fid2k"),
+        ("frechte24", [PIXELS], "--protocol='frechte24'; did you mean 'frechet'"),
+        ("similarity24", [], "name encoders with --encoder=RUN"),
+        ("frechet24", [PIXELS, "--watch", "--step=1"], "--watch takes every checkpoint"),
+        ("frechet24", [PIXELS, "--images=/nowhere"], "neither a folder of images nor an .npz"),
+        ("no.module:Mine", [], "No module named"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    run, monkeypatch, tmp_path, capsys, protocol, argv, message
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        run(*argv, protocol=protocol)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_every_family_is_described_and_names_its_network():
+    for name, family in families.FAMILIES.items():
+        protocol = families.load(f"{name}500")
+        assert protocol.name == f"{name}500" and protocol.needs().samples == 500
+        assert name in families.listing() and family.description
+    assert families.load("fid").name == "fid30k" == families.load("fid30k").name
+    assert not families.is_name("fid0") and not families.is_name("fidk")
+
+
+class Mine:
+    """A protocol of one's own: how bright samples are."""
+
+    name, description, lower_is_better = "brightness", "mean of all pixels", ()
+
+    def needs(self):
+        return families.Needs(samples=6, extractor="pixels16")
+
+    def measure(self, given):
+        return families.Measured(values={"mean": float(given.samples.layer("embedding")[:].mean())})
+
+
+def test_a_protocol_of_ones_own(run, workdir, data_dir, tmp_path):
+    evaluate.main(
+        [
+            *("--protocol=evaluation.test_numbers:Mine", f"--workdir={workdir}"),
+            *(f"--data_dir={data_dir}", f"--out={tmp_path}"),
+        ]
+    )
+    found = json.loads((tmp_path / "brightness.json").read_text())
+    held_out = HeldOut(DataOptions(name="toy_birds", data_dir=data_dir, size=32))
+    images = Sampler.from_workdir(workdir).sample(held_out.captions(6))
+    assert found["values"]["mean"] == pytest.approx(images.mean() / 255, abs=1e-4)
+    assert found["values"]["mean_of_real"] == pytest.approx(held_out.images(6).mean() / 255)
+
+
+def test_damaged_lines_of_results_are_named(tmp_path):
+    record = results.Record(protocol="p", step=1, values={"x": 1.0}, conditions={})
+    results.append(tmp_path, record)
+    path = tmp_path / results.FILE
+    path.write_text(path.read_text() + '{"protocol": "q"')
+    results.append(tmp_path, record)
+    records, damaged = results.read(tmp_path)
+    assert [r.protocol for r in records] == ["p", "p"] and damaged == [2]
+    with pytest.raises(ValueError, match="JSON"):
+        results.append(tmp_path, results.Record(**{**vars(record), "values": {"x": np.nan}}))
