@@ -16,9 +16,19 @@ FLOORS = {
     **dict.fromkeys(("arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
-    **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
+    **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop", "reporting"), 3),
     **dict.fromkeys(
-        ("sampler", "train", "sample", "evaluate", "prepare", "benchmark", "import_weights"), 4
+        (
+            "sampler",
+            "train",
+            "sample",
+            "evaluate",
+            "prepare",
+            "benchmark",
+            "import_weights",
+            "report",
+        ),
+        4,
     ),
 }
 # Blocks that rooms of the same floor share.
