@@ -26,7 +26,8 @@ from t2i_jax.arguments import SEED, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.reporting import page, samples, table, text
-from t2i_jax.reporting.gather import Run, Sweep, gather
+from t2i_jax.reporting.gather import Sweep, gather
+from t2i_jax.reporting.run_files import Run
 from t2i_jax.training import files, runs
 
 

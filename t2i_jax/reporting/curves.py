@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from t2i_jax.reporting.gather import Cost, Run, Sweep
+from t2i_jax.reporting.gather import Sweep
+from t2i_jax.reporting.run_files import Cost, Run
 from t2i_jax.reporting.table import Column, identity
 
 _FIRST = "g/total"  # of what trainings log

@@ -9,6 +9,7 @@ from t2i_jax.reporting.gather import Sweep
 
 # Of a run, not of its point.
 _OF_THE_RUN = ("seed", "data.seed")
+SHOWN = 6  # of a point, where there is no room for all
 
 
 def differing(sweep: Sweep) -> dict[str, dict[str, str]]:
@@ -26,7 +27,8 @@ def differing(sweep: Sweep) -> dict[str, dict[str, str]]:
             for point, values in given.items()
         }
     configs = {p: {r.seed: r.config for r in sweep.of(p) if r.config} for p in sweep.points}
-    fields = sorted({f for runs in configs.values() for config in runs.values() for f in config})
+    fields = {f for runs in configs.values() for config in runs.values() for f in config}
+    fields = sorted(fields, key=lambda field: (field != "system", field))
     pairs = list(itertools.combinations([runs for runs in configs.values() if runs], 2))
     shown = [
         field

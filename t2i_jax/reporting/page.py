@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2i_jax.reporting import curves, table, tables
-from t2i_jax.reporting.gather import Run, Sweep
+from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.markup import Markup, element, joined
 from t2i_jax.reporting.overrides import text
+from t2i_jax.reporting.run_files import Run
 from t2i_jax.reporting.samples import Asked, Drawn
 
 _FILES = ("html", "css", "js")
@@ -77,7 +78,7 @@ def _mark(colour: str, dash: str) -> Markup:
 def _header(sweep: Sweep) -> Markup:
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     seeds = len({run.seed for run in sweep.runs})
-    counts = f"{len(sweep.points)} points, {seeds} seeds, {len(sweep.runs)} runs"
+    counts = f"points: {len(sweep.points)}, seeds: {seeds}, runs: {len(sweep.runs)}"
     return element(
         "header",
         element("h1", sweep.title),

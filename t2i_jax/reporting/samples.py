@@ -12,7 +12,7 @@ from PIL import Image
 from t2i_jax import paths, pictures
 from t2i_jax.evaluation import results
 from t2i_jax.evaluation.subject import latest_step
-from t2i_jax.reporting.gather import Run
+from t2i_jax.reporting.run_files import Run
 
 _FOLDER = "report_samples"  # of a run's evaluation folder
 _LOSSLESS = 128  # pixels of width up to which images are put on the page as they are

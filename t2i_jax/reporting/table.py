@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from t2i_jax import config as configs
 from t2i_jax.evaluation.results import Record
-from t2i_jax.reporting.gather import Run, Sweep
+from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.overrides import text
+from t2i_jax.reporting.run_files import Run
 
 RULE = (
     "A number is the mean over the seeds of a point ± their sample standard deviation; (1 of 2) "

@@ -7,8 +7,6 @@ from t2i_jax.reporting import cost, overrides, table
 from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.markup import Markup, element, joined
 
-_OPEN = 6  # overrides of a point that are shown at once
-
 
 class Head(NamedTuple):
     """The head of a column.
@@ -113,8 +111,8 @@ def _column(column: table.Column) -> Head:
 
 def _overrides(fields: dict[str, str]) -> Shown:
     lines = [element("code", f"{field}={value}") for field, value in fields.items()]
-    content = joined(lines[:_OPEN])
-    if rest := lines[_OPEN:]:
+    content = joined(lines[: overrides.SHOWN])
+    if rest := lines[overrides.SHOWN :]:
         more = element("summary", f"{len(rest)} more")
         content = joined([content, element("details", more, *rest)])
     return Shown(content, " ".join(f"{f}={v}" for f, v in fields.items()) or None, "overrides")

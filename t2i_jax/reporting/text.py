@@ -17,8 +17,10 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
     best = [table.best(c, k.lower_is_better) for c, k in zip(cells, columns, strict=True)]
     rows = []
     for point in sweep.points:
-        fields = ", ".join(f"{field}={value}" for field, value in differing[point].items())
-        row = [_plain(point), _plain(fields), str(len(sweep.of(point)))]
+        fields = [f"{field}={value}" for field, value in differing[point].items()]
+        if rest := fields[overrides.SHOWN :]:
+            fields = [*fields[: overrides.SHOWN], f"and {len(rest)} more, see report.csv"]
+        row = [_plain(point), _plain(", ".join(fields)), str(len(sweep.of(point)))]
         for column, winner in zip(cells, best, strict=True):
             shown = _plain(table.shown(column[point], table.decimals(column)))
             row.append(f"**{shown}**" if point == winner else shown)

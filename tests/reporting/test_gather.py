@@ -63,6 +63,16 @@ def test_points_of_which_there_is_no_run(tmp_path):
     }
 
 
+def test_points_of_other_config_files(tmp_path):
+    plan = [
+        {"name": "one", "seed": 0, "config": "a.py:cub", "overrides": {}},
+        {"name": "two", "seed": 0, "config": "b.py:cub", "overrides": {"x": None}},
+    ]
+    (tmp_path / "sweep.json").write_text(json.dumps({"points": plan}))
+    found = differing(gather([str(tmp_path)]))
+    assert found == {"one": {"config": "a.py:cub"}, "two": {"config": "b.py:cub", "x": "null"}}
+
+
 def test_overrides_are_read_off_the_configs(tmp_path):
     for seed in (0, 1):
         for name, wrong in (("gan", 0.0), ("cls", 0.5)):

@@ -33,6 +33,17 @@ def test_a_row_a_run_with_all_digits(tmp_path):
     assert third_row["fid: fid ↓"] == "" and third_row["steps"] == "7"
 
 
+def test_of_many_overrides_some_are_in_the_markdown_and_all_in_the_csv(tmp_path):
+    for name, first in (("a", 0), ("b", 10)):
+        run(tmp_path / name, {"system": name, **{f"f{i}": first + i for i in range(8)}})
+    sweep = gather([str(tmp_path)])
+    row = text.markdown(sweep, []).splitlines()[4]
+    expected = "system=a, f0=0, f1=1, f2=2, f3=3, f4=4, and 3 more, see report.csv"
+    assert row == f"| a | {expected} | 1 |"
+    rows = text.rows(sweep, [])
+    assert [rows[1][f"f{i}"] for i in range(8)] == [str(10 + i) for i in range(8)]
+
+
 def test_pandas_reads_the_csv(tmp_path):
     pandas = pytest.importorskip("pandas")
     sweep = gather([str(fids(tmp_path, {"a": [1.0, 2.0], "b": [0.1 + 0.2]}))])
