@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from reporting.fake_sweeps import fids
 from tiny_runs import gan_run
 
 import t2i_jax
-from t2i_jax import report
+from t2i_jax import paths, report
 from t2i_jax.reporting import samples
 
 CAPTIONS = ("a small red bird", "a blue bird with black wings")
@@ -77,6 +78,16 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path, capsys, monkeypatch, argv, me
     said = capsys.readouterr().err
     assert stopped.value.code == 2 and message in said
     assert "Traceback" not in said
+
+
+def test_runs_and_report_may_lie_in_a_store(store, tmp_path):
+    fids(tmp_path, {"gan": [1.0, 3.0], "cls": [5.0, 5.5]})
+    for file in sorted(tmp_path.rglob("*.json*")):
+        target = f"gs://bucket/sweep/{file.relative_to(tmp_path)}"
+        paths.write_bytes(paths.path(target), file.read_bytes())
+    report.main(["gs://bucket/sweep", "--num=0"])
+    found = paths.read_bytes(paths.path("gs://bucket/sweep/report.md")).decode()
+    assert "| gan |  | 2 | **2.000 ± 1.414** |" in found
 
 
 def test_a_report_without_samples_loads_no_jax(sweep, tmp_path):

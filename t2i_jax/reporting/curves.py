@@ -1,5 +1,6 @@
 """What was logged and evaluated over the steps and over the cost of the runs of a sweep."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +70,7 @@ def _logged(sweep: Sweep) -> dict[str, dict[tuple[str, str], Series]]:
     for run in sweep.runs:
         for row in run.rows:
             for name, value in row.items():
-                if name != "step" and value is not None:
+                if name != "step" and value is not None and math.isfinite(value):
                     found.setdefault(name, {}).setdefault(run.key, []).append((row["step"], value))
     return dict(
         sorted(found.items(), key=lambda item: (item[0] != _FIRST, "/" not in item[0], item[0]))

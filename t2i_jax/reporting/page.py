@@ -154,7 +154,7 @@ def _curves(data: Mapping[str, Any], marks: Mapping[str, Markup]) -> Markup:
     )
 
 
-_AXES = {"steps": "steps", "hours": "hours of one device"}
+_AXES = {"steps": "steps", "hours": "device-hours"}
 
 
 def _samples(

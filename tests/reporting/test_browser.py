@@ -161,7 +161,7 @@ def test_the_chart_has_a_choice_of_metric_axis_and_points(opened):
     assert element(opened, "#chart path").get_attribute("d") != before
     assert "steps" in chart.text
     element(opened, "#axis option[value=hours]").click()
-    assert "hours of one device" in chart.text
+    assert "device-hours" in chart.text
     button = element(opened, ".legend button[data-point=gan]")
     button.click()
     assert button.get_attribute("aria-pressed") == "false"

@@ -6,7 +6,7 @@ from .fake_sweeps import lines_of, record, run, start
 
 
 def test_a_mean_over_the_steps_that_all_seeds_have(tmp_path):
-    for seed, values in enumerate(([4.0, 2.0, None, 1.0], [6.0, 4.0, 3.0])):
+    for seed, values in enumerate(([4.0, 2.0, None, 1.0, float("inf")], [6.0, 4.0, 3.0])):
         rows = [{"step": 10 * (i + 1), "g/total": v} for i, v in enumerate(values)]
         run(tmp_path / f"seed{seed}" / "gan", rows=rows)
     run(tmp_path / "seed0" / "cls", rows=[{"step": 5, "g/total": 7.0, "other": 1.0}])
