@@ -170,8 +170,9 @@ def _samples(
     if asked:
         of = f" The captions are {asked.origin}." if asked.origin else ""
         said = (
-            f"Each column is one caption and the same noise of seed {asked.seed} (of the run's "
-            f"size), drawn by the averaged weights of the latest checkpoint.{of}"
+            f"Each column is one caption and one noise, of seed {asked.seed}, the same for runs "
+            f"whose noise has the same size; drawn by the averaged weights of the latest "
+            f"checkpoint.{of}"
         )
         cells = [element("th", c, scope="col", class_="caption") for c in captions]
         head = element("thead", element("tr", element("th", "point", scope="col"), *cells))
@@ -233,8 +234,8 @@ def _costs(sweep: Sweep) -> Markup:
         tables.costs(sweep),
         element(
             "p",
-            "Means over the runs of a point, from their provenance.json: compiling, logging and "
-            "waiting included, evaluation apart from that during training not.",
+            "Means over the runs of a point, by their provenance.json, as of their latest "
+            "checkpoints: with compiling, logging, waiting and what is evaluated during training.",
             class_="small",
         ),
     )
