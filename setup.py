@@ -9,7 +9,10 @@ setup(
     long_description=open("README.md", encoding="utf-8").read(),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
-    package_data={"t2i_jax.evaluation.rating": ["page.*"]},
+    package_data={
+        "t2i_jax.evaluation.rating": ["page.*"],
+        "t2i_jax.reporting": ["page.*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "jax>=0.10.2",
@@ -41,6 +44,7 @@ setup(
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
         "demo": ["gradio"],
+        "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4"],
         # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
         # docs/bert.md has the line that leaves it out.

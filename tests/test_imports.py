@@ -16,8 +16,12 @@ FLOORS = {
     **dict.fromkeys(("arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
-    **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop", "sampler"), 3),
-    **dict.fromkeys(("train", "sample", "evaluate", "prepare", "benchmark", "import_weights"), 4),
+    **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
+    **dict.fromkeys(("reporting", "sampler"), 3),
+    **dict.fromkeys(
+        (*("train", "sample", "evaluate", "report", "prepare", "benchmark", "import_weights"),),
+        4,
+    ),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")

@@ -89,7 +89,7 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
         step=run.step,
         values=toy_attributes.values(details),
         conditions={
-            **run.identity,
+            "run": run.identity,
             **{name: details[name] for name in ("n", "seed", "classifier")},
             "features": seen_by.name,
         },
@@ -128,7 +128,7 @@ def _diversity(args: argparse.Namespace) -> Outcome:
         values=values,
         lower_is_better=diversity.LOWER_IS_BETTER,
         conditions={
-            **run.identity,
+            "run": run.identity,
             "captions": len(captions),
             "samples": diversity.SAMPLES,
             "seed": args.seed,

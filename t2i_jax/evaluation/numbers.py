@@ -32,7 +32,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
     needs = protocol.needs()
     samples = run.samples(needs.samples, needs.rule, needs.truncation)
     real = _real(args, run, needs, None)
-    conditions = {**run.identity, "split": args.split}
+    conditions = {"run": run.identity, "split": args.split}
     if isinstance(network, DualEncoder):
         conditions["trained_with"] = networks.trained_with(run.workdir, network)
     root = features_folder(run.workdir)

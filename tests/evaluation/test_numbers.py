@@ -74,7 +74,9 @@ def test_the_number_is_that_of_the_samples_and_the_held_out_images(run, workdir,
     expected = frechet(colours(trained.images(0, 24)), colours(real))
     assert found["values"]["frechet_distance_of_real"] == pytest.approx(expected, rel=1e-3)
     conditions = found["conditions"]
-    assert conditions["samples"] == 24 and conditions["seed"] == 3 and conditions["step"] == 2
+    assert (
+        conditions["samples"] == 24 and conditions["seed"] == 3 and conditions["run"]["step"] == 2
+    )
     assert conditions["captions"]["data"] == "toy_birds/test"
     assert conditions["reference"]["data"] == "toy_birds/test"
     assert conditions["yardstick"]["data"] == "toy_birds/train"

@@ -1,0 +1,1 @@
+"""The page, the Markdown and the CSV table that compare the runs of a sweep."""
