@@ -191,9 +191,11 @@ def write(args: argparse.Namespace, outcome: Outcome) -> None:
     for name, picture in outcome.pictures.items():
         pictures.save(picture, out / f"{name}.png")
         print(f"wrote {out / name}.png")
-    text = json.dumps({"protocol": args.protocol, **outcome.details}, indent=2, allow_nan=False)
-    paths.write_bytes(out / f"{args.protocol}.json", f"{text}\n".encode())
-    print(f"wrote {out / args.protocol}.json")
+    name = args.protocol if outcome.record is None else outcome.record.protocol
+    found = {"protocol": name, **outcome.details, "packages": results.packages()}
+    text = json.dumps(found, indent=2, allow_nan=False)
+    paths.write_bytes(out / f"{name}.json", f"{text}\n".encode())
+    print(f"wrote {out / name}.json")
     if outcome.record is not None:
         folder = args.out if args.images else os.path.join(args.workdir, results.FOLDER)
         results.append(folder, outcome.record)

@@ -57,6 +57,7 @@ def test_end_to_end(run, workdir, data_dir):
     assert numbers["mean_distance_samples"] == pytest.approx(own["mean_distance_samples"])
     assert numbers["mean_distance_real"] > 0 and 0 <= numbers["near_copy_share"] <= 1
     assert result.pop("formulas") == tsne.FORMULAS
+    assert result.pop("packages")["scipy"]
     assert result == {
         "protocol": "tsne",
         "workdir": str(workdir),

@@ -19,7 +19,6 @@ from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.image_sets import ImageSet
 from t2i_jax.evaluation.protocols.base import Given, NumberProtocol
 from t2i_jax.evaluation.results import Record
-from t2i_jax.training.provenance import versions
 
 PACKAGES = (
     "t2i_jax",
@@ -135,7 +134,6 @@ def measure(
             "preprocessing": extractor.preprocessing,
             "reference": _named(real.reference if needs.reference else None),
             "yardstick": _named(real.yardstick),
-            "packages": versions(PACKAGES),
         },
     )
     return Evaluation(record=record, details=details, pictures=measured.pictures)

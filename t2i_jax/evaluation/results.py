@@ -11,7 +11,9 @@ from typing import Any
 
 from t2i_jax import paths
 from t2i_jax.training import files
+from t2i_jax.training.provenance import versions
 
+PACKAGES = ("t2i_jax", "jax", "jaxlib", "flax", "numpy", "scipy", "pillow", "opencv-python-headless")
 FOLDER = "evaluation"  # of a run
 FILE = "results.jsonl"
 
@@ -26,7 +28,8 @@ class Record:
     lower_is_better: names of those values.
     spreads: the deviation over splits or subsets of those values that have one.
     conditions: all that the numbers depend on: samples, seed, split, caption rule, resizing,
-        extractor and digest of its weights, truncation, package versions. JSON types.
+        extractor and digest of its weights, truncation. JSON types. "run" says which run and
+        checkpoint, "packages", which `append` adds, the versions.
     """
 
     protocol: str
@@ -38,8 +41,14 @@ class Record:
     time: str = ""
 
 
+def packages() -> dict[str, str]:
+    """Versions of what numbers depend on."""
+    return versions(PACKAGES)
+
+
 def append(folder: str | os.PathLike, record: Record) -> None:
-    """Adds a record to those of a folder, which is made."""
+    """Adds a record to those of a folder, which is made, with the time and the versions."""
+    record = dataclasses.replace(record, conditions={**record.conditions, "packages": packages()})
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     path = paths.folder(folder) / FILE
     line = json.dumps(dataclasses.asdict(dataclasses.replace(record, time=now)), allow_nan=False)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import linalg
+from t2i_jax.evaluation.extractors.pixels import vectors
 from tiny_runs import gan_run
 
 from t2i_jax import Sampler, evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.evaluation import networks, results
-from t2i_jax.evaluation.extractors.pixels import vectors
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Photos
 from t2i_jax.evaluation.protocols import families
@@ -80,7 +80,7 @@ def test_the_number_is_that_of_the_samples_and_the_held_out_images(run, workdir,
     assert conditions["captions"]["data"] == "toy_birds/test"
     assert conditions["reference"]["data"] == "toy_birds/test"
     assert conditions["yardstick"]["data"] == "toy_birds/train"
-    assert conditions["extractor"] == "pixels16" and conditions["packages"]["jax"]
+    assert conditions["extractor"] == "pixels16" and found["packages"]["jax"]
 
 
 def test_numbers_are_kept_and_features_are_not_made_twice(run, workdir, monkeypatch):
