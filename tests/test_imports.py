@@ -11,9 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
-    **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
+    **dict.fromkeys(("paths", "arguments", "config_files", "duration", "versions"), -1),
     **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
-    **dict.fromkeys(("arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),

@@ -11,9 +11,21 @@ from typing import Any
 
 from t2i_jax import paths
 from t2i_jax.training import files
-from t2i_jax.training.provenance import versions
+from t2i_jax.versions import versions
 
-PACKAGES = ("t2i_jax", "jax", "jaxlib", "flax", "numpy", "scipy", "pillow", "opencv-python-headless")
+PACKAGES = (
+    *("t2i_jax", "jax", "jaxlib", "flax", "numpy", "scipy"),
+    *("pillow", "opencv-python-headless"),
+)
+    "t2i_jax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "numpy",
+    "scipy",
+    "pillow",
+    "opencv-python-headless",
+)
 FOLDER = "evaluation"  # of a run
 FILE = "results.jsonl"
 

@@ -1,20 +1,18 @@
 """How a run came to be: every start of its training with command, code, packages, devices, cost."""
 
 import datetime
-import importlib.metadata
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from t2i_jax import paths
 from t2i_jax.training import sealed
+from t2i_jax.versions import versions
 
 FILE = "provenance.json"
 PACKAGES = ("t2i_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -85,14 +83,3 @@ def commit(file: pathlib.Path) -> str:
         return git("rev-parse", "HEAD") + (" and changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Of Python and of these packages."""
-    found = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            found[name] = "not installed"
-    return found
