@@ -39,12 +39,12 @@ from t2i_jax.data.catalog import NotPrepared
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation import (
     attribute_reader,
-    features,
     retrieval,
     text_probe,
     toy_attributes,
     tsne,
 )
+from t2i_jax.evaluation.extractors import pixels, registry
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.subject import Subject, latest_step
 from t2i_jax.training import build, runs
@@ -54,7 +54,7 @@ Result = tuple[dict, dict[str, Image.Image], str]
 
 
 def _tsne(args: argparse.Namespace) -> Result:
-    return (*tsne.evaluate(_subject(args), features.load(args.features)), "")
+    return (*tsne.evaluate(_subject(args), registry.load(args.features)), "")
 
 
 def _text_probe(args: argparse.Namespace) -> Result:
@@ -82,7 +82,7 @@ def _toy_attributes(args: argparse.Namespace) -> Result:
         describe={"workdir": args.workdir, "system": config.system, "step": step},
     )
     reader = attribute_reader.load(args.classifier)
-    return toy_attributes.evaluate(setup, reader, features.load(args.features))
+    return toy_attributes.evaluate(setup, reader, registry.load(args.features))
 
 
 class Protocol(NamedTuple):
@@ -134,10 +134,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
     add(
         "--features",
-        default=features.PIXELS,
+        default=pixels.NAME,
         metavar="RUN",
-        help="the run directory of an encoder, whose image network sees the images; or "
-        f"{features.PIXELS}, their colours at 16 x 16 (default)",
+        help="the run directory of an encoder, whose image network sees the images; or the name of "
+        f"a published network: {', '.join(registry.NAMES[1:])}; or {pixels.NAME}, their colours at "
+        "16 x 16 (default)",
     )
     add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
     add("--data_dir", help="where the data set is prepared (default: where the run had it)")
