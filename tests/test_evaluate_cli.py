@@ -12,7 +12,8 @@ from t2i_jax import Sampler, evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.toy_birds import ATTRIBUTES
-from t2i_jax.evaluation import features, toy_attributes, tsne
+from t2i_jax.evaluation import toy_attributes, tsne
+from t2i_jax.evaluation.extractors import pixels
 from t2i_jax.evaluation.held_out import HeldOut
 
 
@@ -50,7 +51,7 @@ def test_end_to_end(run, workdir, data_dir):
     assert err == "drawing 12 images\n"
     held_out = HeldOut(DataOptions(name="toy_birds", data_dir=data_dir, size=32), seed=3)
     images = Sampler.from_workdir(workdir).sample(held_out.captions(12), seed=3)
-    vectors = features.pixels(images)
+    vectors = pixels.vectors(images)
     numbers = result.pop("collapse")
     assert numbers["compared"] == min(12, len(held_out))
     own = tsne.collapse_numbers(vectors[: numbers["compared"]], None)
@@ -105,7 +106,7 @@ def test_captions_of_a_file_need_no_data(run, workdir, tmp_path):
     captions = ["a red bird", "a bl\u00fce bird"] * 3
     with pytest.warns(UserWarning, match="unknown"):
         images = Sampler.from_workdir(workdir).sample(captions)
-    own = tsne.collapse_numbers(features.pixels(images), None)
+    own = tsne.collapse_numbers(pixels.vectors(images), None)
     assert result["collapse"] == pytest.approx(own)
 
 
@@ -131,7 +132,7 @@ def test_a_generator_without_text(run, data_dir, tmp_path):
         (["--num=3"], "num=3: t-SNE needs at least 4"),
         (["--seed=-1"], "seed=-1"),
         (["--batch_size=0"], "batch_size=0"),
-        (["--features=/nowhere"], "neither 'pixels16' nor the run directory"),
+        (["--features=/nowhere"], "features='/nowhere' is neither 'pixels16', 'inception_2015'"),
         (["--captions_file=/nowhere.txt"], "nowhere.txt"),
         (["--captions_file=/dev/null"], "it has no captions"),
         (["--classifier=run"], "--classifier is not for --protocol=tsne"),

@@ -1,10 +1,10 @@
 """Inception-v3, Szegedy et al., "Rethinking the Inception Architecture for Computer Vision"
-(CVPR 2016, arXiv 1512.00567), in the layout of torchvision and Keras, without its classifier.
+(CVPR 2016, arXiv 1512.00567), without its classifier (`t2i_jax.encoders.inception_classifier`).
 
-Layers have torchvision's names. The two publishers differ in one thing that a network's weights
-depend on: torchvision's average pools count the zero padding, Keras' leave it out. Keras' batch
-norm has no scale, which is a scale of 1. This is not the network of the Fréchet Inception distance,
-which has other weights and another last block.
+Layers have torchvision's names. The publishers differ in two things that a network's weights depend
+on: torchvision's average pools count the zero padding, all others' leave it out; and the graph of
+2015, the network of the Fréchet Inception distance, has a maximum in its last block in place of the
+average. Keras' and TF-slim's batch norms have no scale, which is a scale of 1.
 """
 
 from typing import NamedTuple
@@ -90,28 +90,37 @@ _BLOCK_D: Block = (
     ),
     ("max",),
 )
-_BLOCK_E: Block = (
-    (Unit("branch1x1", 320),),
-    (
-        Unit("branch3x3_1", 384),
-        (Unit("branch3x3_2a", 384, (1, 3)), Unit("branch3x3_2b", 384, (3, 1))),
+
+
+def _block_e(pool: str) -> Block:
+    return (
+        (Unit("branch1x1", 320),),
+        (
+            Unit("branch3x3_1", 384),
+            (Unit("branch3x3_2a", 384, (1, 3)), Unit("branch3x3_2b", 384, (3, 1))),
+        ),
+        (
+            Unit("branch3x3dbl_1", 448),
+            Unit("branch3x3dbl_2", 384, (3, 3)),
+            (Unit("branch3x3dbl_3a", 384, (1, 3)), Unit("branch3x3dbl_3b", 384, (3, 1))),
+        ),
+        (pool, Unit("branch_pool", 192)),
+    )
+
+
+STEM: dict[str, Branch] = {  # by the names of their pools in TF-slim
+    "pool1": (
+        Unit("Conv2d_1a_3x3", 32, (3, 3), stride=2),
+        Unit("Conv2d_2a_3x3", 32, (3, 3), padded=False),
+        Unit("Conv2d_2b_3x3", 64, (3, 3)),
+        "max",
     ),
-    (
-        Unit("branch3x3dbl_1", 448),
-        Unit("branch3x3dbl_2", 384, (3, 3)),
-        (Unit("branch3x3dbl_3a", 384, (1, 3)), Unit("branch3x3dbl_3b", 384, (3, 1))),
+    "pool2": (
+        Unit("Conv2d_3b_1x1", 80),
+        Unit("Conv2d_4a_3x3", 192, (3, 3), padded=False),
+        "max",
     ),
-    ("average", Unit("branch_pool", 192)),
-)
-STEM: Branch = (
-    Unit("Conv2d_1a_3x3", 32, (3, 3), stride=2),
-    Unit("Conv2d_2a_3x3", 32, (3, 3), padded=False),
-    Unit("Conv2d_2b_3x3", 64, (3, 3)),
-    "max",
-    Unit("Conv2d_3b_1x1", 80),
-    Unit("Conv2d_4a_3x3", 192, (3, 3), padded=False),
-    "max",
-)
+}
 BLOCKS: dict[str, Block] = {
     "Mixed_5b": _block_a(32),
     "Mixed_5c": _block_a(64),
@@ -122,9 +131,10 @@ BLOCKS: dict[str, Block] = {
     "Mixed_6d": _block_c(160),
     "Mixed_6e": _block_c(192),
     "Mixed_7a": _BLOCK_D,
-    "Mixed_7b": _BLOCK_E,
-    "Mixed_7c": _BLOCK_E,
+    "Mixed_7b": _block_e("average"),
+    "Mixed_7c": _block_e("average"),
 }
+_LAST_OF_2015 = _block_e("max_same")
 KERAS_NAMES = {f"mixed{i}": name for i, name in enumerate(BLOCKS)}  # Keras' name of each block
 
 
@@ -146,13 +156,14 @@ def unit_names(last: str = "Mixed_7c") -> list[str]:
     """Names such as ``"Mixed_5b.branch1x1"`` of all units up to that block, in the order in which
     both publishers create them.
     """
-    names = [unit.name for unit in STEM if isinstance(unit, Unit)]
+    stem = (step for branch in STEM.values() for step in branch)
+    names = [unit.name for unit in stem if isinstance(unit, Unit)]
     for block, branches in BLOCKS.items():
         for branch in branches:
             for step in branch:
                 if isinstance(step, Unit):
                     names.append(f"{block}.{step.name}")
-                elif step not in ("average", "max"):
+                elif not isinstance(step, str):
                     names += [f"{block}.{unit.name}" for unit in step]
         if block == torchvision_name(last):
             break
@@ -211,6 +222,8 @@ class _Part(nn.Module):
         for step in branch:
             if step == "max":
                 x = nn.max_pool(x, (3, 3), (2, 2))
+            elif step == "max_same":
+                x = nn.max_pool(x, (3, 3), (1, 1), "SAME")
             elif step == "average":
                 x = average_pool(x, self.pool_counts_padding)
             elif isinstance(step, Unit):
@@ -231,7 +244,8 @@ class MixedBlock(_Part):
 
 
 class InceptionV3(_Part):
-    """Images [B, H, W, 3] in [-1, 1] -> the outputs of its blocks by name, [B, h, w, C] float32.
+    """Images [B, H, W, 3] in [-1, 1] -> the outputs of its blocks by name, [B, h, w, C] float32,
+    and those of the two pools before them, ``"pool1"`` and ``"pool2"``.
 
     299x299 is the size that it was trained at, where ``Mixed_6e`` is [B, 17, 17, 768] and
     ``Mixed_7c`` is [B, 8, 8, 2048]. Every block has its name in torchvision and its name in Keras:
@@ -241,9 +255,11 @@ class InceptionV3(_Part):
         of cells inside (Keras).
     axis_name: of the batch statistics, see `t2i_jax.axis`.
     last: the last block that is computed and has parameters, under either name.
+    max_pool_last: whether ``Mixed_7c`` has a maximum in place of the average, as in 2015.
     """
 
     last: str = "Mixed_7c"
+    max_pool_last: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> dict[str, jax.Array]:
@@ -254,11 +270,14 @@ class InceptionV3(_Part):
                 f"Inception-v3 needs images of {SMALLEST_SIDE}x{SMALLEST_SIDE} at least (299x299 "
                 f"with published weights), not {images.shape[1:3]}"
             )
-        x = self.chain(images.astype(self.dtype), STEM, train)
-        outputs = {}
+        x, outputs = images.astype(self.dtype), {}
+        for name, branch in STEM.items():
+            x = self.chain(x, branch, train)
+            outputs[name] = x.astype(jnp.float32)
+        blocks = {**BLOCKS, "Mixed_7c": _LAST_OF_2015} if self.max_pool_last else BLOCKS
         for keras_name, name in KERAS_NAMES.items():
             block = MixedBlock(
-                self.pool_counts_padding, self.dtype, self.axis_name, BLOCKS[name], name=name
+                self.pool_counts_padding, self.dtype, self.axis_name, blocks[name], name=name
             )
             x = block(x, train)
             outputs[name] = outputs[keras_name] = x.astype(jnp.float32)

@@ -17,15 +17,6 @@ PACKAGES = (
     *("t2i_jax", "jax", "jaxlib", "flax", "numpy", "scipy"),
     *("pillow", "opencv-python-headless"),
 )
-    "t2i_jax",
-    "jax",
-    "jaxlib",
-    "flax",
-    "numpy",
-    "scipy",
-    "pillow",
-    "opencv-python-headless",
-)
 FOLDER = "evaluation"  # of a run
 FILE = "results.jsonl"
 

@@ -26,7 +26,8 @@ from t2i_jax.evaluation import attribute_scores as scores
 from t2i_jax.evaluation import toy_captions
 from t2i_jax.evaluation.attribute_pictures import report
 from t2i_jax.evaluation.attribute_reader import Reader, Readings
-from t2i_jax.evaluation.features import Features
+from t2i_jax.evaluation.extractors.base import Extractor
+from t2i_jax.evaluation.extractors.registry import usual_layer
 from t2i_jax.evaluation.metrics.diversity import distances
 from t2i_jax.losses.degradations import degrade
 from t2i_jax.training.inputs import to_float
@@ -50,7 +51,7 @@ class Setup:
 
 
 def evaluate(
-    setup: Setup, reader: Reader, features: Features
+    setup: Setup, reader: Reader, features: Extractor
 ) -> tuple[dict, dict[str, Image.Image], str]:
     """(result, pictures by name, what to print). ValueError for fewer than 2 captions, and where
     the classifier reads no attribute surely enough.
@@ -116,7 +117,7 @@ def attribute(name: str, facts: scores.Facts, read: Readings, best: Readings) ->
     return {**row, "values": list(ATTRIBUTES[name]), "confusion": counts.tolist()}
 
 
-def diversity(setup: Setup, birds: Sequence[toy_captions.Stated], features: Features) -> dict:
+def diversity(setup: Setup, birds: Sequence[toy_captions.Stated], features: Extractor) -> dict:
     """Distances between samples of one caption, and between drawings of what it may mean."""
     birds, samples = birds[:CAPTIONS], SAMPLES
     images = setup.draw([bird.caption for bird in birds], setup.seed, samples)
@@ -140,8 +141,8 @@ def diversity(setup: Setup, birds: Sequence[toy_captions.Stated], features: Feat
     }
 
 
-def _distances(features: Features, images: np.ndarray, samples: int) -> tuple[float, float]:
-    vectors = features.extract(images)
+def _distances(features: Extractor, images: np.ndarray, samples: int) -> tuple[float, float]:
+    vectors = features.extract(images)[usual_layer(features.widths)]
     return distances(vectors.reshape(-1, samples, vectors.shape[-1]))
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 
 from t2i_jax import pictures
-from t2i_jax.evaluation.features import Features
+from t2i_jax.evaluation.extractors.base import Extractor
+from t2i_jax.evaluation.extractors.registry import usual_layer
 from t2i_jax.evaluation.subject import Subject
 
 FORMULAS = {
@@ -36,7 +37,7 @@ _LEAST = 4  # samples; t-SNE has nothing to say of fewer
 _BLOCK = 256  # rows of distances at a time: memory stays linear in the samples
 
 
-def evaluate(subject: Subject, features: Features) -> tuple[dict, dict[str, Image.Image]]:
+def evaluate(subject: Subject, features: Extractor) -> tuple[dict, dict[str, Image.Image]]:
     """(result, pictures by name) of the protocol: what the samples were, and `collapse_numbers`.
 
     Raises ModuleNotFoundError, before anything is drawn, where scikit-learn is missing, and
@@ -46,8 +47,9 @@ def evaluate(subject: Subject, features: Features) -> tuple[dict, dict[str, Imag
     if subject.num < _LEAST:
         raise ValueError(f"num={subject.num}: t-SNE needs at least {_LEAST} samples")
     images = subject.draw()
-    vectors = features.extract(images)
-    real = None if subject.real is None else features.extract(subject.real())
+    layer = usual_layer(features.widths)
+    vectors = features.extract(images)[layer]
+    real = None if subject.real is None else features.extract(subject.real())[layer]
     numbers = collapse_numbers(vectors, real)
     side = grid_side(len(images))
     cells = snap(embed(vectors), side)
@@ -166,7 +168,7 @@ def draw(images: np.ndarray, cells: np.ndarray, side: int) -> Image.Image:
     return canvas
 
 
-def _title(subject: Subject, features: Features, numbers: dict) -> str:
+def _title(subject: Subject, features: Extractor, numbers: dict) -> str:
     parts = [
         f"t-SNE of {subject.num:,} samples of {subject.workdir} ({subject.system}), "
         f"step {subject.step:,}, seed {subject.seed}",

@@ -15,14 +15,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from t2i_jax import paths
 from t2i_jax.encoders.inception_v3 import SMALLEST_SIDE, InceptionV3, unit_names
 from t2i_jax.interop import files
-from t2i_jax.interop.published import check, checked_variables, shapes_of
+from t2i_jax.interop.published import check, check_positive, checked_variables, empty
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict
+
+Places = dict[str, tuple[str, ...]]  # a publisher's name of an array: its path in variables
 
 _DEAD = ("AuxLogits.", "fc.")  # torchvision's classifiers
 _NSFWJS_LAST = "mixed5"
@@ -31,7 +36,9 @@ _NSFWJS_ENTRY = re.compile(
     r'\{name:"([^"]+)",shape:\[([\d,]+)\],dtype:"float32",'
     r'quantization:\{min:([^,}]+),scale:([^,}]+),dtype:"uint8"\}\}'
 )
-_KERAS_NORM = {
+# Of TensorFlow's batch norms, most of which have no scale.
+_NORM = {
+    "gamma": ("params", "scale"),
     "beta": ("params", "bias"),
     "moving_mean": ("batch_stats", "mean"),
     "moving_variance": ("batch_stats", "var"),
@@ -77,29 +84,51 @@ def load_nsfwjs(folder: str | os.PathLike) -> tuple[InceptionV3, dict]:
     else.
     """
     module = InceptionV3(last=_NSFWJS_LAST, pool_counts_padding=False)
-    shapes = shapes_of(module, layers(_NSFWJS_LAST), SMALLEST_SIDE)
-    places, keras_shapes = {}, {}  # by Keras' names, which number the units
+    places = {}  # Keras numbers the units
     for i, unit in enumerate(unit_names(_NSFWJS_LAST), start=1):
-        out, inside, height, width = shapes[f"{unit}.conv.weight"]
-        path = unit.split(".")
-        places[f"conv2d_{i}/kernel"] = ("params", *path, "conv", "kernel")
-        keras_shapes[f"conv2d_{i}/kernel"] = (height, width, inside, out)
-        for leaf, (collection, ours) in _KERAS_NORM.items():
-            name = f"batch_normalization_{i}/{leaf}"
-            places[name] = (collection, *path, "bn", ours)
-            keras_shapes[name] = (out,)
+        places |= unit_places(unit, f"conv2d_{i}/kernel", f"batch_normalization_{i}/")
     arrays = nsfwjs_arrays(folder)
     arrays = {name: array for name, array in arrays.items() if name in places}
-    check(arrays, keras_shapes, f"nsfwjs in {os.fspath(folder)}")
+    module, variables = from_tensorflow(arrays, module, places, f"nsfwjs in {os.fspath(folder)}")
     # kernel * (x + 1) / 2 = (kernel / 2) * x + sum(kernel / 2), which the mean takes up. Nothing is
     # padded before the first convolution, so this holds at the borders too.
-    half = arrays["conv2d_1/kernel"] / 2.0
-    arrays["conv2d_1/kernel"] = half
-    arrays["batch_normalization_1/moving_mean"] -= half.sum(axis=(0, 1, 2))
-    flat = {places[name]: array for name, array in arrays.items()}
-    for path in [path for path in flat if path[-1] == "bias"]:
-        flat[(*path[:-1], "scale")] = np.ones_like(flat[path])  # Keras' batch norms have none
-    return module, unflatten_dict(flat)
+    first = "Conv2d_1a_3x3"
+    half = variables["params"][first]["conv"]["kernel"] / 2.0
+    variables["params"][first]["conv"]["kernel"] = half
+    variables["batch_stats"][first]["bn"]["mean"] -= half.sum(axis=(0, 1, 2))
+    return module, variables
+
+
+def unit_places(
+    unit: str, kernel: str, norm: str, path: tuple[str, ...] = (), scaled: bool = False
+) -> Places:
+    """Where TensorFlow's arrays of a unit go. kernel: the name of one; norm: how those of the batch
+    norm begin; path: of the trunk; scaled: whether the batch norm has a scale.
+    """
+    path = (*path, *unit.split("."))
+    places = {kernel: ("params", *path, "conv", "kernel")}
+    for leaf, (collection, ours) in _NORM.items():
+        if scaled or leaf != "gamma":
+            places[norm + leaf] = (collection, *path, "bn", ours)
+    return places
+
+
+def from_tensorflow(
+    arrays: Mapping[str, np.ndarray], module: nn.Module, places: Places, what: str
+) -> tuple[nn.Module, dict[str, Any]]:
+    """(module, variables) of TensorFlow's arrays, whose kernels have our axes already. Batch norms
+    without a scale get one of 1.
+
+    Raises ValueError that names arrays missing, unknown, misshapen, not finite, or variances that
+    are not above 0.
+    """
+    image = jnp.zeros((1, SMALLEST_SIDE, SMALLEST_SIDE, 3))
+    like = flatten_dict(empty(lambda: module.init(jax.random.key(0), image, False)))
+    check(arrays, {name: like[path].shape for name, path in places.items()}, what)
+    check_positive({k: v for k, v in arrays.items() if places[k][-1] == "var"}, what)
+    flat = {path: np.array(arrays[name], np.float32) for name, path in places.items()}
+    ones = {path: np.ones(leaf.shape, np.float32) for path, leaf in like.items()}
+    return module, unflatten_dict({**ones, **flat})
 
 
 def nsfwjs_arrays(folder: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -41,6 +41,13 @@ def number_fault(array: np.ndarray) -> str:
     return f"values that are not finite: {bad:,} of {np.size(array):,}" if bad else ""
 
 
+def check_positive(variances: Mapping[str, np.ndarray], what: str) -> None:
+    """Raises ValueError that names an array with values that are not above 0."""
+    for name, array in variances.items():
+        if not np.all(array > 0):
+            raise ValueError(f"these are not the weights of {what}: {name} is not above 0")
+
+
 def shapes_of(module: nn.Module, layers: Layers, image_size: int) -> Shapes:
     """What a state dict of an image network holds by name, without `num_batches_tracked`."""
     image = jnp.zeros((1, image_size, image_size, 3))

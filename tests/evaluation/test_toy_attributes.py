@@ -12,10 +12,10 @@ from t2i_jax.data.toy_birds import ATTRIBUTES
 from t2i_jax.evaluation import attribute_scores as scores
 from t2i_jax.evaluation import toy_attributes, toy_captions
 from t2i_jax.evaluation.attribute_reader import Reader
-from t2i_jax.evaluation.features import Features, pixels
+from t2i_jax.evaluation.extractors import pixels
 
 RED, BLUE, GREEN = (toy_birds.COLOURS.index(name) for name in ("red", "blue", "green"))
-PIXELS = Features("pixels16", "colours", pixels)
+PIXELS = pixels.extractor()
 SIZE = 16
 
 
@@ -88,7 +88,7 @@ class Memory:
 
     def __init__(self):
         self.known = {}
-        self.reader = Reader("memory", SIZE, self.read)
+        self.reader = Reader("memory", self.read)
 
     def picture(self, attributes, *seed):
         image = toy_birds.draw(attributes, np.random.default_rng(seed), SIZE)
@@ -169,13 +169,13 @@ def test_what_the_reader_misreads_is_not_reported(memory):
     def blind(images):
         return {**whole(images), "beak": np.zeros(len(images), int)}
 
-    memory.reader = Reader("memory", SIZE, blind)
+    memory.reader = Reader("memory", blind)
     result, _, text = evaluated(memory, lambda *args: by_facts(memory, *args), num=60)
     assert "beak" not in result["attributes"] and result["read_of_drawn"]["beak"] < 0.5
     assert "not reported, since the classifier misreads drawn birds: beak" in text
     nothing = {name: np.zeros(600, int) for name in ATTRIBUTES}
     memory.reader = Reader(
-        "memory", SIZE, lambda images: {k: v[: len(images)] for k, v in nothing.items()}
+        "memory", lambda images: {k: v[: len(images)] for k, v in nothing.items()}
     )
     with pytest.raises(ValueError, match="reads no attribute in 99%"):
         evaluated(memory, lambda *args: by_facts(memory, *args), num=60)

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from t2i_jax.evaluation import tsne
-from t2i_jax.evaluation.features import Features, pixels
+from t2i_jax.evaluation.extractors import pixels
 from t2i_jax.evaluation.subject import Subject
 
 RNG = np.random.default_rng(0)
 VARIED = RNG.integers(0, 256, (60, 4, 4, 3), np.uint8).repeat(8, 1).repeat(8, 2)
 REAL = RNG.integers(0, 256, (50, 4, 4, 3), np.uint8).repeat(8, 1).repeat(8, 2)
-PIXELS = Features("pixels16", "colours", pixels)
+PIXELS = pixels.extractor()
 
 
 def subject(images=VARIED, real=REAL, **fields) -> Subject:
@@ -158,9 +158,9 @@ def test_a_line_by_hand():
 def test_a_collapsed_set_is_told_from_a_varied_one():
     noise = np.random.default_rng(5).integers(-2, 3, VARIED.shape)
     modes = np.clip(VARIED[np.arange(60) % 3] + noise, 0, 255).astype(np.uint8)
-    real, numbers = pixels(REAL), {}
+    real, numbers = pixels.vectors(REAL), {}
     for name, images in {"varied": VARIED, "copies": VARIED[[0] * 60], "3 modes": modes}.items():
-        numbers[name] = tsne.collapse_numbers(pixels(images), real)
+        numbers[name] = tsne.collapse_numbers(pixels.vectors(images), real)
     assert 0.95 < numbers["varied"]["mean_distance_ratio"] < 1.05
     assert numbers["varied"]["near_copy_share"] < 0.2
     assert numbers["copies"]["mean_distance_ratio"] == 0
@@ -201,12 +201,12 @@ def test_result_and_picture():
         "features": "pixels16",
         "captions": "birds/test",
     }
-    assert result["collapse"] == tsne.collapse_numbers(pixels(VARIED), pixels(REAL))
+    assert result["collapse"] == tsne.collapse_numbers(pixels.vectors(VARIED), pixels.vectors(REAL))
     assert result["collapse"]["compared"] == 50
     assert list(drawn) == ["tsne"] and isinstance(drawn["tsne"], Image.Image)
     side = tsne.grid_side(60)
     assert drawn["tsne"].width == side * 32 and drawn["tsne"].height > side * 32
-    cells = tsne.snap(tsne.embed(pixels(VARIED)), side)
+    cells = tsne.snap(tsne.embed(pixels.vectors(VARIED)), side)
     below = np.asarray(drawn["tsne"])[-side * 32 :]
     for image, (row, column) in zip(VARIED, cells, strict=True):
         shown = below[row * 32 : (row + 1) * 32, column * 32 : (column + 1) * 32]
