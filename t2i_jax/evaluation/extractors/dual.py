@@ -12,6 +12,7 @@ from t2i_jax import paths
 from t2i_jax.evaluation.extractors import clip, pairs_of_runs
 from t2i_jax.evaluation.extractors.base import DualEncoder
 from t2i_jax.training import networks, runs
+from t2i_jax.training.modules import recipe_module
 
 
 def load_dual(
@@ -21,7 +22,8 @@ def load_dual(
 
         clip        CLIP ViT-B/32, from the folder `weights`, by default `clip.usual_folder`
         FOLDER      any CLIP, as Hugging Face keeps it
-        RUN         of a DAMSM, a char-CNN-RNN, or an XMC-GAN, whose discriminator compares
+        RUN         of a DAMSM, a char-CNN-RNN, or an XMC-GAN, whose discriminator compares; of
+                    another GAN, the DAMSM that it was trained with
 
     Raises FileNotFoundError where the weights are missing, ValueError where the source is none of
     these, or its files are damaged or do not fit each other.
@@ -35,10 +37,11 @@ def load_dual(
         )
     if runs.is_run(source):
         return pairs_of_runs.load(source, batch_size)
-    if not paths.path(source).is_dir():
+    if not (source and paths.path(source).is_dir()):
         raise ValueError(
             f"{source!r} is no dual encoder: give {clip.NAME!r}, the folder of a CLIP as Hugging "
-            "Face keeps it, or the run of a DAMSM, a char-CNN-RNN or an XMC-GAN"
+            "Face keeps it, or the run of a DAMSM, a char-CNN-RNN or an XMC-GAN, or one "
+            "that was trained with a DAMSM"
         )
     return clip.load(source, batch_size)
 
@@ -53,9 +56,8 @@ def trained_with(run: str | os.PathLike, dual: DualEncoder) -> Sequence[str]:
     config = runs.read_config(run)
     kept, parts = networks.kept_digests(run), set(dual.parts.values())
     found = [name for name, digest in kept.items() if digest in parts]
-    if dual.source and _same(run, dual.source):
-        found += [config.system]
-    return found
+    own = recipe_module(config.system).Recipe.embeds and _same(run, dual.source)
+    return [*found, config.system] if own else found
 
 
 def _same(a: str | os.PathLike, b: str | os.PathLike) -> bool:
