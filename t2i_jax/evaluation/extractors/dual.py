@@ -48,8 +48,8 @@ def load_dual(
 
 def trained_with(run: str | os.PathLike, dual: DualEncoder) -> Sequence[str]:
     """Names of the networks of a run whose weights, to the last bit, are those of the dual encoder:
-    among what the run has kept (``RUN/frozen``), and the player that compares, where the encoder is
-    of this run itself. Numbers by a dual encoder that has any flatter the run.
+    of those that the run has kept (``RUN/frozen``) by their files, and by its system where the
+    encoder is of what this run itself trained. Numbers by an encoder that has any flatter the run.
 
     Raises ValueError where a file of the run is damaged, FileNotFoundError where it is no run.
     """

@@ -32,7 +32,7 @@ def pair(
 
     def text(captions: Sequence[str]) -> np.ndarray:
         _check(captions)
-        for note in text_notes(captions, tokenizer) if captions else ():
+        for note in text_notes(captions, tokenizer) if len(captions) else ():
             warnings.warn(f"{name}: {note}", stacklevel=2)
         return of_ids(*tokenizer.encode(captions))
 
