@@ -27,8 +27,8 @@ near-identical images show; how near they are to each other against real images.
 text_probe: which attributes of the toy birds a linear classifier finds in the sentence vectors of
 their captions. --workdir is the run of a text encoder, or of a GAN, whose encoder is then probed.
 
-retrieval: how well real held-out images and their captions find each other, by the encoders of a
-DAMSM's run or by the discriminator of XMC-GAN's.
+retrieval: how well real held-out images and their captions find each other, by the encoders that a
+DAMSM's or a char-CNN-RNN's run trained, or by the discriminator of XMC-GAN's.
 
 toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
 --classifier (configs/toy_attributes.py); and how varied the samples of one caption are.

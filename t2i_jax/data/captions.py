@@ -80,20 +80,35 @@ def reading_notes(
     texts = [text for i in records for text in source[int(i)]["captions"]]
     if not texts:
         return []
-    unread = [
-        text
-        for text, read in zip(texts, read_back(tokenizer, texts), strict=True)
-        if not any(c.isalnum() for c in read)
-    ]
-    if len(unread) == len(texts):
+    if len(unread := _unread(texts, tokenizer)) == len(texts):
         raise ValueError(
             f"the tokenizer {tokenizer.name!r} knows no letter or digit of the {len(texts):,} "
             f"captions looked at, such as {_shown(texts[0])}: {_REMEDIES.get(tokenizer.name, '')}"
         )
+    return _notes(texts, unread, tokenizer, f" (data.truncate={truncate!r})")
+
+
+def text_notes(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    """The same of any captions, all of which are looked at."""
+    return _notes(texts, _unread(texts, tokenizer), tokenizer, "")
+
+
+def _unread(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    """The texts of which no letter or digit is read."""
+    return [
+        text
+        for text, read in zip(texts, read_back(tokenizer, texts), strict=True)
+        if not any(c.isalnum() for c in read)
+    ]
+
+
+def _notes(
+    texts: Sequence[str], unread: Sequence[str], tokenizer: Tokenizer, how: str
+) -> list[str]:
     notes = _unknown_notes(texts, tokenizer)
     if unread:
         notes.append(f"{_share(unread, texts)} cannot be read at all: {_shown(unread[0])}")
-    return notes + _cut_notes(texts, tokenizer, truncate)
+    return notes + _cut_notes(texts, tokenizer, how)
 
 
 def _unknown_notes(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
@@ -110,14 +125,14 @@ def _unknown_notes(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
     ]
 
 
-def _cut_notes(texts: Sequence[str], tokenizer: Tokenizer, truncate: str) -> list[str]:
+def _cut_notes(texts: Sequence[str], tokenizer: Tokenizer, how: str) -> list[str]:
     counts = [tokenizer.count(text) for text in texts]
     cut = [count for count in counts if count > tokenizer.length]
     if not cut:
         return []
     return [
-        f"{_share(cut, texts)} are longer than tokenizer.length={tokenizer.length} and are cut "
-        f"(data.truncate={truncate!r}); the longest has {max(counts):,} ids"
+        f"{_share(cut, texts)} are longer than tokenizer.length={tokenizer.length} and are "
+        f"cut{how}; the longest has {max(counts):,} ids"
     ]
 
 

@@ -8,6 +8,7 @@ Departures: no pooler, whose output neither XMC-GAN nor sentence encoders read; 
 fine-tuning either; only the first type, that of single sentences, is used.
 """
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import chex
@@ -30,6 +31,27 @@ POOLINGS = ("", "mean", "first", "released")
 _INIT = nn.initializers.normal(0.02)
 
 
+def self_attention(
+    x: jax.Array,
+    heads: int,
+    dense: Callable[[int, str], nn.Module],
+    mask: jax.Array | None = None,
+    causal: bool = False,
+) -> jax.Array:
+    """[B, T, E] -> [B, T, E], by four layers that `dense` makes from width and name.
+
+    mask: [B, T], True where there is something to attend to; None: everywhere. causal: whether a
+        place attends to itself and what is before it alone.
+    """
+    rows, length, width = x.shape
+    query, key, value = (
+        dense(width, name)(x).reshape(rows, length, heads, -1) for name in ("query", "key", "value")
+    )
+    allowed = None if mask is None else mask[:, None, None, :]
+    read = jax.nn.dot_product_attention(query, key, value, mask=allowed, is_causal=causal)
+    return dense(width, "out")(read.reshape(x.shape))
+
+
 class Layer(nn.Module):
     """[B, T, E] -> [B, T, E]: self-attention, then two dense layers. Fields as in `TextEncoder`."""
 
@@ -42,20 +64,15 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """mask: [B, T], True where there is something to attend to."""
-        rows, length, width = x.shape
 
         def dense(features: int, name: str) -> nn.Dense:
             return nn.Dense(features, dtype=self.dtype, kernel_init=_INIT, name=name)
 
-        def of_heads(name: str) -> jax.Array:
-            return dense(width, name)(x).reshape(rows, length, self.heads, -1)
-
-        query, key, value = (of_heads(name) for name in ("query", "key", "value"))
-        read = jax.nn.dot_product_attention(query, key, value, mask=mask[:, None, None, :])
-        read = dense(width, "out")(read.reshape(x.shape))
-        x = _norm(self.epsilon, self.dtype, "attention_norm")(x + read)
+        read = self_attention(x, self.heads, dense, mask)
+        x = norm(self.epsilon, self.dtype, "attention_norm")(x + read)
         inner = ACTIVATIONS[self.activation](dense(self.inner, "inner")(x))
-        return _norm(self.epsilon, self.dtype, "norm")(x + dense(width, "outer")(inner))
+        outer = dense(x.shape[-1], "outer")(inner)
+        return norm(self.epsilon, self.dtype, "norm")(x + outer)
 
 
 class TextEncoder(nn.Module):
@@ -106,7 +123,7 @@ class TextEncoder(nn.Module):
         positions = table("positions", self.positions)
         types = table("types", self.types)
         x = jnp.take(words, tokens, axis=0) + positions[: tokens.shape[1]] + types[0]
-        x = _norm(self.epsilon, self.dtype, "embedding_norm")(x)
+        x = norm(self.epsilon, self.dtype, "embedding_norm")(x)
         for i in range(1, self.layers + 1):
             fields = (self.heads, self.inner, self.activation, self.epsilon, self.dtype)
             x = Layer(*fields, name=f"layer{i}")(x, mask)
@@ -137,5 +154,6 @@ class TextEncoder(nn.Module):
             )
 
 
-def _norm(epsilon: float, dtype: Dtype, name: str) -> nn.LayerNorm:
+def norm(epsilon: float, dtype: Dtype, name: str) -> nn.LayerNorm:
+    """A layer norm that takes the variance of what is centred, as PyTorch does."""
     return nn.LayerNorm(epsilon, dtype=dtype, use_fast_variance=False, name=name)

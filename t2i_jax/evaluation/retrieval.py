@@ -17,14 +17,13 @@ from PIL import Image
 from t2i_jax import types
 from t2i_jax.data.options import DataOptions
 from t2i_jax.drawing.drawer import in_batches, text_inputs
+from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.intervals import share
 from t2i_jax.evaluation.metrics.cosine import EQUAL, cosines
 from t2i_jax.evaluation.subject import latest_step
-from t2i_jax.recipes.terms import Seen
-from t2i_jax.training import build, runs
+from t2i_jax.training import build
 from t2i_jax.training.build import System
-from t2i_jax.training.inputs import encode, to_float
 
 POOL = 100
 RANKS = (1, 5)
@@ -76,12 +75,7 @@ class Retrieval:
     def __init__(
         self, system: System, options: DataOptions, records: int, split: str = "", seed: int = 0
     ):
-        self._system, recipe = system, system.recipe
-        if not recipe.embeds:
-            raise ValueError(
-                f"retrieval: {system.config.system!r} trains nothing that compares images with "
-                "captions"
-            )
+        self._system, self._embed = system, jax.jit(embedding.embedder(system))
         held_out = HeldOut(options, split, seed)
         count = min(records, len(held_out))
         self.pool = min(POOL, count)
@@ -89,24 +83,16 @@ class Retrieval:
         self._batch = {types.IMAGES: held_out.images(count), **tokens}
         self.title = f"{count} images of {held_out.title}, pools of {self.pool}"
 
-        def embed(variables: Mapping[str, Any], encoder: Mapping[str, Any] | None, batch):
-            batch = {**batch, types.IMAGES: to_float(batch[types.IMAGES])}
-            return recipe.embed(variables, Seen(batch, encode(system.encoder, encoder, batch)))
-
-        self._embed = jax.jit(embed)
-        self._scores = {name: _few_at_a_time(score) for name, score in recipe.scores.items()}
+        scores = system.recipe.scores.items()
+        self._scores = {name: _few_at_a_time(score) for name, score in scores}
 
     def places(self, networks: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """`places` by each comparison of the recipe's `embed`.
 
         networks: ``{"params": by network, "stats": by player}``.
         """
-        player = self._system.recipe.embeds
-        variables = {"params": networks["params"][player], **networks["stats"].get(player, {})}
-        encoder = self._system.variables.get("encoder")
-        if "encoder" in networks["params"]:
-            encoder = {"params": networks["params"]["encoder"]}
-        given = jax.device_put((variables, encoder), jax.local_devices()[0])
+        given = embedding.variables(self._system, networks)
+        given = jax.device_put(given, jax.local_devices()[0])
         found = in_batches(lambda part: self._embed(*given, part), self._batch, _BATCH)
         return {
             name: places(*pair, self._scores.get(name, cosines)) for name, pair in found.items()
@@ -147,13 +133,8 @@ def evaluate(
     Raises FileNotFoundError where there is no such checkpoint or no data, and as `Retrieval`.
     """
     step = latest_step(workdir) if step is None else step
-    system = build.restore(config, workdir)
+    system, networks = embedding.restored(config, workdir, step)
     retrieval = Retrieval(system, build.data_options(config), num, split, seed)
-    _, networks = runs.load_ema(workdir, step)
-    player = system.recipe.embeds
-    if player not in networks["params"]:
-        live = runs.load_live(workdir, player, step)
-        networks = {kind: {**networks[kind], **tree} for kind, tree in live.items()}
     found, pool = {}, retrieval.pool
     for name, pair in retrieval.places(networks).items():
         found[name] = {

@@ -15,13 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2i_jax import paths
-from t2i_jax.data.text_files import parse_json
 from t2i_jax.encoders.bert import ACTIVATIONS, TextEncoder
 from t2i_jax.interop import files, published
+from t2i_jax.interop.hugging_face import CONFIG, WEIGHTS, checked, read_json, read_weights
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict, to_variables
 
-CONFIG, POOLING = "config.json", "1_Pooling/config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+POOLING = "1_Pooling/config.json"
 
 # Our fields and config.json's.
 _FIELDS = {
@@ -69,11 +68,8 @@ def read(path: str | os.PathLike, pooling: str = "") -> tuple[TextEncoder, dict]
     """
     folder = paths.path(path)
     fields = {**_described(folder), "pooling": pooling or _pooling(folder)}
-    for name in WEIGHTS:
-        if (folder / name).is_file():
-            state = files.load_state_dict(folder / name)
-            return files.named(folder / name, lambda s: import_state(s, **fields), state)
-    raise ValueError(f"{folder}: no weights there; one of {' or '.join(WEIGHTS)} is needed")
+    file, state = read_weights(folder)
+    return files.named(file, lambda s: import_state(s, **fields), state)
 
 
 def import_state(state: Mapping[str, np.ndarray], **fields: Any) -> tuple[TextEncoder, dict]:
@@ -128,38 +124,20 @@ def _described(folder: paths.Path) -> dict[str, Any]:
             f"{folder}: no {CONFIG} there; a folder of a BERT has {CONFIG}, "
             f"{' or '.join(WEIGHTS)}, and tokenizer.json or vocab.txt"
         )
-    told = _json(path)
+    told = read_json(path)
     for name, (wanted, default) in _REQUIRED.items():
         if (found := told.get(name, default)) != wanted:
             raise ValueError(
                 f"{path}: {name}={found!r}, but only encoders with {wanted!r} are read"
             )
-    if missing := [name for name in _FIELDS.values() if name not in told]:
-        raise ValueError(f"{path}: it lacks {', '.join(missing)}")
-    found = {ours: told[theirs] for ours, theirs in _FIELDS.items()}
-    for ours, value in found.items():
-        if wanted := _wrong(ours, value):
-            raise ValueError(f"{path}: {_FIELDS[ours]}={value!r}, but it must be {wanted}")
-    return found
-
-
-def _wrong(field: str, value: Any) -> str:
-    """What the field must be, where the value is not that."""
-    if field == "activation":
-        known = isinstance(value, str) and value in ACTIVATIONS
-        return "" if known else f"one of {', '.join(ACTIVATIONS)}"
-    if field == "epsilon":
-        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-        return "" if good else "a number from 0 to 1"
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    return "" if good else "a whole number above 0"
+    return checked(os.fspath(path), told, _FIELDS, ACTIVATIONS)
 
 
 def _pooling(folder: paths.Path) -> str:
     path = folder / POOLING
     if not path.is_file():
         return "mean"
-    told = _json(path)
+    told = read_json(path)
     chosen = [name for name, on in told.items() if name.startswith("pooling_mode_") and on is True]
     if len(chosen) != 1 or chosen[0] not in _POOLINGS:
         raise ValueError(
@@ -167,16 +145,6 @@ def _pooling(folder: paths.Path) -> str:
             "choose one with encoder.fields.pooling (mean, first)"
         )
     return _POOLINGS[chosen[0]]
-
-
-def _json(path: paths.Path) -> dict[str, Any]:
-    try:
-        told = parse_json(paths.read_bytes(path).decode("utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise ValueError(f"{path}: an object is needed, not {type(told).__name__}")
-    return told
 
 
 PARTS = {"text": read}

@@ -82,17 +82,29 @@ def metadata(path: str | os.PathLike) -> dict[str, str]:
 
     Raises as `load`, but does not notice damaged arrays.
     """
-    path = os.fspath(path)
+    found = _metadata(os.fspath(path))
+    found.pop(DIGEST, None)
+    return found
+
+
+def stored_digest(path: str | os.PathLike) -> str:
+    """The digest in a file written by `save`. Reads and raises as `metadata`, and ValueError where
+    there is none.
+    """
+    if DIGEST not in (found := _metadata(os.fspath(path))):
+        raise ValueError(f"{path}: no digest in its metadata; it was not written by this library")
+    return found[DIGEST]
+
+
+def _metadata(path: str) -> dict[str, str]:
     try:
         with (
             paths.on_disk(paths.path(path)) as file,
             safe_open(file, framework="numpy") as f,
         ):
-            found = dict(f.metadata() or {})
+            return dict(f.metadata() or {})
     except SafetensorError as e:
         raise ValueError(f"{path}: not a readable safetensors file: {e}") from e
-    found.pop(DIGEST, None)
-    return found
 
 
 def digest(variables: Mapping[str, Any]) -> str:

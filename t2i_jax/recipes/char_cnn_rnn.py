@@ -16,7 +16,8 @@ features being used where the batch holds them.
 """
 
 import dataclasses
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -70,6 +71,36 @@ class Recipe(EncoderRecipe):
                 f"text and image vectors must be of one size: the text encoder's embedding is "
                 f"{self.text.embedding}, the image network's {self.image.embedding}"
             )
+
+    @property
+    def embeds(self) -> str:
+        """Images are compared where they are trained with."""
+        return "net" if self.pairs == "image" else ""
+
+    @property
+    def scores(self) -> Mapping[str, Callable[[Any, Any], jax.Array]]:
+        """ "sentence": products of vectors, as in the losses."""
+        return {"sentence": lambda images, sentences: images @ sentences.T}
+
+    def embed(self, variables: Variables, seen: Seen) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """ "sentence": the vectors [B, E] of images and of sentences.
+
+        Raises ValueError where features in the place of images were trained with.
+        """
+        if "image" not in variables["params"]:
+            raise ValueError("this run trained no image network: its batches held features")
+        own = {
+            name: {kind: tree[name] for kind, tree in variables.items() if name in tree}
+            for name in ("text", "image")
+        }
+        tokens, mask = (x[:, 0] for x in self._captions(seen.batch))
+        text = self.text.apply(own["text"], tokens, mask)
+        return {
+            "sentence": (
+                self.image.apply(own["image"], seen.of(IMAGES), train=False),
+                text.sentence,
+            )
+        }
 
     def init(self, key: jax.Array, seen: Seen) -> dict[str, Variables]:
         """``{"net": {"params": {"text": ..., "image": ...}, "batch_stats": {"image": ...}}}``;

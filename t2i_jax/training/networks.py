@@ -139,17 +139,27 @@ def _of_run(field: str, path: str, part: str) -> Network:
     _, ema = runs.load_ema(path, runs.best_step(path))
     if part == TEXT_ENCODER:
         return Network(joint_encoder(config), {"params": ema["params"]["encoder"]}, tokenizer)
-    player, *inside = cls.networks[part]
-    player_vars = {"params": ema["params"].get(player), **ema["stats"].get(player, {})}
+    variables = variables_at(cls.networks[part], ema)
+    if "params" not in variables:
+        raise ValueError(f"{field}={path!r}: that run of {config.system!r} trained no {part!r}")
+    return Network(getattr(recipe, part), variables, tokenizer)
+
+
+def variables_at(place: Sequence[str], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a part of a recipe, from ``{"params": by player, "stats": by player}``; no
+    "params" among them where there are none.
+
+    place: as `Recipe.networks` has it: the player, and names inside its variables.
+    """
+    player, *inside = place
+    of_player = {"params": kept["params"].get(player), **kept["stats"].get(player, {})}
     variables = {}
-    for collection, tree in player_vars.items():
+    for collection, tree in of_player.items():
         for name in inside:
             tree = (tree or {}).get(name)
         if tree is not None:
             variables[collection] = tree
-    if "params" not in variables:
-        raise ValueError(f"{field}={path!r}: that run of {config.system!r} trained no {part!r}")
-    return Network(getattr(recipe, part), variables, tokenizer)
+    return variables
 
 
 def _of_file(
@@ -227,6 +237,15 @@ def save(workdir: str | os.PathLike, name: str, network: Network) -> None:
 def load(workdir: str | os.PathLike, name: str) -> Network:
     """A network that a run has kept; FileNotFoundError where it kept none of that name."""
     return _read(path_of(workdir, name))
+
+
+def kept_digests(workdir: str | os.PathLike) -> dict[str, str]:
+    """`weights.digest` of what a run has kept, by name: of the networks that it was trained with,
+    or started from, and did not train. The arrays are not read.
+    """
+    files = path_of(workdir, "*")
+    found = sorted(files.parent.glob(files.name)) if files.parent.is_dir() else []
+    return {path.stem: weights.stored_digest(path) for path in found}
 
 
 def load_variables(workdir: str | os.PathLike, name: str) -> Any:

@@ -16,6 +16,8 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.drawer import text_inputs
 from t2i_jax.encoders.damsm import CompactImageEncoder, TextEncoder
 from t2i_jax.evaluation import in_training
+from t2i_jax.evaluation.extractors.base import EMBEDDING
+from t2i_jax.evaluation.extractors.dual import load_dual
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.retrieval import Retrieval, places
 from t2i_jax.recipes.terms import Seen
@@ -246,6 +248,9 @@ def test_a_discriminator_that_is_an_encoder(xmc_run, data_dir, tmp_path, capsys)
     images = held_out.images(12).astype(np.float32) / 127.5 - 1
     look = jax.jit(lambda *x: system.recipe.discriminator.apply(d, *x, 12, train=False)[1])
     found = [np.asarray(x, float) for x in look(images, text.sentence)]
+    dual = load_dual(workdir, batch_size=4)
+    vectors = dual.images.extract(held_out.images(12))[EMBEDDING], dual.text(held_out.captions(12))
+    np.testing.assert_allclose(vectors, found[:2], rtol=1e-3, atol=1e-3 * np.std(found[0]))
     norm = np.linalg.norm
     words = [np.asarray(x, float)[m] for x, m in zip(text.words, mask, strict=True)]
     scores = {

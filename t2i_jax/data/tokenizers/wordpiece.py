@@ -1,15 +1,14 @@
 """BERT's WordPiece (Devlin et al., 2018), through the `tokenizers` library."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from t2i_jax import paths
-from t2i_jax.data.tokenizers.base import check_length, padded
+from t2i_jax.data.tokenizers.library import LibraryTokenizer, read
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -22,28 +21,18 @@ _READING = {  # fields of tokenizer_config.json and options of `normalizers.Bert
 }
 
 
-class WordPieceTokenizer:
+class WordPieceTokenizer(LibraryTokenizer):
     """``[CLS] pieces [SEP]`` cut to `length` ids (the last is then still [SEP]), padded with [PAD].
 
     XMC-GAN takes 17 ids for COCO captions and 64 for Localized Narratives; of CUB's captions, 17
     cut 49 in 100 and the default 4.
-
-    model: a `tokenizers.Tokenizer`; its own padding and truncation are replaced, and the names of
-      special tokens in a caption are text like any other.
     """
 
     name = "wordpiece"
 
     def __init__(self, model: tokenizers.Tokenizer, length: int = 32):
-        self.length = check_length(length)
-        model.no_padding()
-        # Truncation and padding are ours: `count` needs the whole text.
-        model.no_truncation()
-        model.encode_special_tokens = True
-        self._model = model
-        self._pad = model.token_to_id("[PAD]") or 0
-        self._unknown = model.token_to_id("[UNK]")
-        self._end = model.encode("").ids[-1:]  # [SEP], where the model adds one
+        pad, unknown = model.token_to_id("[PAD]") or 0, model.token_to_id("[UNK]")
+        super().__init__(model, length, pad, unknown)
 
     @classmethod
     def from_file(cls, path: str, length: int = 32, lowercase: bool = True) -> "WordPieceTokenizer":
@@ -60,10 +49,7 @@ class WordPieceTokenizer:
                 f"tokenizer.path: no file {path}, nor a folder with tokenizer.json or vocab.txt"
             )
         if file.suffix == ".json":
-            try:
-                return cls(tokenizers.Tokenizer.from_buffer(paths.read_bytes(file)), length)
-            except Exception as error:  # the library raises bare Exception
-                raise ValueError(f"{file}: not a tokenizer.json: {error}") from error
+            return cls(read(file), length)
         # Pieces end at "\n" alone: BERT's vocabularies hold characters at which Python's
         # splitlines and universal line ends would break a line in two, and shift all ids after it.
         lines = paths.read_bytes(file).decode("utf-8").removesuffix("\n").split("\n")
@@ -80,47 +66,6 @@ class WordPieceTokenizer:
         if not path:
             raise ValueError("tokenizer.path is empty: name BERT's tokenizer.json or vocab.txt")
         return cls.from_file(path, length, lowercase)
-
-    @property
-    def vocab_size(self) -> int:
-        return self._model.get_vocab_size()
-
-    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Ids [N, T] int32 and mask [N, T], True on pieces and on [CLS] and [SEP]."""
-        rows = [self._cut(self._model.encode(text).ids) for text in texts]
-        return padded(rows, self.length, self._pad)
-
-    def _cut(self, ids: list[int]) -> list[int]:
-        if len(ids) <= self.length:
-            return ids
-        return ids[: self.length - len(self._end)] + self._end
-
-    def count(self, text: str) -> int:
-        return len(self._model.encode(text).ids)
-
-    def decode(self, ids: np.ndarray) -> list[str]:
-        return self._model.decode_batch(np.asarray(ids).tolist())
-
-    def unknown(self, text: str) -> list[str]:
-        encoding = self._model.encode(text)
-        spans = [
-            span
-            for i, span in zip(encoding.ids, encoding.offsets, strict=True)
-            if i == self._unknown
-        ]
-        return list(dict.fromkeys(text[begin:end] for begin, end in spans))
-
-    def to_json(self) -> dict[str, Any]:
-        model = json.loads(self._model.to_str())
-        return {"name": self.name, "length": self.length, "model": model}
-
-    @classmethod
-    def from_json(cls, state: Mapping[str, Any]) -> "WordPieceTokenizer":
-        return cls(tokenizers.Tokenizer.from_str(json.dumps(state["model"])), state["length"])
-
-    def __reduce__(self):
-        # The library's own pickles forget how special tokens in a text are read.
-        return WordPieceTokenizer.from_json, (self.to_json(),)
 
 
 def _reading(path: paths.Path) -> dict[str, Any]:

@@ -34,11 +34,16 @@ class DualEncoder:
     """Encoders that bring images and captions into one space, compared by the cosine.
 
     images: has the layer `EMBEDDING`.
-    text: captions -> float32 [N, E].
+    text: captions -> float32 [N, E]. Warns of captions that are cut or not read as a whole, with
+        their number.
+    parts: digests of the weights (`t2i_jax.interop.weights.digest`) by the network's name.
+    source: the folder of a model or of a run that they are of.
     """
 
     images: Extractor
     text: Callable[[Sequence[str]], np.ndarray]
+    parts: Mapping[str, str]
+    source: str
 
 
 EMBEDDING = "embedding"
