@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
 class Spread:
@@ -18,7 +18,7 @@ class Spread:
         self._count = 1 if devices is None else len(devices)
         self._by_rows = self._whole = None
         if devices is not None:
-            mesh = Mesh(np.asarray(devices), ("rows",))
+            mesh = Mesh(np.asarray(devices), ("rows",), axis_types=(AxisType.Auto,))
             self._by_rows = NamedSharding(mesh, PartitionSpec("rows"))
             self._whole = NamedSharding(mesh, PartitionSpec())
 

@@ -41,10 +41,10 @@ BLOCKS = (
 
 
 class Classified(NamedTuple):
-    """features: [B, 1280] mean over positions before the classifier; probabilities: [B, 1000]."""
+    """features: [B, 1280] mean over positions before the classifier; logits: [B, 1000]."""
 
     features: jax.Array
-    probabilities: jax.Array
+    logits: jax.Array
 
 
 class ConvUnit(nn.Module):
@@ -128,4 +128,4 @@ class EfficientNetLite0(nn.Module):
         x = ConvUnit(HEAD_WIDTH, **shared, name="head")(x, train)
         features = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
         logits = nn.Dense(CLASSES, dtype=self.dtype, name="fc")(features)
-        return Classified(features, nn.softmax(logits.astype(jnp.float32)))
+        return Classified(features, logits.astype(jnp.float32))

@@ -8,6 +8,7 @@ from rich.console import Console
 from t2i_jax import paths
 from t2i_jax.data.report import DataError
 from t2i_jax.evaluation import exchange, measuring, networks
+from t2i_jax.evaluation.extractors import dual
 from t2i_jax.evaluation.extractors.base import DualEncoder
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Files, ImageSet
@@ -34,7 +35,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
     real = _real(args, run, needs, None)
     conditions = {"run": run.identity, "split": args.split}
     if isinstance(network, DualEncoder):
-        conditions["trained_with"] = networks.trained_with(run.workdir, network)
+        conditions["trained_with"] = dual.trained_with(run.workdir, network)
     root = features_folder(run.workdir)
     return _measured(args, protocol, network, samples, real, root, run.step, conditions, console)
 

@@ -33,7 +33,10 @@ def test_a_kill_loses_a_batch_at_most(tmp_path):
 
 
 def test_other_networks_and_prompts_are_other_features(tmp_path):
-    images, dual = Colours(6), DualEncoder(images=mean_colour("embedding"), text=words)
+    images, dual = (
+        Colours(6),
+        DualEncoder(images=mean_colour("embedding"), text=words, parts={}, source=""),
+    )
     stores = [
         streaming.extracted(images, mean_colour(), tmp_path, 4),
         streaming.extracted(images, mean_colour(digest="b"), tmp_path, 4),

@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from t2i_jax.drawing.drawer import in_batches
+from t2i_jax.drawing.spread import Spread
 
 
 def on_all_devices(
@@ -19,16 +18,13 @@ def on_all_devices(
     Rows are split over the devices, `batch_size` at a time, rounded up to a multiple of them; the
     last batch is filled up, so that there is one program for rows of one shape.
     """
-    devices = np.array(jax.local_devices())
-    mesh = jax.sharding.Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
-    placed = jax.device_put(variables, NamedSharding(mesh, P()))
-    by_rows = NamedSharding(mesh, P("data"))
-    size = -(-batch_size // len(devices)) * len(devices)
-    apply = jax.jit(function, out_shardings=by_rows)
+    spread = Spread(jax.local_devices())
+    placed, size = spread.replicated(variables), spread.rounded_up(batch_size)
+    apply = jax.jit(function)
 
     def call(rows: Any) -> Any:
         if len(jax.tree.leaves(rows)[0]):
-            return in_batches(lambda part: apply(placed, jax.device_put(part, by_rows)), rows, size)
+            return in_batches(lambda part: apply(placed, spread.rows(part)), rows, size)
         one = jax.tree.map(lambda x: np.zeros((1, *x.shape[1:]), x.dtype), rows)
         shapes = jax.eval_shape(function, placed, one)
         return jax.tree.map(lambda x: np.zeros((0, *x.shape[1:]), x.dtype), shapes)

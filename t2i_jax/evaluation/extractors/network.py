@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from t2i_jax.drawing.drawer import in_batches
+from t2i_jax.drawing.spread import Spread
 from t2i_jax.evaluation.extractors.base import Extractor, Images
 from t2i_jax.training.networks import Network, digest
 
@@ -46,10 +45,8 @@ def extractor(
     multiple of them; the last batch is filled up. Multiplications are in full float32 whatever the
     device's habit.
     """
-    devices = np.array(jax.local_devices())
-    mesh = jax.sharding.Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
-    variables = jax.device_put(network.variables, NamedSharding(mesh, P()))
-    by_rows = NamedSharding(mesh, P("data"))
+    spread = Spread(jax.local_devices())
+    variables = spread.replicated(network.variables)
 
     def vectors(variables: Mapping[str, Any], images: jax.Array) -> Layers:
         with jax.default_matmul_precision("highest"):
@@ -61,12 +58,12 @@ def extractor(
     apply = jax.jit(vectors)
 
     def part(images: Images) -> Layers:
-        placed = jax.device_put(preprocessing.host(images), by_rows)
+        placed = spread.rows(preprocessing.host(images))
         # Not within the program of the network: images of another size do not compile it anew, and
         # what is computed one operation at a time is rounded after each, as its definition has it.
         return apply(variables, preprocessing.device(placed))
 
-    rows = -(-batch_size // len(devices)) * len(devices)
+    rows = spread.rounded_up(batch_size)
 
     def extract(images: Images) -> dict[str, np.ndarray]:
         if not len(images):

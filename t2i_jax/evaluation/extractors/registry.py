@@ -6,7 +6,7 @@ inception_2015:pytorch_fid   the same, resized as pytorch-fid does; :clean as cl
 inception_torchvision        torchvision's, as DM-GAN's and DF-GAN's releases look at images
 inception_keras              Keras', as XMC-GAN's does
 inception_birds, inception_flowers   of StackGAN's authors, for IS on CUB and Oxford-102
-efficientnet_lite0           pooled features and the probabilities of ImageNet's classes
+efficientnet_lite0           pooled features and logits of ImageNet's classes
 RUN, RUN:part                a trained image network of this library
 """
 

@@ -103,7 +103,7 @@ def test_published_efficientnet():
     path = weights("efficientnet_lite0") / "efficientnet-lite0-57934424.pth"
     loaded = registry.load("efficientnet_lite0", batch_size=4)
     assert "SHA-256 57934424, the published one" in loaded.description
-    assert dict(loaded.widths) == {"features": 1280, "probabilities": 1000}
+    assert dict(loaded.widths) == {"features": 1280, "logits": 1000}
     images = np.random.default_rng(0).integers(0, 256, (3, 96, 80, 3), np.uint8)
     module, variables = image_network.load(path)
     expected = jax.jit(lambda x: module.apply(variables, to_float(x), False))(images)
