@@ -1,11 +1,11 @@
-"""VGG-16 and VGG-19 (Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556) up to a layer of choice: a
-vector an image, by which losses compare images.
+"""VGG-16 and VGG-19 (Simonyan and Zisserman, ICLR 2015, arXiv 1409.1556): a vector an image, of a
+convolution of choice, by which losses compare images, or of the second linear layer after them, by
+which precision and recall of images do (Kynkäänniemi et al., NeurIPS 2019, arXiv 1904.06991).
 
-Convolutions of 3x3 and ReLU, with a maximum over 2x2 between blocks; the layers after them, a
-classifier of ImageNet's classes, are left out.
+Convolutions of 3x3 and ReLU, with a maximum over 2x2 between blocks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import chex
 import flax.linen as nn
@@ -17,6 +17,7 @@ from t2i_jax.models.layers import Conv, Dtype
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVS: Mapping[int, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # by depth
+FC2_SIDE = 224  # of images; the linear layers read every position
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels in 0..1
 
 
@@ -40,19 +41,7 @@ class Vgg(nn.Module):
         chex.assert_shape(images, (None, None, None, 3))
         names = self.layers
         size = (images.shape[0], self.image_size, self.image_size, 3)
-        pixels = (jax.image.resize(images, size, "bilinear") + 1.0) / 2.0
-        x = ((pixels - jnp.asarray(_MEAN)) / jnp.asarray(_STD)).astype(self.dtype)
-        for block, conv in names:
-            if conv == 1 and block > 1:
-                x = nn.max_pool(x, (2, 2), (2, 2))
-            x = Conv(
-                WIDTHS[block - 1],
-                use_bias=True,
-                kernel_init=nn.initializers.he_normal(),
-                dtype=self.dtype,
-                name=f"conv{block}_{conv}",
-            )(x)
-            x = nn.relu(x)
+        x = _convolved(jax.image.resize(images, size, "bilinear"), names, self.dtype)
         return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
 
     @property
@@ -64,3 +53,38 @@ class Vgg(nn.Module):
         names = [f"relu{block}_{conv}" for block, conv in found]
         check_choice("layer", self.layer, ("", *names))
         return found[: names.index(self.layer or names[-1]) + 1]
+
+
+class VggFc2(nn.Module):
+    """Images [B, 224, 224, 3] in [-1, 1] -> ``{"fc2": [B, hidden], "fc2_relu": [B, hidden]}`` of
+    VGG-16, before and after the ReLU.
+    """
+
+    hidden: int = 4096
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> dict[str, jax.Array]:
+        """`train` changes nothing."""
+        chex.assert_shape(images, (None, FC2_SIDE, FC2_SIDE, 3))
+        x = nn.max_pool(_convolved(images, Vgg(16).layers, jnp.float32), (2, 2), (2, 2))
+        x = nn.relu(nn.Dense(self.hidden, name="fc1")(x.reshape(len(x), -1)))
+        x = nn.Dense(self.hidden, name="fc2")(x)
+        return {"fc2": x, "fc2_relu": nn.relu(x)}
+
+
+def _convolved(images: jax.Array, names: Sequence[tuple[int, int]], dtype: Dtype) -> jax.Array:
+    """The convolutions of these (block, number), within the module that calls."""
+    pixels = (images + 1.0) / 2.0
+    x = ((pixels - jnp.asarray(_MEAN)) / jnp.asarray(_STD)).astype(dtype)
+    for block, conv in names:
+        if conv == 1 and block > 1:
+            x = nn.max_pool(x, (2, 2), (2, 2))
+        x = Conv(
+            WIDTHS[block - 1],
+            use_bias=True,
+            kernel_init=nn.initializers.he_normal(),
+            dtype=dtype,
+            name=f"conv{block}_{conv}",
+        )(x)
+        x = nn.relu(x)
+    return x

@@ -20,7 +20,7 @@ from flax.traverse_util import flatten_dict
 
 from t2i_jax.data import pickles
 from t2i_jax.encoders.resnet_50 import ResNet50
-from t2i_jax.encoders.vgg import CONVS, Vgg
+from t2i_jax.encoders.vgg import CONVS, FC2_SIDE, WIDTHS, Vgg, VggFc2
 from t2i_jax.interop import efficientnet_lite0, files
 from t2i_jax.interop.published import check, checked_variables, empty
 from t2i_jax.interop.state_dict import Layers, StateDict, clean, to_state_dict
@@ -55,6 +55,20 @@ def import_vgg(state: Mapping[str, np.ndarray], layer: str = "") -> tuple[Vgg, d
     names = vgg_layers(module)
     kept = {k: v for k, v in state.items() if k.rpartition(".")[0] in names}
     return module, checked_variables(kept, names, module, _SMALLEST, f"VGG-{depth}")
+
+
+def import_vgg_fc2(state: Mapping[str, np.ndarray]) -> tuple[VggFc2, dict[str, Any]]:
+    """The same of VGG-16 with the first two linear layers; the third is passed over."""
+    state = {k: v for k, v in clean(state).items() if not k.startswith("classifier.6.")}
+    module = VggFc2(len(state.get("classifier.3.bias", (0,))))
+    layers = {**vgg_layers(Vgg(16)), "classifier.0": ("fc1",), "classifier.3": ("fc2",)}
+    variables = checked_variables(state, layers, module, FC2_SIDE, "VGG-16")
+    fc1 = variables["params"]["fc1"]
+    # PyTorch reads the last map channel by channel, we read it position by position.
+    side, channels = FC2_SIDE // 2 ** len(WIDTHS), WIDTHS[-1]
+    kernel = fc1["kernel"].reshape(channels, side, side, -1).transpose(1, 2, 0, 3)
+    fc1["kernel"] = kernel.reshape(fc1["kernel"].shape)
+    return module, variables
 
 
 def export_vgg(vgg: Vgg, variables: Mapping[str, Any]) -> StateDict:

@@ -1,17 +1,17 @@
 """Real photographs and published weights for the tests that have them."""
 
-import os
 import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from t2i_jax.evaluation.extractors import weight_files
+
 
 def weights(name: str) -> pathlib.Path:
     """The folder in which `launch/fetch_weights.sh` keeps these; the test is skipped without."""
-    default = pathlib.Path.home() / ".cache" / "t2i_jax" / "weights"
-    folder = pathlib.Path(os.environ.get("T2I_JAX_WEIGHTS", default)) / name
+    folder = weight_files.cache() / name
     if not folder.is_dir():
         pytest.skip(f"no {folder}; launch/fetch_weights.sh {name} fetches it")
     return folder

@@ -13,7 +13,7 @@ from t2i_jax.data.pickles import PickleRefused, load_object_array
 from t2i_jax.encoders.resnet_50 import ResNet50
 from t2i_jax.encoders.vgg import Vgg
 from t2i_jax.interop import image_network
-from t2i_jax.interop.image_network import export_vgg, import_vgg
+from t2i_jax.interop.image_network import export_vgg, import_vgg, import_vgg_fc2
 from t2i_jax.training import networks
 
 KEY = jax.random.key(0)
@@ -53,6 +53,39 @@ def test_vgg_from_a_file_up_to_a_layer(tmp_path):
     images = np.random.default_rng(1).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
     vector = small.apply(found, images, train=False)
     np.testing.assert_allclose(vector, by_hand(images, export_vgg(module, found)), rtol=1e-4)
+
+
+def test_the_linear_layers_read_the_last_map_as_torchvision_does():
+    """Outputs that pick one channel at one position each, by PyTorch's order of flattening."""
+    state = export_vgg(Vgg(16), drawn(Vgg(16)))
+    picked = [(0, 0, 0), (3, 0, 1), (511, 6, 6), (100, 2, 5)]  # channel, row, column
+    rows = np.zeros((4, 512, 7, 7), np.float32)
+    for row, place in zip(rows, picked, strict=True):
+        row[place] = 1
+    state |= {
+        "classifier.0.weight": rows.reshape(4, -1),
+        "classifier.0.bias": np.zeros(4, np.float32),
+        "classifier.3.weight": np.eye(4, dtype=np.float32),
+        "classifier.3.bias": np.float32([0, 0, 0, -100]),
+        "classifier.6.bias": np.zeros(1000, np.float32),
+    }
+    module, variables = import_vgg_fc2(state)
+    images = np.random.default_rng(2).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
+    found, seen = module.apply(
+        variables,
+        images,
+        False,
+        mutable=["intermediates"],
+        capture_intermediates=lambda part, _: part.name == "conv5_3",
+    )
+    last = np.maximum(seen["intermediates"]["conv5_3"]["__call__"][0], 0)
+    pooled = last.reshape(7, 2, 7, 2, 512).max(axis=(1, 3))
+    expected = np.array([pooled[y, x, c] for c, y, x in picked]) - [0, 0, 0, 100]
+    assert (expected[:3] > 0).any()
+    np.testing.assert_allclose(found["fc2"][0], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found["fc2_relu"], np.maximum(found["fc2"], 0))
+    with pytest.raises(ValueError, match="VGG-16: classifier.3.weight is missing"):
+        import_vgg_fc2({k: v for k, v in state.items() if k != "classifier.3.weight"})
 
 
 def by_hand(images, state):

@@ -14,6 +14,7 @@ from t2i_jax.evaluation.extractors.weight_files import Published, find, told
 from t2i_jax.interop import (
     efficientnet_lite0,
     files,
+    image_network,
     inception_classifier,
     keras_h5,
     tf_checkpoint,
@@ -121,6 +122,12 @@ KINDS = {
         files.reader(efficientnet_lite0.import_state),
         lambda output: output._asdict(),
     ),
+    "vgg16": Kind(
+        "torchvision's VGG-16 of ImageNet, of the original precision and recall",
+        (Published("vgg16-397923af.pth", "torchvision's weights", "397923af"),),
+        files.reader(image_network.import_vgg_fc2),
+        _as_named,
+    ),
 }
 _WHOLE = Preprocessing(
     "v / 127.5 - 1, resized to 224 bilinearly, averaged where it shrinks", to_float
@@ -135,6 +142,7 @@ NAMES = {
     "inception_birds": ("inception_birds", PREPROCESSINGS["pillow"]),
     "inception_flowers": ("inception_flowers", PREPROCESSINGS["pillow"]),
     "efficientnet_lite0": ("efficientnet_lite0", _WHOLE),
+    "vgg16": ("vgg16", PREPROCESSINGS["tf1_224"]),
 }
 
 

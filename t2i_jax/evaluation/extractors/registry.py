@@ -1,13 +1,16 @@
 """Every extractor of image features by its name.
 
-pixels16                     colours at 16 x 16; needs no weights
-inception_2015               the Inception of FID, KID and IS, resized as TensorFlow 1 did
-inception_2015:pytorch_fid   the same, resized as pytorch-fid does; :clean as clean-fid does
-inception_torchvision        torchvision's, as DM-GAN's and DF-GAN's releases look at images
-inception_keras              Keras', as XMC-GAN's does
-inception_birds, inception_flowers   of StackGAN's authors, for IS on CUB and Oxford-102
-efficientnet_lite0           pooled features and logits of ImageNet's classes
-RUN, RUN:part                a trained image network of this library
+    pixels16                     colours at 16 x 16; needs no weights
+    inception_2015               the Inception of FID, KID and IS, resized as TensorFlow 1 did
+    inception_2015:pytorch_fid   the same, resized as pytorch-fid does; :clean as clean-fid does
+    inception_torchvision        torchvision's, as DM-GAN's and DF-GAN's releases look at images
+    inception_keras              Keras', as XMC-GAN's does
+    inception_birds, inception_flowers   of StackGAN's authors, for IS on CUB and Oxford-102
+    vgg16                        its second linear layer, of the original precision and recall
+    efficientnet_lite0           pooled features and logits of ImageNet's classes
+    RUN, RUN:part                a trained image network of this library
+
+The layers of each are in its `Extractor.widths`.
 """
 
 import os

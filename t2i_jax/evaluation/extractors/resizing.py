@@ -1,5 +1,5 @@
-"""The ways that 8-bit images take to an Inception-v3, one a protocol: how they are resized to
-299x299 and scaled. The results of two ways are never compared.
+"""The ways that 8-bit images take to a published network, one a protocol: how they are resized and
+scaled. The results of two ways are never compared.
 
 What a device does exactly, it does, on whole batches. Pillow's rounding to 8 bits between its two
 passes is Pillow's alone, so what is defined by it is resized on the host.
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from t2i_jax.encoders.vgg import FC2_SIDE
 from t2i_jax.evaluation.extractors.base import Images
 from t2i_jax.evaluation.extractors.network import Preprocessing
 from t2i_jax.training.inputs import to_float
@@ -98,6 +99,10 @@ PREPROCESSINGS = {
     "tf1": Preprocessing(
         "resized to 299 by TensorFlow 1's bilinear rule, (v - 128) / 128",
         _then(tensorflow_1, scaled_128),
+    ),
+    "tf1_224": Preprocessing(
+        "resized to 224 by TensorFlow 1's bilinear rule, v / 127.5 - 1",
+        lambda images: to_float(tensorflow_1(images, FC2_SIDE)),
     ),
     "half_pixel": Preprocessing(
         "resized to 299 bilinearly between pixel centres without averaging, v / 127.5 - 1",

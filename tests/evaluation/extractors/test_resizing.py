@@ -35,12 +35,15 @@ def test_as_the_reference_does(golden, case, resize, name, tolerance):
         np.testing.assert_allclose(image, expected, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", resizing.PREPROCESSINGS)
+TO_299 = {name: way for name, way in resizing.PREPROCESSINGS.items() if name != "tf1_224"}
+
+
+@pytest.mark.parametrize("name", TO_299)
 def test_of_images_of_the_right_size_only_the_scale_changes(name):
     side = resizing.SIDE
     levels = np.arange(256, dtype=np.uint8).repeat(4)
     images = np.resize(levels, (1, side, side, 3))
-    found = np.asarray(resizing.PREPROCESSINGS[name](images))
+    found = np.asarray(TO_299[name](images))
     v = images.astype(np.float64)
     if name == "torchvision_t2i":  # what the release's transform does, in its two steps
         mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -54,8 +57,8 @@ def test_of_images_of_the_right_size_only_the_scale_changes(name):
 
 def test_the_five_ways_differ():
     images = np.random.default_rng(0).integers(0, 256, (1, 700, 700, 3), np.uint8)
-    seen = {name: np.asarray(way(images)) for name, way in resizing.PREPROCESSINGS.items()}
-    assert len({way.words for way in resizing.PREPROCESSINGS.values()}) == len(seen)
+    seen = {name: np.asarray(way(images)) for name, way in TO_299.items()}
+    assert len({way.words for way in TO_299.values()}) == len(seen)
     names = list(seen)
     for i, name in enumerate(names):
         for other in names[:i]:

@@ -1,5 +1,5 @@
-"""The Inceptions against torch-fidelity and torchvision with the same random weights, and metrics
-of a folder of images by torch-fidelity and by our features (the extra "peers",
+"""Extractors against torch-fidelity and torchvision with the same random weights, and metrics of a
+folder of images by torch-fidelity and by our features (the extra "peers",
 ``launch/test_peers.sh``).
 """
 
@@ -113,3 +113,22 @@ def test_torchvision(tmp_path):
         array = array.numpy()
         error = np.abs(found[layer] - array).max() / np.abs(array).max()
         assert error < 1e-5, f"{layer}: {error}"
+
+
+def test_vgg16(tmp_path):
+    """As torch-fidelity takes it: resized as TensorFlow 1 does, the second linear layer."""
+    models = pytest.importorskip("torchvision.models")
+    helpers = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow")
+    torch.manual_seed(0)
+    net = models.vgg16(weights=None, init_weights=False).eval()
+    torch.save(net.state_dict(), tmp_path / "mine.pth")
+    ours = registry.load("vgg16", tmp_path / "mine.pth", batch_size=4)
+    images = np.random.default_rng(2).integers(0, 256, (3, 90, 80, 3), np.uint8)
+    x = torch.tensor(images).permute(0, 3, 1, 2).float()
+    x = helpers.interpolate_bilinear_2d_like_tensorflow1x(x, (224, 224), align_corners=False)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = (x / 255 - mean[:, None, None]) / std[:, None, None]
+    with torch.no_grad():
+        expected = net.classifier[:4](net.avgpool(net.features(x)).flatten(1)).numpy()
+    error = np.abs(ours.extract(images)["fc2"] - expected).max() / np.abs(expected).max()
+    assert error < 1e-5
