@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -91,6 +92,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             evals=tuple(tuple(_split("eval", text)) for text in args.eval),
             train=tuple(_split("train_command", args.train_command)),
         )
+        if not args.asked.train or not shutil.which(args.asked.train[0]):
+            raise ValueError(f"--train_command={args.train_command}: there is no such program")
         for options in args.asked.evals:
             points.protocol_of(options)
         args.slurm = None if args.slurm is None else _split("slurm", args.slurm)
@@ -155,7 +158,8 @@ def grid(args: argparse.Namespace) -> int:
         state.begin([*chosen, *used], totals)
         if args.print:
             ordered = [point for layer in layers for point in layer if point in mine]
-            print("\n".join(commands.lines(state, ordered, variables(args.root))))
+            given = {} if paths.protocol(args.root) else variables(args.root)
+            print("\n".join(commands.lines(state, ordered, given)))
             return 0
         if args.slurm is not None:
             return _slurm(args, state, layers, mine)
@@ -192,7 +196,8 @@ def train(
     console = showing.console()
     count = args.search or len(mine)
     with running.Stop().listening() as stop, showing.Show(console, count) as show:
-        running.run(state, queue, slots(args.jobs), show, stop, variables(args.root))
+        runner = running.Runner(state, queue, show, stop, variables(args.root))
+        runner.run(slots(args.jobs))
     standings = [state[point] for point in mine]
     metric = state.search["metric"] if state.search else ""
     console.print(showing.table(zip(mine, standings, strict=True), metric))
@@ -212,8 +217,8 @@ def _slurm(args: argparse.Namespace, state: State, layers, mine: Sequence[points
         print("every point is finished")
         return 0
     here = pathlib.Path(sys.argv[0]).absolute()
-    train = args.train_command
-    if train == shlex.join(points.TRAIN):
+    train, steps = args.train_command, args.train_command == shlex.join(points.TRAIN)
+    if steps:
         train = f"bash {shlex.quote(str(here.with_name('slurm.sh')))}"
     command = [
         *(sys.executable, str(here)),
@@ -226,7 +231,7 @@ def _slurm(args: argparse.Namespace, state: State, layers, mine: Sequence[points
     ]
     layers = [layer for layer in left if layer]
     script, submit = commands.slurm(
-        state.sweep, layers, command, args.slurm, args.jobs, logs_of(args.root)
+        state.sweep, layers, command, args.slurm, args.jobs, steps, logs_of(args.root)
     )
     print(f"# wrote {script}; submit it by\n{submit}")
     return 0

@@ -13,7 +13,7 @@ _SCRIPT = """#!/usr/bin/env bash
 # Written by launch/sweep.py: the points of {sweep}, a task each.
 #SBATCH --job-name={name}
 #SBATCH --requeue
-#SBATCH --signal=TERM@120
+#SBATCH --signal={signal}@120
 #SBATCH --output={logs}/slurm_%A_%a.log
 set -euo pipefail
 cd {cwd}
@@ -44,17 +44,21 @@ def slurm(
     command: Sequence[str],
     options: Sequence[str],
     jobs: int,
+    steps: bool,
     logs: pathlib.Path,
 ) -> tuple[pathlib.Path, str]:
     """Writes the script that runs one point, and says (its path, the shell commands that submit
     it): one array for every layer of points with their indices; each waits for the one before.
 
     command: of the sweep itself, to which the script adds the index. options: of sbatch.
-    jobs: how many tasks may run at once; 1 for as many as there are.
+    jobs: how many tasks may run at once; 1 for as many as there are. steps: whether trainings are
+    started by srun.
     """
     logs.mkdir(parents=True, exist_ok=True)
     script = logs / "slurm_array.sh"
     text = _SCRIPT.format(
+        # Without "B:" the steps that srun starts are told, and not this script.
+        signal="TERM" if steps else "B:TERM",
         sweep=sweep.sweep,
         name=shlex.quote(pathlib.PurePath(sweep.sweep.partition(":")[0]).stem),
         logs=logs.absolute(),

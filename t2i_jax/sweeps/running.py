@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from t2i_jax.sweeps.state import DONE, FAILED, PRUNED, RUNNING, WAITING, State
 
 POLL = 0.2  # seconds between two looks at the processes
 LOOK = 2.0  # and between two at how far they are
+_TOLD = 2000  # characters at the end of a log, in which an error is looked for
+_ERROR = re.compile(r"^(?:python -m [\w.]+: )?error: ", re.MULTILINE)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -122,6 +125,10 @@ class Job:
         """The exit status of the process, if it has ended."""
         return self._process.poll()
 
+    def wait(self) -> None:
+        """Returns when it has ended."""
+        self._process.wait()
+
     def terminate(self) -> None:
         """Asks it to save and end."""
         self._process.terminate()
@@ -137,10 +144,11 @@ class Job:
             return f"ended by {signal.Signals(-status).name}"
         with self.log.open("rb") as file:
             file.seek(self._began)
-            lines = file.read().decode(errors="replace").splitlines()
-        lines = [line.strip() for line in lines if line.strip()]
-        errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
-        return (errors or lines or [f"status {status}"])[-1][:1000]
+            text = file.read().decode(errors="replace").strip()
+        last = text[-_TOLD:]
+        told = [*_ERROR.finditer(last)]
+        why = last[told[-1].end() :] if told else last.rpartition("\n")[2]
+        return " ".join(why.split()) or f"status {status}"
 
 
 def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
@@ -155,30 +163,33 @@ def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
             yield command
 
 
-def run(
-    state: State,
-    queue: Queue,
-    slots: Sequence[Slot],
-    show: Show,
-    stop: Stop,
-    variables: Mapping[str, str],
-) -> None:
-    """Runs what the queue gives, one process a slot, until it gives nothing more or `stop` is
-    asked: then the processes are told to save, and on a second call they are killed. A point that
-    fails stops no other. `state` has the outcome. variables: of every process.
-    """
-    Runner(state, queue, show, stop, variables).run(list(slots))
-
-
 class Runner:
-    """See `run`."""
+    """Runs what a queue gives, one process a slot. A point that fails stops no other; `state` has
+    the outcome. variables: of the environment of every process.
+    """
 
-    def __init__(self, state, queue, show, stop, variables):
+    def __init__(
+        self, state: State, queue: Queue, show: Show, stop: Stop, variables: Mapping[str, str]
+    ):
         self.state, self.queue, self.show, self.stop = state, queue, show, stop
         self.variables = variables
         self.jobs: dict[Job, Iterator[list[str]]] = {}
 
-    def run(self, free: list[Slot]) -> None:
+    def run(self, slots: Sequence[Slot]) -> None:
+        """Returns when the queue gives nothing more, or `stop` was asked: then the processes are
+        told to save, and on a second call they are killed. Where this fails itself, as on a full
+        disk, no process is left either.
+        """
+        try:
+            self._run(list(slots))
+        except BaseException:
+            for job in self.jobs:
+                job.terminate()
+            for job in self.jobs:
+                job.wait()
+            raise
+
+    def _run(self, free: list[Slot]) -> None:
         looked, stopped = time.monotonic(), 0
         while True:
             while free and not self.stop.asked and (point := self.queue.next()):
@@ -207,8 +218,8 @@ class Runner:
             state.change(point, status=RUNNING, error="", started=first, ended="")
             job = Job(point, state.log_of(point), free.pop(), self.variables)
             self.show.started(point, command, job.log)
-            self.jobs[job] = left
             job.start(command)
+            self.jobs[job] = left
         else:
             self.queue.ended(point)
 

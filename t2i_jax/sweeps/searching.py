@@ -8,9 +8,13 @@ metric is one that trainings log.
 Three habits of Optuna 5.0 are kept away: a resumed study with a seeded sampler draws its first
 trials again, so the seed counts the trials; infinite values become the best, so that only finite
 ones are told; an existing study silently keeps its own direction, so that another is refused.
+And what a kill leaves is mended: half a line in the journal, to which Optuna would append the next
+and never read it again, and the journal's lock, for which it would wait half a minute.
 """
 
 import json
+import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -154,6 +158,14 @@ def _logged(run: paths.Path, metric: str) -> list[tuple[int, float]]:
     return [(row["step"], row[metric]) for row in rows if row.get(metric) is not None]
 
 
+def _mend(journal: pathlib.Path) -> None:
+    """Cuts off a line without an end, and removes the lock, of a journal that nobody has open."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        whole = journal.read_bytes()
+        os.truncate(journal, whole.rfind(b"\n") + 1)
+
+
 def _study(sweep: Sweep, space: Space, seed: int, total: int):
     try:
         import optuna
@@ -161,9 +173,10 @@ def _study(sweep: Sweep, space: Space, seed: int, total: int):
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("--search needs Optuna: pip install 't2i_jax[search]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _mend(journal := sweep.root / JOURNAL)
     study = optuna.create_study(
         study_name="sweep",
-        storage=optuna.storages.JournalStorage(JournalFileBackend(str(sweep.root / JOURNAL))),
+        storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
         load_if_exists=True,
         direction=space.direction,
         # Not in the first fifth of the steps, and not before five trials have ended.

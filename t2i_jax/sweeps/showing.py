@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from t2i_jax.sweeps.points import Point
 from t2i_jax.sweeps.state import DONE, Standing
@@ -101,7 +102,7 @@ def table(rows: Iterable[tuple[Point, Standing]], metric: str = "") -> Table:
         if metric:
             cells.append("" if standing.value is None else f"{standing.value:.4g}")
         style = None if standing.status == DONE else "bold"
-        made.add_row(*cells, standing.error, style=style)
+        made.add_row(*cells, Text(standing.error), style=style)  # no markup
     return made
 
 

@@ -55,6 +55,8 @@ def load(spec: str) -> Space:
     values = dict(found)
     metric, direction = values.pop("metric", None), values.pop("direction", None)
     config = values.pop("config", "")
+    if own := values.keys() & {"name", "seed"}:
+        raise ValueError(f"the search() of {path} sets {min(own)!r}, which the search itself does")
     if not isinstance(metric, str) or not metric:
         raise ValueError(f"the search() of {path} names no 'metric'")
     check_choice(f"{path}: direction", direction, DIRECTIONS)

@@ -21,7 +21,8 @@
 
 Points stand in the order of the sweep file, those of the first seed first. The file is written at
 every change, whole or not at all. How many steps are done is read from the checkpoints of the run
-whenever a sweep begins, so that a lost file is made anew; of a point that failed the error is lost.
+whenever a sweep begins, so that a lost file is made anew, but for the errors of points that failed.
+A sweep that was killed leaves "running" where it stood.
 """
 
 import contextlib

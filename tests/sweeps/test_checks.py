@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import sys
 
 import pytest
 
@@ -74,6 +75,8 @@ def test_an_error_of_all_points_is_told_once(place):
         (["--eval=--num=5"], "--eval='--num=5': it names no --protocol"),
         (["--eval=--protocol=a --workdir=b"], "leave out --workdir"),
         (["--eval=--protocol='a"], "--eval=.*No closing quotation"),
+        (["--train_command=no_such_program x"], "there is no such program"),
+        (["--train_command="], "there is no such program"),
         (["--d_steps", "2"], "cannot read the override"),
         (["--workdir=hf://x/y"], "checkpoints are kept in local folders"),
         (["--sweep=none.py"], "no config file 'none.py'"),
@@ -89,6 +92,18 @@ def test_a_sweep_file_that_raises(place):
     status, _, err = place()
     assert status == 2 and err.count("\n") == 1
     assert "sweep.py, line 2: ZeroDivisionError: division by zero" in err
+
+
+def test_without_optuna_there_is_no_search(place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    place.write("""
+from t2i_jax.sweeps.ranges import uniform
+
+def search():
+    return {"loss.g.interp": uniform(0, 1), "metric": "d/total", "direction": "minimize"}
+""")
+    status, _, err = place("--search=2")
+    assert status == 2 and err.count("\n") == 1 and "pip install 't2i_jax[search]'" in err
 
 
 def test_a_place_that_cannot_be_written(place):

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from t2i_jax import paths
 from t2i_jax.evaluation import results
 from t2i_jax.sweeps import points
 
@@ -57,7 +58,7 @@ def test_a_slurm_array(place, tmp_path, monkeypatch):
     status, out, _ = place("--seeds=7,", "--slurm=--time=1:00:00 --comment='a b'", "--jobs=2")
     assert status == 0 and not place.starts()
     script = place.runs / "slurm_array.sh"
-    assert f"# wrote {script}" in out and "#SBATCH --requeue" in script.read_text()
+    assert f"# wrote {script}" in out and "--signal=B:TERM@120\n" in script.read_text()
     binaries = tmp_path / "bin"
     binaries.mkdir()
     (binaries / "sbatch").write_text(f"""#!/usr/bin/env bash
@@ -87,9 +88,21 @@ def test_slurm_trains_by_its_own_script(place, monkeypatch):
     root = pathlib.Path(__file__).resolve().parents[2]
     monkeypatch.setattr("sys.argv", [str(root / "launch/sweep.py")])
     assert place(f"--train_command={shlex.join(points.TRAIN)}", "--slurm")[0] == 0
-    (last,) = [x for x in (place.runs / "slurm_array.sh").read_text().splitlines() if "exec" in x]
+    lines = (place.runs / "slurm_array.sh").read_text().splitlines()
+    assert "#SBATCH --signal=TERM@120" in lines  # of the steps
+    (last,) = [line for line in lines if "exec" in line]
     assert f"--train_command=bash {root}/launch/slurm.sh" in shlex.split(last)
     assert "srun python -m t2i_jax.train --multihost" in (root / "launch/slurm.sh").read_text()
+
+
+def test_runs_on_a_store(place, store):
+    """Nothing local is named that other machines lack."""
+    status, out, _ = place("--workdir=gs://bucket/grid", "--print")
+    assert status == 0 and len(out.splitlines()) == 3 and "CACHE" not in out
+    assert "--workdir=gs://bucket/grid/seed0/half" in out
+    told = json.loads(paths.read_bytes(paths.path("gs://bucket/grid/sweep.json")))
+    assert [row["workdir"] for row in told["points"]] == ["seed0/none", "seed0/half", "seed0/full"]
+    assert told["points"][0]["log"].startswith("/")
 
 
 @pytest.fixture

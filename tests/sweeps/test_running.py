@@ -10,6 +10,8 @@ import time
 import pytest
 
 from t2i_jax.owner import Owner
+from t2i_jax.sweeps import running
+from t2i_jax.sweeps import state as states
 from t2i_jax.sweeps.slots import gpus, slots
 
 
@@ -47,7 +49,7 @@ def test_more_seeds_and_a_longer_training_go_on(place):
 
 
 def test_a_failed_point_stops_no_other_and_is_tried_again(place):
-    place.acts(half={"fail_at": 2, "why": "no good"}, none={"fail_at": 3, "why": "worse"})
+    place.acts(half={"fail_at": 2, "why": "no\n  [good]"}, none={"fail_at": 3, "why": "worse"})
     status, out, _ = place()
     assert status == 1 and place.started() == ["seed0/none", "seed0/half", "seed0/full"]
     assert place.statuses() == {
@@ -55,8 +57,8 @@ def test_a_failed_point_stops_no_other_and_is_tried_again(place):
         "seed0/half": "failed",
         "seed0/full": "done",
     }
-    assert place.points()["seed0/half"]["error"] == "no good"
-    assert "no good" in out and "worse" in out
+    assert place.points()["seed0/half"]["error"] == "no [good]"
+    assert out.count("no [good]") == 2 and "worse" in out
     place.acts(none={"fail_at": 1, "why": "still bad"})
     assert place()[0] == 1 and place.started()[3:] == ["seed0/none", "seed0/half"]
     assert list(place.statuses().values()) == ["failed", "done", "done"]
@@ -118,6 +120,21 @@ def test_a_second_signal_kills(place):
     thread.join()
     row = place.points()["seed0/none"]
     assert (row["status"], row["error"], row["steps"]) == ("waiting", "stopped by SIGKILL", 0)
+
+
+def test_a_sweep_that_fails_itself_leaves_no_process(place, monkeypatch):
+    """Its trainings save and end."""
+
+    def full(*_):
+        if running.steps_now(place.runs / "seed0/none"):
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(running, "LOOK", 0.05)
+    monkeypatch.setattr("t2i_jax.sweeps.state.State.note", full)
+    place.acts(none={"forever": True, "seconds": 0.02})
+    status, _, err = place()
+    assert status == 2 and err == "error: No space left on device\n"
+    assert states.done_steps(place.runs / "seed0/none") > 0
 
 
 def test_two_at_once_have_a_core_each(place):

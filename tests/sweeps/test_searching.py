@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
+from t2i_jax.sweeps import searching
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.ranges import choice, log_uniform, uniform, whole
 
@@ -111,6 +113,18 @@ def test_failed_trials_do_not_count_and_three_in_a_row_end_it(searched):
     assert "Name another folder" in searched("--search=9")[2]
 
 
+def test_what_a_kill_leaves_of_the_study(searched):
+    """Half a line, and a lock."""
+    assert searched("--search=1")[0] == 0
+    journal = searched.runs / searching.JOURNAL
+    with journal.open("ab") as file:
+        file.write(journal.read_bytes().splitlines()[-1][:-5])
+    journal.with_name(f"{journal.name}.lock").symlink_to(journal)
+    began = time.monotonic()
+    assert searched("--search=2")[0] == 0 and searched("--search=3")[0] == 0
+    assert time.monotonic() - began < 25 and len(searched.points()) == 3
+
+
 def test_a_metric_that_no_run_has_is_said(searched):
     searched.write(SEARCH.replace("d/total", "toy_attributes/colour"))
     status, out, _ = searched("--search=1")
@@ -122,6 +136,7 @@ def test_a_metric_that_no_run_has_is_said(searched):
     ("body", "message"),
     [
         ("return 5", "returns no dict of ranges"),
+        ("return {'seed': 1}", "sets 'seed', which the search itself does"),
         ("return {'direction': 'minimize', 'a': uniform(0, 1)}", "names no 'metric'"),
         ("return {'metric': 'x', 'a': uniform(0, 1)}", "direction must be one of 'minimize'"),
         ("return {'metric': 'x', 'direction': 'minimize'}", "gives no range"),
