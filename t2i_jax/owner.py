@@ -1,13 +1,16 @@
 """One writer for a directory: a lock that ends with the process that holds it."""
 
+import contextlib
 import datetime
 import fcntl
 import json
 import os
+import pathlib
 import secrets
 import socket
 import sys
 import time
+from collections.abc import Iterator
 
 from t2i_jax import paths
 
@@ -148,3 +151,14 @@ def _who(path: paths.Path) -> str:
         except (ValueError, KeyError):
             time.sleep(0.05)
     return "another process"
+
+
+@contextlib.contextmanager
+def turn(path: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process is inside with the same local file, which is made if need be.
+    Where the file system has no locks, nobody waits.
+    """
+    with path.open("a") as file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -104,10 +104,10 @@ def test_missing_files_and_functions(tmp_path):
     with pytest.raises(ValueError, match="get_config"):
         configs.load(str(tmp_path / "birds.py"))
     with pytest.raises(ValueError, match="sweep"):
-        configs.load_sweep(str(tmp_path / "birds.py"))
+        configs.call(str(tmp_path / "birds.py"), "sweep")
     (tmp_path / "birds.py").write_text("def sweep():\n    return [{'name': 'x'}]\n")
     with pytest.raises(ValueError, match="birds.py takes no argument such as 'cub'"):
-        configs.load_sweep(f"{tmp_path / 'birds.py'}:cub")
+        configs.call(f"{tmp_path / 'birds.py'}:cub", "sweep")
 
 
 BASE = "from t2i_jax import config\n\n\ndef get_config(arg=''):\n"
@@ -154,19 +154,3 @@ def test_other_files_than_python_are_no_configs(tmp_path):
     (tmp_path / "c.py").write_text("def get_config():\n    return 1\n")
     with pytest.raises(ValueError, match="c.py takes no argument such as 'cub'"):
         configs.load(f"{tmp_path / 'c.py'}:cub")
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("return [1, 2]", "gives no dicts of overrides"),
-        ("return [{'d_steps': 2}]", "entry 0 .* has no name"),
-        ("return [{'name': 'a'}, {'name': 'a'}]", "two entries .* named 'a'"),
-        ("yield {'name': 'a'}\n    1 / 0", "s.py, line 3: ZeroDivisionError"),
-        ("return 5", "s.py: TypeError: 'int' object is not iterable"),
-    ],
-)
-def test_a_sweep_that_is_none_is_one_line(tmp_path, body, message):
-    (tmp_path / "s.py").write_text(f"def sweep():\n    {body}\n")
-    with pytest.raises(ValueError, match=message):
-        configs.load_sweep(str(tmp_path / "s.py"))

@@ -21,6 +21,7 @@ FLOORS = {
         (*("train", "sample", "evaluate", "report", "prepare", "benchmark", "import_weights"),),
         4,
     ),
+    "sweeps": 4,
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -31,6 +32,7 @@ WALLS = {
     "orbax": ("training/checkpoints", "training/checkpoints_item"),
     "tensorflow": (),
     "configs": (),
+    "optuna": ("sweeps/searching",),
     "torch": (),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -6,10 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from t2i_jax.owner import FILE, OwnedError, Owner
+from t2i_jax.owner import FILE, OwnedError, Owner, turn
 
 HOLD = "import sys, t2i_jax.owner as o; x = o.Owner(sys.argv[1], 'a test'); print(1, flush=True); "
 
@@ -68,3 +69,24 @@ def test_a_directory_that_goes_away_is_noticed(tmp_path, how):
             (folder / FILE).write_text("{}")
         with pytest.raises(FileNotFoundError, match=f"{folder} was removed, renamed or replaced"):
             owner.check()
+
+
+def test_taking_turns_between_processes(tmp_path):
+    """A process that waits goes on when the one before has been killed."""
+    code = "import sys, t2i_jax.owner as o, pathlib, time\nwith o.turn(pathlib.Path(sys.argv[1])): "
+    lock = tmp_path / "x.lock"
+    command = [sys.executable, "-c", f"{code}print(1, flush=True); time.sleep(60)", str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        entered = threading.Event()
+
+        def enter():
+            with turn(lock):
+                entered.set()
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        assert not entered.wait(0.3)
+        process.kill()
+        assert entered.wait(20)
+        thread.join()

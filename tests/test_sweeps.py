@@ -1,17 +1,13 @@
 """Every ablation file is overrides only, and each entry fits the config it is meant for."""
 
 import pathlib
-import re
-import runpy
-from types import SimpleNamespace
 
 import pytest
 
-from t2i_jax import config as configs
+from t2i_jax.sweeps import entries
 from t2i_jax.training import fields, modules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SWEEP = ROOT / "configs" / "ablations" / "gan_int_cls_losses.py"
 SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
 
 
@@ -23,16 +19,12 @@ def base_config(sweep: pathlib.Path) -> str:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
 def test_entries_build_their_recipes(path):
-    entries = configs.load_sweep(str(path))
-    names = [entry["name"] for entry in entries]
-    assert len(entries) > 1 and len(set(names)) == len(names)
+    found = entries.load(str(path))
+    assert len(found) > 1
     trainings = []
-    for entry in entries:
-        entry = dict(entry)
-        entry.pop("name")
-        spec = entry.pop("config", base_config(path))
-        name, _, arg = spec.partition(":")
-        config = fields.resolve(f"{ROOT / name}:{arg or 'cub'}", entry).config
+    for entry in found:
+        name, _, arg = (entry.config or base_config(path)).partition(":")
+        config = fields.resolve(f"{ROOT / name}:{arg or 'cub'}", entry.overrides).config
         modules.make_recipe(config)
         trainings.append(config.to_json())
     assert len(set(trainings)) == len(trainings), "two entries are the same training"
@@ -50,9 +42,9 @@ HEADS = {
 def test_what_holds_back_d_in_every_system(arg, system):
     """Which terms are weighed, beside mismatched pairs and terms that are the system's own."""
     published, found = arg == "one_stage", {}
-    for entry in configs.load_sweep(f"{ROOT}/configs/ablations/regularizers.py:{arg}"):
-        name = entry.pop("name")
-        config = fields.resolve(f"{ROOT}/configs/{system}.py:debug", entry).config
+    for entry in entries.load(f"{ROOT}/configs/ablations/regularizers.py:{arg}"):
+        name = entry.name
+        config = fields.resolve(f"{ROOT}/configs/{system}.py:debug", entry.overrides).config
         assert bool(config.recipe.augment) == name.endswith("_augment")
         weights = modules.loss_weights(config)
         terms = {"r1", "r2", "ma_gp", "relativistic", *ADVERSARIAL}
@@ -77,10 +69,9 @@ def test_what_holds_back_d_in_every_system(arg, system):
 def test_the_four_models_of_gan_int_cls():
     """Reed et al. (2016): which terms each model has (Algorithm 1 and equation 5)."""
     terms = {}
-    for entry in configs.load_sweep(str(ROOT / "configs/ablations/gan_int_cls_losses.py")):
-        name = entry.pop("name")
-        config = fields.resolve(str(ROOT / "configs/gan_int_cls.py"), entry).config
-        terms[name] = modules.loss_weights(config)
+    for entry in entries.load(str(ROOT / "configs/ablations/gan_int_cls_losses.py")):
+        config = fields.resolve(str(ROOT / "configs/gan_int_cls.py"), entry.overrides).config
+        terms[entry.name] = modules.loss_weights(config)
     gan = {"d.real": 1.0, "d.fake": 1.0, "g.fake": 1.0}
     matching = {"d.real": 1.0, "d.wrong": 0.5, "d.fake": 0.5, "g.fake": 1.0}
     assert terms == {
@@ -96,10 +87,9 @@ def test_the_components_of_stack_gan_v1():
     stage, and the first stage of each of the ten models.
     """
     found = {}
-    for entry in configs.load_sweep(str(ROOT / "configs/ablations/stack_gan_v1_components.py")):
-        name = entry.pop("name")
-        file = entry.pop("config", "configs/stack_gan_v1.py")
-        config = fields.resolve(f"{ROOT / file}:cub", entry).config
+    for entry in entries.load(str(ROOT / "configs/ablations/stack_gan_v1_components.py")):
+        file = entry.config or "configs/stack_gan_v1.py"
+        config = fields.resolve(f"{ROOT / file}:cub", entry.overrides).config
         modules.make_recipe(config)
         generator, size, first = config.generator, config.data.size, None
         assert generator.image_size == config.discriminator.image_size == size
@@ -108,7 +98,7 @@ def test_the_components_of_stack_gan_v1():
         if config.frozen:  # an earlier entry
             first = found[config.frozen.stage1.removeprefix("{workdir}/")]
             assert generator.residual_blocks == {128: 2, 256: 4}[size]
-        found[name] = (size, augment, text, first)
+        found[entry.name] = (size, augment, text, first)
     stage1, no_ca = (64, True, True, None), (64, False, True, None)
     assert list(found.values()) == [
         stage1,
@@ -122,21 +112,3 @@ def test_the_components_of_stack_gan_v1():
         (256, False, True, no_ca),
         (256, True, False, stage1),
     ]
-
-
-@pytest.mark.parametrize(
-    ("option", "status", "message"),
-    [
-        ("--index=99", 2, "--index=99: the entries of .*gan_int_cls_losses.py are 0 to 3"),
-        ("--index=-1", 2, "--index=-1: the entries"),
-        ("--index=1", 3, "error: entry 'gan_cls' stopped with status 3"),
-    ],
-)
-def test_a_sweep_says_what_is_wrong_in_a_line(option, status, message, monkeypatch, capsys):
-    argv = ["sweep.py", "--config=c.py", f"--sweep={SWEEP}", "--workdir=runs", option]
-    monkeypatch.setattr("sys.argv", argv)
-    monkeypatch.setattr("subprocess.run", lambda command: SimpleNamespace(returncode=status))
-    with pytest.raises(SystemExit) as stopped:
-        runpy.run_path(str(ROOT / "launch/sweep.py"), run_name="__main__")
-    assert stopped.value.code == status
-    assert re.search(message, capsys.readouterr().err)

@@ -15,7 +15,8 @@ _STAGE2 = "configs/stack_gan_v1_stage2.py"
 
 def sweep():
     """Ten flat override dicts; ``name`` is the run's directory. ``config`` names another config
-    file in place of the command line's, with the same argument; "{workdir}" is the sweep's folder.
+    file in place of the command line's, with the same argument; "{workdir}" is the folder of the
+    runs from the same seed.
     """
     for size in (64, 256):
         yield {"name": f"stage1_{size}", **_size(size)}

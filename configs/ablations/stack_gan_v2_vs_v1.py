@@ -9,7 +9,8 @@ Runs in this order: Stage II needs the finished Stage I beside it.
 
 def sweep():
     """Three flat override dicts. ``name`` is the run's directory; ``config`` names another config
-    file in place of the command line's, with the same argument; "{workdir}" is the sweep's folder.
+    file in place of the command line's, with the same argument; "{workdir}" is the folder of the
+    runs from the same seed.
     """
     yield {"name": "v1_stage1", "config": "configs/stack_gan_v1.py"}
     yield {

@@ -21,7 +21,7 @@ from t2i_jax.recipes.base import Recipe
 from t2i_jax.training import field_types, modules, runs
 
 _REQUIRED = object()  # in the place of a default
-_TOLD = "command line"  # an origin
+TOLD = "command line"  # an origin
 
 # Fields that decide which other fields there are, or what they are by default.
 _DECIDING = ("system", "seed", "tokenizer.name", "encoder.name")
@@ -81,7 +81,7 @@ def resolve(spec: str, assignments: Sequence[str] | Mapping[str, Any] = ()) -> R
     owners = {f"{s.name}.{field}": s.owner for s in _sections(config) for field in s.defaults}
     for name, value in configs.flatten(config).items():
         if name in overrides:
-            origins[name] = _TOLD
+            origins[name] = TOLD
         elif name in given and given[name] == value:
             default = name in base and base[name] == value
             origins[name] = "base default" if default else "config file"
@@ -263,11 +263,11 @@ def with_runs(resolved: Resolved) -> Resolved:
         take("encoder.fields", values, source)
         if run:
             own = config.tokenizer.items()
-            told = {k: v for k, v in own if origins.get(f"tokenizer.{k}") == _TOLD}
+            told = {k: v for k, v in own if origins.get(f"tokenizer.{k}") == TOLD}
             state = tokenizers.changed(runs.read_tokenizer(run).to_json(), told)
             names = [k for k in state if k not in tokenizers.VOCABULARY]
             take("tokenizer", {k: state[k] for k in names}, source)
-            origins |= {f"tokenizer.{k}": _TOLD for k in names if state[k] == told.get(k)}
+            origins |= {f"tokenizer.{k}": TOLD for k in names if state[k] == told.get(k)}
     parts = modules.recipe_module(config.system).Recipe.frozen_parts
     for name, source in config.frozen.items():
         if name in config and source != "random":

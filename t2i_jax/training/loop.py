@@ -113,14 +113,16 @@ class Training:
         system, sentences = self.plan.system, None
         if reading.is_cached(system, self.plan.data):
             # Every process keeps its own: nothing says that they share a disk.
-            cache = self._local_folder("cache") / f"process{jax.process_index()}"
+            shared = os.environ.get(sentence_cache.SHARED, "")
+            own = f"process{jax.process_index()}"
             sentences = sentence_cache.sentences(
-                cache,
+                pathlib.Path(shared) if shared else self._local_folder("cache") / own,
                 list(captions_of(self.plan.source)),
                 system.encoder,
                 system.frozen["encoder"].variables,
                 system.tokenizer,
                 self._say,
+                bool(shared),
             )
         return make_pipeline(
             self.plan.data,

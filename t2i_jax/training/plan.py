@@ -66,18 +66,8 @@ class Plan:
             check_same_run(saved.to_dict(), config.to_dict(), workdir)
         self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
         self.notes += self.run_data.notes
-        if self.data.batch > len(self.source):
-            raise ValueError(
-                f"data.batch={self.data.batch:,}: {self.data.name}/{self.data.split} has only "
-                f"{len(self.source):,} records; in a batch of more an image stands beside itself"
-            )
         self.images_per_step = self.data.batch * config.d_steps
-        self.total = self._duration("duration")
-        if not self.total:
-            raise ValueError(
-                f"train.duration={config.train.duration!r} is less than one step of "
-                f"{self.images_per_step:,} images"
-            )
+        self.total = total_steps(config, len(self.source))
         self.log_every = max(self._duration("log_every"), 1)
         self.sample_every = self._duration("sample_every")
         self.checkpoint_every = max(self._duration("checkpoint_every"), 1)
@@ -115,11 +105,7 @@ class Plan:
             )
 
     def _duration(self, field: str) -> int:
-        duration = Duration.parse(self.config.train[field])
-        try:
-            return duration.steps(self.images_per_step, len(self.source))
-        except ValueError as error:
-            raise ValueError(f"train.{field}: {error}") from error
+        return _steps(self.config, field, len(self.source))
 
     def summary(self, sizes: Mapping[str, int]) -> str:
         """What is trained, in a line. sizes: parameters by player."""
@@ -138,3 +124,29 @@ class Plan:
             files[self.workdir / "tokenizer.json"] = anew
         files |= {networks.path_of(self.workdir, name): anew for name in self.system.frozen}
         return {path: what for path, what in files.items() if not paths.exists(path)}
+
+
+def total_steps(config: ConfigDict, records: int) -> int:
+    """How many steps a training of a split of so many records has; ValueError for none at all, and
+    for batches of more than that.
+    """
+    data, images = config.data, config.data.batch * config.d_steps
+    if data.batch > records:
+        raise ValueError(
+            f"data.batch={data.batch:,}: {data.name}/{data.split} has only {records:,} records; "
+            "in a batch of more an image stands beside itself"
+        )
+    total = _steps(config, "duration", records)
+    if not total:
+        raise ValueError(
+            f"train.duration={config.train.duration!r} is less than one step of {images:,} images"
+        )
+    return total
+
+
+def _steps(config: ConfigDict, field: str, records: int) -> int:
+    duration = Duration.parse(config.train[field])
+    try:
+        return duration.steps(config.data.batch * config.d_steps, records)
+    except ValueError as error:
+        raise ValueError(f"train.{field}: {error}") from error

@@ -23,6 +23,7 @@ from t2i_jax.models.images import pyramid
 from t2i_jax.models.stack_gan_v2 import Discriminator, Generator
 from t2i_jax.recipes.stack_gan_v2 import Recipe
 from t2i_jax.recipes.terms import Seen, apply_train
+from t2i_jax.sweeps import entries
 from t2i_jax.training.modules import make_recipe
 from t2i_jax.types import Text
 
@@ -234,14 +235,13 @@ def test_fields_that_do_not_fit_are_refused():
     ],
 )
 def test_ablations_are_overrides(name, arg, sizes):
-    entries = configs.load_sweep(str(ROOT / f"configs/ablations/stack_gan_v2_{name}.py"))
     found = []
-    for entry in entries:
+    for entry in entries.load(str(ROOT / f"configs/ablations/stack_gan_v2_{name}.py")):
         config = configs.load(f"{ROOT}/configs/stack_gan_v2.py:{arg}")
-        configs.override(config, {k: v for k, v in entry.items() if k != "name"})
+        configs.override(config, entry.overrides)
         recipe = make_recipe(config)
         found.append(recipe.discriminator.image_sizes)
         assert config.data.size == max(found[-1])
-        if entry["name"] == "no_jcu":
+        if entry.name == "no_jcu":
             assert recipe.active == MODELS["no_jcu"]
-    assert found == sizes and len({entry["name"] for entry in entries}) == len(entries)
+    assert found == sizes

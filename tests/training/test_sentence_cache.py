@@ -1,6 +1,9 @@
 """The cache of sentence vectors is known by what decides them, and damage is noticed."""
 
+import concurrent.futures
 import errno
+import threading
+import time
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -142,3 +145,48 @@ def test_a_full_disk_leaves_nothing_behind(tokenizer, table, tmp_path, monkeypat
     with pytest.raises(OSError, match="No space left"):
         Cache(tmp_path, tokenizer, table)()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_shared_folder_keeps_the_files_of_all(cache, tokenizer, table):
+    """Other captions are beside each other there; a damaged file is replaced, and no other."""
+    others = [["another bird"]]
+    first, second = np.array(cache(shared=True)), np.array(cache(shared=True, captions=others))
+    np.testing.assert_allclose(second[0, 0], expected(tokenizer, table, *others[0]), rtol=1e-5)
+    assert len(list(cache.folder.glob("*.npy"))) == 2
+    np.testing.assert_array_equal(cache(shared=True), first)
+    assert cache.said == []
+    for path in cache.folder.glob("*.npy"):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content[:-4])
+    np.testing.assert_array_equal(cache(shared=True), first)
+    assert len(cache.said) == 2 and "is damaged" in cache.said[0]
+    assert len(list(cache.folder.glob("*.npy"))) == 2
+
+
+def test_several_at_once_encode_once(tokenizer, table, tmp_path, monkeypatch):
+    """Every call opens the lock for itself, as another process does. One is killed meanwhile."""
+    calls, encode = [], sentence_cache._encode_all
+    everybody = threading.Barrier(5)
+
+    def slow(path, *rest):
+        calls.append(path)
+        if len(calls) == 1:
+            time.sleep(0.3)
+            raise KeyboardInterrupt
+        encode(path, *rest)
+
+    def one(_):
+        everybody.wait()
+        try:
+            return np.array(Cache(tmp_path, tokenizer, table)(shared=True))
+        except KeyboardInterrupt:
+            return None
+
+    monkeypatch.setattr(sentence_cache, "_encode_all", slow)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        found = [x for x in pool.map(one, range(5)) if x is not None]
+    assert len(found) == 4 and len(calls) == 2
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+    for vectors in found:
+        np.testing.assert_array_equal(vectors, found[0])
