@@ -111,9 +111,11 @@ def import_keras(arrays: Arrays) -> Loaded:
     return from_tensorflow(arrays, module, places, "Keras' Inception-v3")
 
 
-def import_slim(arrays: Arrays) -> Loaded:
+def import_slim(arrays: Arrays, classes: int) -> Loaded:
     """The variables of a checkpoint of TF-slim's ``inception_v3`` in their moving averages, which
-    StackGAN's authors evaluate with. The first class, the background, is left out, as they do.
+    StackGAN's authors evaluate with.
+
+    classes: without the background, the first one, which is left out as they do.
 
     Raises ValueError as `import_graph`.
     """
@@ -128,9 +130,9 @@ def import_slim(arrays: Arrays) -> Loaded:
     for name in (kernel + _AVERAGE, bias + _AVERAGE):
         if name in found:
             found[name] = found[name][..., 1:]
-    classes = np.size(found.get(bias + _AVERAGE, (0,)))
     module = InceptionClassifier(classes, max_pool_last=False)
-    return from_tensorflow(found, module, places, "TF-slim's Inception-v3")
+    what = f"TF-slim's Inception-v3 of {classes} classes"
+    return from_tensorflow(found, module, places, what)
 
 
 def _places(

@@ -159,7 +159,7 @@ def test_slim(state, variables):
         "global_step": np.int64(5000),
         f"aux_logits/FC/biases{AVERAGE}": np.zeros(51, np.float32),
     }
-    module, found = interop.import_slim({**raw, **arrays, **others})
+    module, found = interop.import_slim({**raw, **arrays, **others}, 50)
     assert module == InceptionClassifier(50, max_pool_last=False)
     fc, trunk = found["params"]["fc"], found["params"]["inception"]
     np.testing.assert_array_equal(fc["bias"], np.arange(1, 51))
@@ -170,7 +170,9 @@ def test_slim(state, variables):
     np.testing.assert_array_equal(unit["conv"]["kernel"], expected["conv"]["kernel"])
     np.testing.assert_array_equal(unit["bn"]["scale"], np.ones(192))
     with pytest.raises(ValueError, match=f"{AVERAGE[1:]} is missing"):
-        interop.import_slim(raw)
+        interop.import_slim(raw, 50)
+    with pytest.raises(ValueError, match=f"logits/biases{AVERAGE} has shape .50,., not .20,."):
+        interop.import_slim(arrays, 20)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 that is looked at in several ways (`resizing`) has a name for each: ``inception_2015:clean``.
 """
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -52,11 +53,8 @@ def _read_keras(path: paths.Path):
     return files.named(path, inception_classifier.import_keras, keras_h5.load(path))
 
 
-def _read_slim(path: paths.Path):
-    return files.named(path, inception_classifier.import_slim, tf_checkpoint.load(path))
-
-
 def _slim(subject: str, folder: str, classes: int) -> Kind:
+    importer = functools.partial(inception_classifier.import_slim, classes=classes)
     return Kind(
         f"the Inception-v3 of TF-slim that StackGAN's authors trained on with {subject}; logits of "
         f"its {classes} classes without the background",
@@ -64,7 +62,7 @@ def _slim(subject: str, folder: str, classes: int) -> Kind:
             Published(f"{folder}/model.ckpt", _STACKGAN),
             Published(f"{folder}/model.ckpt-5000", _STACKGAN),
         ),
-        _read_slim,
+        lambda path: files.named(path, importer, tf_checkpoint.load(path)),
         _as_named,
     )
 
