@@ -5,6 +5,7 @@ al., EMNLP 2021, arXiv 2104.08718) and neutral R-precisions are measured by.
 import os
 
 from t2i_jax import paths
+from t2i_jax.evaluation.extractors import weight_files
 from t2i_jax.evaluation.extractors.base import DualEncoder
 from t2i_jax.evaluation.extractors.devices import on_all_devices
 from t2i_jax.evaluation.extractors.pairs import pair
@@ -18,8 +19,7 @@ ORIGIN = "https://huggingface.co/openai/clip-vit-base-patch32"
 
 def usual_folder() -> paths.Path:
     """Where the weights of ViT-B/32 are looked for."""
-    cache = os.environ.get("T2I_JAX_WEIGHTS", "~/.cache/t2i_jax/weights")
-    return paths.path(os.path.expanduser(cache)) / FOLDER
+    return weight_files.cache() / FOLDER
 
 
 def load(folder: str | os.PathLike | None = None, batch_size: int = 64) -> DualEncoder:

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2i_jax.drawing.drawer import in_batches
-from t2i_jax.drawing.spread import Spread
 from t2i_jax.evaluation.extractors.base import Extractor, Images
+from t2i_jax.evaluation.extractors.devices import on_all_devices
 from t2i_jax.training.networks import Network, digest
 
 Layers = dict[str, jax.Array]  # float32 [B, width] by name
@@ -41,12 +40,9 @@ def extractor(
 ) -> Extractor:
     """The extractor of what `layers` takes from the network's output.
 
-    Rows are split over the devices of this process, `batch_size` at a time, rounded up to a
-    multiple of them; the last batch is filled up. Multiplications are in full float32 whatever the
-    device's habit.
+    Rows are split over devices as by `on_all_devices`. Multiplications are in full float32 whatever
+    the device's habit.
     """
-    spread = Spread(jax.local_devices())
-    variables = spread.replicated(network.variables)
 
     def vectors(variables: Mapping[str, Any], images: jax.Array) -> Layers:
         with jax.default_matmul_precision("highest"):
@@ -55,20 +51,12 @@ def extractor(
 
     sample = preprocessing(np.zeros((1, 8, 8, 3), np.uint8))
     widths = {k: v.shape[1] for k, v in jax.eval_shape(vectors, network.variables, sample).items()}
-    apply = jax.jit(vectors)
-
-    def part(images: Images) -> Layers:
-        placed = spread.rows(preprocessing.host(images))
-        # Not within the program of the network: images of another size do not compile it anew, and
-        # what is computed one operation at a time is rounded after each, as its definition has it.
-        return apply(variables, preprocessing.device(placed))
-
-    rows = spread.rounded_up(batch_size)
+    apply = on_all_devices(vectors, network.variables, batch_size, preprocessing.device)
 
     def extract(images: Images) -> dict[str, np.ndarray]:
-        if not len(images):
+        if not len(images):  # the host's part may not know what to make of none
             return {layer: np.zeros((0, width), np.float32) for layer, width in widths.items()}
-        return in_batches(part, images, rows)
+        return apply(preprocessing.host(images))
 
     identity = f"{digest(network)}\n{preprocessing.words}"
     return Extractor(
