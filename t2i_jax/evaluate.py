@@ -57,6 +57,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 
 from t2i_jax import owner, paths, pictures
@@ -161,15 +162,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluates and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
     try:
-        if args.watch:
-            watch(args)
-        else:
-            run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            (watch if args.watch else run)(args)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show(message, *_) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -148,6 +148,11 @@ def table(evaluation: Evaluation) -> str:
         mark = " (lower is better)" if name in record.lower_is_better else ""
         cells = (_cell(record, name), _cell(record, f"{name}{OF_REAL}"))
         lines.append(f"{name:24} {cells[0]:>22}  {cells[1]:>22}{mark}")
+    if flattered := record.conditions.get("trained_with"):
+        lines.append(
+            f"this flatters the run, which was trained with these very networks: "
+            f"{', '.join(flattered)}"
+        )
     return "\n".join(lines)
 
 

@@ -35,7 +35,8 @@ def evaluate(args: argparse.Namespace) -> Outcome:
     real = _real(args, run, needs, None)
     conditions = {"run": run.identity, "split": args.split}
     if isinstance(network, DualEncoder):
-        conditions["trained_with"] = dual.trained_with(run.workdir, network)
+        conditions["encoder_parts"] = dict(network.parts)
+        conditions["trained_with"] = list(dual.trained_with(run.workdir, network))
     root = features_folder(run.workdir)
     return _measured(args, protocol, network, samples, real, root, run.step, conditions, console)
 

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import warnings
 from collections.abc import Callable, Iterator
 
 import jax
@@ -42,8 +43,10 @@ def extracted(
     identity = {
         "images": images.identity,
         "extractor": {"name": extractor.name, "digest": extractor.digest},
-        "prefix": prefix,
+        "texts": None,
     }
+    if isinstance(network, DualEncoder):
+        identity["texts"] = {"prefix": prefix, "encoder": dict(network.parts)}
     processes = jax.process_count() if processes is None else processes
     process = jax.process_index() if processes > 1 else 0
     store = FeatureStore(root, identity, len(images), widths, processes)
@@ -68,10 +71,17 @@ def _seen_by(
             dict(network.widths),
         )
 
+    first = True
+
     def see(images: ImageSet, start: int, stop: int) -> dict[str, np.ndarray]:
+        nonlocal first
         captions = [prefix + caption for caption in images.captions(start, stop)]
         rows = network.images.extract(images.images(start, stop))
-        return {**rows, TEXT: network.text(captions)}
+        with warnings.catch_warnings():
+            if not first:  # what captions are cut or unknown is said once, not at every batch
+                warnings.simplefilter("ignore")
+            first = False
+            return {**rows, TEXT: network.text(captions)}
 
     return see, network.images, dict(network.images.widths)
 
