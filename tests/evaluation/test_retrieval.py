@@ -16,6 +16,7 @@ from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.drawer import text_inputs
 from t2i_jax.encoders.damsm import CompactImageEncoder, TextEncoder
 from t2i_jax.evaluation import in_training
+from t2i_jax.evaluation.extractors import registry
 from t2i_jax.evaluation.extractors.base import EMBEDDING
 from t2i_jax.evaluation.extractors.dual import load_dual
 from t2i_jax.evaluation.held_out import HeldOut
@@ -134,6 +135,22 @@ def training(data_dir, tmp_path_factory):
     config = resolved(data_dir, **changes, **{"evals.best": "retrieval/recall_at_1"})
     loop.train(config, workdir, make)
     return workdir, found
+
+
+def test_the_codes_of_images_are_features(training, data_dir):
+    """Those of the checkpoint that the training chose: the first, not the last."""
+    workdir, found = training
+    extractor = registry.load(workdir)
+    assert "step 1," in extractor.description
+    images = HeldOut(build.data_options(runs.read_config(workdir))).images(3)
+    averages = found[0][0]
+    variables = {
+        "params": averages["params"]["net"]["image"],
+        "batch_stats": averages["stats"]["net"]["batch_stats"]["image"],
+    }
+    image_encoder = build.make_recipe(runs.read_config(workdir)).image
+    codes = image_encoder.apply(variables, images / np.float32(127.5) - 1, train=False).code
+    np.testing.assert_allclose(extractor.extract(images)["embedding"], codes, rtol=1e-4, atol=1e-5)
 
 
 def test_a_training_measures_its_averaged_encoders(training, data_dir):

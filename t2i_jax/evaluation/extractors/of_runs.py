@@ -1,4 +1,5 @@
-"""Extractors that are trained image networks of the library: of a run, at its latest checkpoint.
+"""Extractors that are trained image networks of the library: of a run, at its best
+checkpoint where it chose one, else its latest.
 
 Any of them tells images better apart than their pixels do: the image network of a char-CNN-RNN or
 of DAMSM, RUN:net of a style encoder, a classifier of attributes.
@@ -45,6 +46,8 @@ def load(source: str, batch_size: int, field: str = "features") -> Extractor:
         raise ValueError(f"{field}={source!r}: the part {part!r} reads captions, not images")
     network = networks.resolve(field, source, usual)
     side = getattr(network.module, "image_size", config.data.size)  # where it reads one size only
+    step = runs.best_step(run)
+    step = latest_step(run) if step is None else step  # as `networks.resolve` chooses
     names, classes = (), ()
     if isinstance(network.module, SmallImageNet) and "classes" in config.recipe:
         names, classes = tuple(config.data.attributes), tuple(config.recipe.classes)
@@ -59,7 +62,7 @@ def load(source: str, batch_size: int, field: str = "features") -> Extractor:
 
     return extractor(
         name=config.system,
-        description=f"the image network of {run}, step {latest_step(run)}, at {side} px",
+        description=f"the image network of {run}, step {step}, at {side} px",
         network=network,
         preprocessing=Preprocessing(
             f"resized to {side} px, areas averaged below half the size, v / 127.5 - 1",
