@@ -60,7 +60,9 @@ import time
 import warnings
 from collections.abc import Sequence
 
-from t2i_jax import owner, paths, pictures
+import jax
+
+from t2i_jax import multihost, owner, paths, pictures
 from t2i_jax.arguments import MANY, SEED, whole
 from t2i_jax.config import suggest
 from t2i_jax.evaluation import numbers, results
@@ -70,6 +72,8 @@ from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
 from t2i_jax.evaluation.subject import steps_of
 
+# Options of every protocol.
+_ALWAYS = ("protocol", "workdir", "out", "multihost", "coordinator", "num_processes", "process_id")
 _POLL = 10.0  # seconds between two looks for new checkpoints
 
 
@@ -132,6 +136,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=64,
         help="images that a network sees at a time; does not change numbers (default: %(default)s)",
     )
+    multihost.add_options(parser)
     args = parser.parse_args(argv)
     if args.protocol in KINDS:
         kind = KINDS[args.protocol]
@@ -144,7 +149,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     else:
         known = [*KINDS, *families.FAMILIES]
         parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
-    for name in sorted({*vars(args)} - {*reads, "protocol", "workdir", "out"}):
+    for name in sorted({*vars(args)} - {*reads, *_ALWAYS}):
         if getattr(args, name) != parser.get_default(name):
             hint = "; the number is in its name, as in fid2k" if name == "num" else ""
             parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
@@ -164,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show
+            multihost.connect(args)
             (watch if args.watch else run)(args)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
@@ -188,7 +194,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write(args: argparse.Namespace, outcome: Outcome) -> None:
-    """Prints and writes what came out."""
+    """Prints and writes what came out: the first process does, where there are several."""
+    if jax.process_index():
+        return
     if outcome.text:
         print(outcome.text)
     out = paths.folder(args.out)

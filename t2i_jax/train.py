@@ -14,6 +14,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from t2i_jax import multihost
+
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments, and the config in `resolved`; unknown options override its fields, and are
@@ -31,19 +33,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--print_config", action="store_true", help="list the fields of the config instead"
     )
-    parser.add_argument(
-        "--multihost",
-        action="store_true",
-        help="one of several processes. Slurm, GKE and TPU pods are detected; elsewhere give the "
-        "next three, or the variables of their names",
-    )
-    for flag, variable, kind, text in (
-        ("--coordinator", "JAX_COORDINATOR_ADDRESS", str, "HOST:PORT of process 0, free there"),
-        ("--num_processes", "JAX_NUM_PROCESSES", int, "how many there are"),
-        ("--process_id", "JAX_PROCESS_ID", int, "which one this is, from 0"),
-    ):
-        default = os.environ.get(variable)
-        parser.add_argument(flag, type=kind, default=default, help=f"{text} (${variable})")
+    multihost.add_options(parser)
     args, rest = parser.parse_known_args(argv)
     if not (args.workdir or args.print_config):
         parser.error("--workdir=RUN is missing (or --print_config, to see the config)")
@@ -60,22 +50,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     return args
-
-
-def connect(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Joins the other processes; what is None is what the cluster says.
-
-    Raises ValueError where it says nothing, or a number is wrong.
-    """
-    import jax
-
-    try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
-    except ValueError as error:
-        raise ValueError(
-            f"--multihost: {error} Where no cluster is detected, start every process with "
-            "--coordinator=HOST:PORT --num_processes=N --process_id=I"
-        ) from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -95,8 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         # Before jax's own handler, which several processes need for SIGTERM.
         with Stopping().listening() as stopping:
-            if args.multihost:
-                connect(args.coordinator, args.num_processes, args.process_id)
+            multihost.connect(args)
             loop.train(args.resolved.config, args.workdir, evaluators, stopping, args.given)
     except Stopped as stop:
         print(f"stopped by {stop.why}. The same command goes on.", file=sys.stderr)

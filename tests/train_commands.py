@@ -66,11 +66,16 @@ class Command:
             time.sleep(0.01)
 
 
-def processes(count: int, workdir, data_dir, *arguments) -> list[Command]:
-    """The processes of one training with two devices each, told of each other in the two ways."""
+def free_place() -> str:
+    """HOST:PORT for a coordinator."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
-        where = f"localhost:{probe.getsockname()[1]}"
+        return f"localhost:{probe.getsockname()[1]}"
+
+
+def processes(count: int, workdir, data_dir, *arguments) -> list[Command]:
+    """The processes of one training with two devices each, told of each other in the two ways."""
+    where = free_place()
     started = []
     for i in range(count):
         flags = [f"--coordinator={where}", f"--num_processes={count}", f"--process_id={i}"]

@@ -14,12 +14,11 @@ import hashlib
 import json
 import os
 import pathlib
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from t2i_jax.training import files
 
 HEADER = "header.json"
 BLOCK = 1024  # rows that are read at a time
@@ -57,7 +56,9 @@ class FeatureStore:
         self.stretches = list(zip(bounds[:-1], bounds[1:], strict=True))
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / HEADER).exists():
-            files.write(self.folder / HEADER, json.dumps(everything, indent=2) + "\n")
+            own = self.folder / f"{secrets.token_hex(8)}.tmp"  # processes may write it at once
+            own.write_text(json.dumps(everything, indent=2) + "\n")
+            own.replace(self.folder / HEADER)
 
     def done(self, stretch: int = 0) -> int:
         """How many rows of a stretch are whole in every layer."""

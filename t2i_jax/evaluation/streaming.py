@@ -1,6 +1,7 @@
 """From images to features on disk: drawn, seen by a network and forgotten, a batch at a time."""
 
 import functools
+import itertools
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from t2i_jax.evaluation.extractors.base import DualEncoder, Extractor
 from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.image_sets import ImageSet
 
+_MADE = itertools.count()  # a meeting of processes needs a name of its own each time
 TEXT = "text"  # the layer of captions' vectors
 
 See = Callable[[ImageSet, int, int], dict[str, np.ndarray]]  # of images start..stop
@@ -57,7 +59,7 @@ def extracted(
     if processes > 1:
         from t2i_jax.training.checkpoints import meet  # Orbax is slow to import
 
-        meet(f"features {store.folder.name}")
+        meet(f"features made {next(_MADE)}")
     return store
 
 

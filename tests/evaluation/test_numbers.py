@@ -1,11 +1,16 @@
 """Protocols of numbers from the command line: what they measure, keep, and refuse."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import gan_run
+from quick_compiling import options as options_of_xla
+from tiny_runs import ROOT, gan_run
+from train_commands import free_place
 
 from t2i_jax import Sampler, evaluate
 from t2i_jax.data import catalog
@@ -212,3 +217,30 @@ def test_damaged_lines_of_results_are_named(tmp_path):
     assert [r.protocol for r in records] == ["p", "p"] and damaged == [2]
     with pytest.raises(ValueError, match="JSON"):
         results.append(tmp_path, results.Record(**{**vars(record), "values": {"x": np.nan}}))
+
+
+def test_several_processes_share_the_images(workdir, data_dir, tmp_path):
+    """Two with two devices each, and then one: the same number, told once."""
+    usual = [f"--workdir={workdir}", f"--data_dir={data_dir}", "--protocol=frechet25", PIXELS]
+    usual += ["--seed=7", f"--out={tmp_path}"]
+    started, where = [], free_place()
+    for i in range(2):
+        hosts = [f"--coordinator={where}", "--num_processes=2", f"--process_id={i}"]
+        command = [sys.executable, "-m", "t2i_jax.evaluate", *usual, "--multihost", *hosts]
+        env = {
+            **os.environ,
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count=2 {options_of_xla()}",
+            networks.CACHE: str(tmp_path / "shared"),
+        }
+        started.append(subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE))
+    printed = [process.communicate(timeout=280)[0].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert "frechet_distance" in printed[0] and not printed[1]
+    together = json.loads((tmp_path / "frechet25.json").read_text())["values"]
+    parts = sorted(p.name for p in (workdir / "evaluation/features").glob("*/embedding.*.f32"))
+    assert {"embedding.0-12.f32", "embedding.12-25.f32"} <= set(parts)
+    evaluate.main(usual)
+    alone = json.loads((tmp_path / "frechet25.json").read_text())["values"]
+    assert alone == pytest.approx(together, rel=1e-3)
+    records, _ = results.read(workdir / results.FOLDER)
+    assert sum(r.protocol == "frechet25" for r in records) == 2

@@ -1,6 +1,7 @@
 """From the features that a protocol is given to its numbers, by `t2i_jax.evaluation.metrics`."""
 
 import os
+import secrets
 from collections.abc import Callable
 
 import numpy as np
@@ -38,7 +39,7 @@ def moments(store: FeatureStore, layer: str) -> Moments:
     found = Moments(store.widths[layer])
     for rows in store.layer(layer).blocks():
         found.add(rows)
-    part = kept.with_name(f"{os.getpid()}.npz")
+    part = kept.with_name(f"{secrets.token_hex(8)}.npz")  # processes may write it at once
     np.savez(part, **found.arrays())
     os.replace(part, kept)
     return found
