@@ -1,12 +1,14 @@
 """Protocols that are more than a table of numbers, as the command line calls them."""
 
 import argparse
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 
+from t2i_jax.data.prepared import captions_of
 from t2i_jax.evaluation import (
     attribute_reader,
     diversity,
@@ -165,11 +167,14 @@ def _soa_samples(args: argparse.Namespace) -> None:
     if args.captions_folder:
         captions = soa_captions.published(args.captions_folder)
     else:
-        held_out = run.held_out("every")
-        every = (text for i in range(len(held_out)) for text in held_out.source[i]["captions"])
+        every = run.captions_of_file()
+        if every is None:
+            every = itertools.chain.from_iterable(captions_of(run.held_out().source))
         captions = soa_captions.by_names(every)
         say("captions by the names in them, which is not the published list of SOA")
     categories, texts = semantic_objects.requests(captions, args.seed)
+    if not texts:
+        raise ValueError("no caption names one of COCO's 80 classes: there is nothing to draw")
     images = run.samples_of(texts)
     semantic_objects.write(
         images, categories, args.save_samples, args.batch_size, Console(stderr=True)
