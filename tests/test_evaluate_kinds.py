@@ -140,11 +140,11 @@ def test_a_page_for_raters_and_their_answers(run, workdirs, tmp_path, capsys):
     answers = tmp_path / "a.csv"
     rows = ["page,rater,item,question,choice,seconds"]
     for i in range(len(key["items"])):
-        rows.append(f"{key['page']},Ann,{i + 1},realism,1,2.0")
+        rows.append(f"{key['page']},Ann,{i + 1},realism,1>2,2.0")
     answers.write_text("\n".join(rows) + "\n")
     found = run("rating", f"--ratings={answers}", out=out)
     asked = [item for item in key["items"] if item["repeats"] is None]
-    first = np.mean([item["runs"][0] == 0 for item in asked])
+    first = np.mean([item["runs"][0] == "one" for item in asked])
     assert found["questions"]["realism"]["first"]["one"]["share"] == pytest.approx(first)
     with pytest.raises(SystemExit):
         run("rating")

@@ -23,6 +23,7 @@ from t2i_jax.evaluation.image_sets import Drawn
 from t2i_jax.evaluation.measuring import Places
 from t2i_jax.evaluation.protocols import families
 from t2i_jax.evaluation.real_images import real_images
+from t2i_jax.evaluation.results import OF_REAL
 from t2i_jax.evaluation.retrieval import Retrieval
 from t2i_jax.sampler import Sampler
 from t2i_jax.training.build import System
@@ -125,7 +126,7 @@ class Numbers:
         return {
             name: value
             for name, value in values.items()
-            if value is not None and not name.endswith(measuring.OF_REAL)
+            if value is not None and not name.endswith(OF_REAL)
         }
 
 

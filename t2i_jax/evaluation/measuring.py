@@ -18,7 +18,7 @@ from t2i_jax.evaluation.extractors.base import DualEncoder, Extractor
 from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.image_sets import ImageSet
 from t2i_jax.evaluation.protocols.base import Given, NumberProtocol
-from t2i_jax.evaluation.results import Record
+from t2i_jax.evaluation.results import OF_REAL, Record
 
 PACKAGES = (
     "t2i_jax",
@@ -30,7 +30,6 @@ PACKAGES = (
     "pillow",
     "opencv-python-headless",
 )
-OF_REAL = "_of_real"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

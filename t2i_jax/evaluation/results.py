@@ -19,6 +19,7 @@ PACKAGES = (
 )
 FOLDER = "evaluation"  # of a run
 FILE = "results.jsonl"
+OF_REAL = "_of_real"  # ends the name of the same number of real images in the samples' place
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

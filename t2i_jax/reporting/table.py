@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from t2i_jax import config as configs
-from t2i_jax.evaluation.results import Record
+from t2i_jax.evaluation.results import OF_REAL, Record
 from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.overrides import text
 from t2i_jax.reporting.run_files import Run
@@ -18,7 +18,8 @@ RULE = (
     "stands where not every seed has one. Of each run it is that of the latest checkpoint that was "
     "evaluated, and the latest such evaluation. Bold: the best mean of a column, where the "
     "intervals mean ± deviation of all other points lie apart from its own; never in a column "
-    "where a point has less than two seeds. Numbers of another protocol, or of the same protocol "
+    "where a point has less than two seeds. Real images: the same number with them in "
+    "place of the samples. Numbers of another protocol, or of the same protocol "
     "under other conditions, have columns of their own."
 )
 # Conditions that do not part columns: which run and checkpoint, and versions, which are named
@@ -44,6 +45,7 @@ class Column:
     differs: in what these differ from the protocol's other columns of that name, in words.
     values: by point and seed, of the runs that have it.
     packages: the versions that the evaluations ran with.
+    real: the mean of the number that real images have in the samples' place, if any.
     """
 
     protocol: str
@@ -53,6 +55,7 @@ class Column:
     lower_is_better: bool
     values: Mapping[tuple[str, str], Value]
     packages: tuple[str, ...] = ()
+    real: float | None = None
 
     @property
     def label(self) -> str:
@@ -109,7 +112,11 @@ def columns(sweep: Sweep) -> list[Column]:
     for protocol, variants in sorted(groups.items()):
         differences = _differences([json.loads(conditions) for conditions in variants])
         names = dict.fromkeys(
-            name for records in variants.values() for r in records.values() for name in r.values
+            name
+            for records in variants.values()
+            for r in records.values()
+            for name in r.values
+            if not name.endswith(OF_REAL)
         )
         for name in names:
             for (conditions, records), differs in zip(variants.items(), differences, strict=True):
@@ -123,6 +130,8 @@ def _column(
     protocol: str, name: str, conditions: str, differs: str, records: Mapping[Any, Record]
 ) -> Column:
     packages = (json.dumps(r.conditions.get(PACKAGES), sort_keys=True) for r in records.values())
+    real = [r.values.get(f"{name}{OF_REAL}") for r in records.values()]
+    real = [value for value in real if value is not None]
     return Column(
         protocol=protocol,
         name=name,
@@ -133,6 +142,7 @@ def _column(
             key: Value(r.values[name], r.step, r.spreads.get(name)) for key, r in records.items()
         },
         packages=tuple(dict.fromkeys(p for p in packages if p != "null")),
+        real=statistics.fmean(real) if real else None,
     )
 
 

@@ -25,6 +25,12 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
             shown = _plain(table.shown(column[point], table.decimals(column)))
             row.append(f"**{shown}**" if point == winner else shown)
         rows.append(row)
+    if any(column.real is not None for column in columns):
+        row = ["real images", "", ""]
+        for column, numbers in zip(columns, cells, strict=True):
+            places = table.decimals(numbers)
+            row.append("" if column.real is None else f"{column.real:.{places}f}")
+        rows.append(row)
     heads = ["point", "overrides", "seeds", *(_plain(column.label) for column in columns)]
     notes = [*sweep.notes, *table.remarks(columns)]
     return (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from t2i_jax.reporting import cost, table
+from t2i_jax.reporting import cost, table, text
 from t2i_jax.reporting.gather import gather
 
 from .fake_sweeps import cells_of, fids, record, run, start
@@ -144,3 +144,13 @@ def test_costs_are_means_over_the_runs_that_know(tmp_path):
     assert (found.hours, found.device_hours, found.total) == (2.0, 4.0, 8.0)
     assert found.machine == "2 x cpu; 2 x gpu" and found.code == "c0ffee"
     assert [cost.duration(h) for h in (0.5, 2.0)] == ["30.0 min", "2.00 h"]
+
+
+def test_real_images_are_no_column_of_their_own(tmp_path):
+    for seed, real in ((0, 1.0), (1, 3.0)):
+        values = {"fid": 20.0 + seed, "fid_of_real": real}
+        run(tmp_path / f"seed{seed}" / "a", records=[record("fid2k", 1, values)])
+    sweep = gather([str(tmp_path)])
+    (column,) = table.columns(sweep)
+    assert column.name == "fid" and column.real == 2.0
+    assert "| real images |  |  | 2.00 |" in text.markdown(sweep, [column])
