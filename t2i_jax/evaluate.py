@@ -53,6 +53,7 @@ style_verification: whether a style encoder's vectors tell images of one style f
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -153,7 +154,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if getattr(args, name) != parser.get_default(name):
             hint = "; the number is in its name, as in fid2k" if name == "num" else ""
             parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
-    if not args.workdir and not (args.images and args.out):
+    if args.images and not args.out:
+        parser.error("--images needs --out: its results are none of a run's")
+    if args.images and (args.captions_file or args.step is not None):
+        parser.error("--images are there already: leave out --captions_file and --step")
+    if not args.workdir and not args.images:
         parser.error("--workdir is needed, or --images with --out")
     if args.watch and (args.step is not None or args.images or args.save_samples):
         parser.error(
@@ -209,26 +214,46 @@ def write(args: argparse.Namespace, outcome: Outcome) -> None:
     paths.write_bytes(out / f"{name}.json", f"{text}\n".encode())
     print(f"wrote {out / name}.json")
     if outcome.record is not None:
-        folder = args.out if args.images else os.path.join(args.workdir, results.FOLDER)
-        results.append(folder, outcome.record)
+        run = {**outcome.record.conditions.get("run", {}), "options": _options(args)}
+        record = dataclasses.replace(
+            outcome.record, conditions={**outcome.record.conditions, "run": run}
+        )
+        own = not args.images and os.access(args.workdir, os.W_OK)
+        results.append(os.path.join(args.workdir, results.FOLDER) if own else args.out, record)
 
 
 def watch(args: argparse.Namespace) -> None:
     """Evaluates every checkpoint that has no number of this protocol yet, as they come, until
     nothing trains in the run any more.
     """
-    folder = os.path.join(args.workdir, results.FOLDER)
+    known, _ = results.read(os.path.join(args.workdir, results.FOLDER))
+    numbers = args.protocol not in KINDS
+    name = families.load(args.protocol).name if numbers else args.protocol
+    mine = {"protocol": name, "options": _options(args)}
+    done = {r.step for r in known if _made_by(r) == mine}
     while True:
         ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
-        known, _ = results.read(folder)
-        done = {record.step for record in known if record.protocol == args.protocol}
         steps = [step for step in steps_of(args.workdir) if step not in done]
         for step in steps:
             run(argparse.Namespace(**{**vars(args), "step": step}))
+            done.add(step)
         if ended and not steps:
             print(f"nothing trains in {args.workdir}; {len(done)} checkpoints are evaluated")
             return
         time.sleep(0 if steps else _POLL)
+
+
+def _options(args: argparse.Namespace) -> dict:
+    """What was asked for, beside the protocol and which run and checkpoint."""
+    apart = {*_ALWAYS, "step", "watch", "batch_size", "extractor_batch_size", "data_dir"}
+    return {k: v for k, v in sorted(vars(args).items()) if k not in apart and v}
+
+
+def _made_by(record: results.Record) -> dict:
+    return {
+        "protocol": record.protocol,
+        "options": record.conditions.get("run", {}).get("options"),
+    }
 
 
 if __name__ == "__main__":

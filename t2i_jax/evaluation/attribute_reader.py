@@ -16,9 +16,12 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """name: the run. read: uint8 [N, H, W, 3] of any one size -> `Readings`."""
+    """name: the run. digest: of its network. read: uint8 [N, H, W, 3] of any one size ->
+    `Readings`.
+    """
 
     name: str
+    digest: str
     read: Callable[[np.ndarray], Readings]
 
 
@@ -40,4 +43,4 @@ def load(workdir: str) -> Reader:
         logits = extractor.extract(images)
         return {name: logits[name].argmax(axis=-1) for name in names}
 
-    return Reader(workdir, read)
+    return Reader(workdir, extractor.digest, read)

@@ -1,7 +1,10 @@
 """Writing samples for other programs: a folder of PNG files, as torch-fidelity and clean-fid read
 it, or an .npz with ``arr_0``, as the ADM suite does; with the captions beside them.
+
+``<place>.samples.json`` says of which run, seed and captions they are, and of which classes.
 """
 
+import json
 import os
 import pathlib
 import zipfile
@@ -13,7 +16,7 @@ from rich.console import Console
 
 from t2i_jax import paths
 from t2i_jax.data.prepare_progress import track
-from t2i_jax.evaluation.image_sets import CAPTIONS, ImageSet
+from t2i_jax.evaluation.image_sets import CAPTIONS, ImageSet, sidecar
 from t2i_jax.training import files
 
 _PART = "part.tmp"
@@ -24,11 +27,16 @@ def save(images: ImageSet, place: str, batch_size: int, console: Console | None 
 
     place: a folder, or a file that ends in .npz, whose captions lie beside it in a .txt.
 
-    Raises ValueError for a folder that holds other files, since who reads it reads them too.
+    Raises ValueError for a folder that holds other files, since who reads it reads them too, and
+    for one that holds other samples.
     """
     path = paths.local(place, "samples for other programs")
+    told = sidecar(path)
+    _check_same(images, path, told)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whose = {"identity": images.identity, "labels": images.labels().tolist()}
+    files.write(told, json.dumps(whose) + "\n")
     if path.suffix == ".npz":
-        path.parent.mkdir(parents=True, exist_ok=True)
         _npz(images, path, batch_size, console)
         listed = path.with_suffix(".txt")
     else:
@@ -37,6 +45,17 @@ def save(images: ImageSet, place: str, batch_size: int, console: Console | None 
     if images.captioned:
         captions = (line.replace("\n", " ") for line in images.captions(0, len(images)))
         files.write(listed, "\n".join(captions) + "\n")
+
+
+def _check_same(images: ImageSet, path: pathlib.Path, told: pathlib.Path) -> None:
+    if path.suffix == ".npz" or not path.is_dir() or not any(path.glob("*.png")):
+        return
+    known = json.loads(told.read_text()) if told.exists() else {}
+    if known.get("identity") != json.loads(json.dumps(images.identity)):
+        raise ValueError(
+            f"{path} holds samples of another run, checkpoint, seed or protocol: name an empty "
+            "folder for samples"
+        )
 
 
 def _folder(images: ImageSet, folder: pathlib.Path, batch_size: int, console) -> None:

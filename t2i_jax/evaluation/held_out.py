@@ -19,7 +19,7 @@ SPLITS = ("test", "val")  # the names of held-out splits, the better first
 
 RULES = {
     "random": "a random order of the images, of each time one of its captions, drawn from the seed",
-    "every": "the images in their order, again and again; each time the next of its captions",
+    "every": "all images in one fixed order, again and again; each time the next of its captions",
 }
 
 
@@ -40,9 +40,9 @@ class HeldOut:
             raise ValueError(f"seed={seed}: must be at least 0")
         check_choice("rule", rule, tuple(RULES))
         self._source, self._seed, self._rule = open_held_out(options, split), seed, rule
-        self._order = np.arange(len(self._source))
-        if rule == "random":
-            self._order = np.random.default_rng((seed, 0)).permutation(len(self._source))
+        # Sets are sorted by class: the first images of "every" are of all classes as well.
+        drawn = np.random.default_rng((seed if rule == "random" else 0, 0))
+        self._order = drawn.permutation(len(self._source))
         self._transform = as_seen(options)
         self.title = f"{options.name}/{self._source.info['split']}"
 

@@ -1,6 +1,7 @@
 """Images in a fixed order, of which any stretch can be had by itself: what evaluation streams."""
 
 import hashlib
+import json
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ class Drawn:
         self._draw, self._count, self._texts, self._embedded = draw, count, texts, embedded
         self.title = f"{count:,} samples"
         self.captioned = texts is not None
-        self.identity = {**identity, "captions": _described(texts)}
+        self.identity = {**identity, "captions": described(texts)}
 
     def __len__(self) -> int:
         return self._count
@@ -93,7 +94,9 @@ class Drawn:
         """See `ImageSet`."""
         if isinstance(self._texts, HeldOut):
             return self._texts.labels(self._count)
-        return np.arange(self._count) % (len(self._texts) if self._texts else self._count)
+        if self._texts is None:
+            return np.arange(self._count)
+        return _by_caption(self.captions(0, self._count))
 
 
 class Photos:
@@ -201,6 +204,8 @@ class Files:
             raise ValueError(
                 f"{listed} has {len(self._captions):,} captions for {len(self._names):,} images"
             )
+        told = sidecar(path)
+        self._labels = json.loads(told.read_text())["labels"] if told.exists() else None
         self.title = f"{len(self._names):,} images of {place}"
         self.identity = {"images": place, "content": self._content()}
 
@@ -218,11 +223,12 @@ class Files:
         return self._captions[start:stop]
 
     def labels(self) -> np.ndarray:
-        """Images of one caption are one class."""
+        """Those written with samples of ours; else images of one caption are one class."""
+        if self._labels is not None:
+            return np.array(self._labels[: len(self)])
         if self._captions is None:
             return np.arange(len(self))
-        known = {caption: i for i, caption in enumerate(dict.fromkeys(self._captions))}
-        return np.array([known[caption] for caption in self._captions[: len(self)]])
+        return _by_caption(self._captions[: len(self)])
 
     def _read(self, path: pathlib.Path) -> np.ndarray:
         try:
@@ -249,6 +255,17 @@ class Files:
         return total.hexdigest()[:16]
 
 
+def sidecar(place: pathlib.Path) -> pathlib.Path:
+    """What is known of samples that this library wrote, beside their folder or file."""
+    return place.with_name(f"{place.name}.samples.json")
+
+
+def _by_caption(captions: Sequence[str]) -> np.ndarray:
+    """Equal captions are one class."""
+    known = {caption: i for i, caption in enumerate(dict.fromkeys(captions))}
+    return np.array([known[caption] for caption in captions])
+
+
 def _image_files(folder: pathlib.Path) -> list[pathlib.Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: neither a folder of images nor an .npz file")
@@ -268,7 +285,7 @@ def _npz(path: pathlib.Path) -> np.ndarray:
     return array
 
 
-def _described(texts: HeldOut | Sequence[str] | None) -> Any:
+def described(texts: HeldOut | Sequence[str] | None) -> Any:
     if texts is None:
         return None
     if isinstance(texts, HeldOut):

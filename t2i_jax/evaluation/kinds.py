@@ -23,10 +23,13 @@ from t2i_jax.evaluation import (
 from t2i_jax.evaluation.extractors import registry
 from t2i_jax.evaluation.extractors.base import Extractor
 from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
+from t2i_jax.evaluation.image_sets import described
 from t2i_jax.evaluation.metrics import soa_captions
+from t2i_jax.evaluation.metrics.soa import THRESHOLD
 from t2i_jax.evaluation.numbers import of_args
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.results import Record
+from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.evaluation.trained_run import placed, say
 from t2i_jax.training import runs
 
@@ -60,7 +63,21 @@ def _retrieval(args: argparse.Namespace) -> Outcome:
     details, pictures, text = retrieval.evaluate(
         args.workdir, config, args.step, args.num, args.seed, args.split
     )
-    return Outcome(details=details, pictures=pictures, text=text)
+    record = Record(
+        protocol="retrieval",
+        step=details["step"],
+        values={
+            f"{name}_{which}_recall_at_{k}": row[f"recall_at_{k}"]["share"]
+            for name, directions in details["comparisons"].items()
+            for which, row in directions.items()
+            for k in retrieval.RANKS
+        },
+        conditions={
+            "run": {"workdir": args.workdir},
+            **{name: details[name] for name in ("data", "pool", "seed")},
+        },
+    )
+    return Outcome(details=details, pictures=pictures, text=text, record=record)
 
 
 def _toy_attributes(args: argparse.Namespace) -> Outcome:
@@ -91,9 +108,11 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
         step=run.step,
         values=toy_attributes.values(details),
         conditions={
-            "run": run.identity,
-            **{name: details[name] for name in ("n", "seed", "classifier")},
+            "run": {**run.identity, "classifier": args.classifier},
+            **{name: details[name] for name in ("n", "seed")},
+            "classifier_digest": reader.digest,
             "features": seen_by.name,
+            "features_digest": seen_by.digest,
         },
     )
     return Outcome(details=details, pictures=pictures, text=text, record=record)
@@ -131,7 +150,8 @@ def _diversity(args: argparse.Namespace) -> Outcome:
         lower_is_better=diversity.LOWER_IS_BETTER,
         conditions={
             "run": run.identity,
-            "captions": len(captions),
+            "captions": described(listed or held_out),
+            "count": len(captions),
             "samples": diversity.SAMPLES,
             "seed": args.seed,
             "extractor": extractor.name,
@@ -156,7 +176,12 @@ def _soa(args: argparse.Namespace) -> Outcome:
         protocol="soa",
         step=None,
         values=values,
-        conditions={"images": args.images, "detections": args.detections, **details},
+        conditions={
+            "run": {"images": args.images, "detections": args.detections},
+            "samples": details["images"],
+            "classes": details["classes"],
+            "threshold": THRESHOLD,
+        },
     )
     text = "\n".join(f"{k:20} {'-' if v is None else f'{v:.2%}'}" for k, v in values.items())
     return Outcome(details={"values": values, **details}, text=text, record=record)
@@ -183,19 +208,23 @@ def _soa_samples(args: argparse.Namespace) -> None:
 
 def _style_verification(args: argparse.Namespace) -> Outcome:
     run = of_args(args)
+    step = runs.best_step(args.workdir) or latest_step(args.workdir)
     details, values, text = style_verification.evaluate(
         args.workdir, run.held_out(), args.num, args.seed, args.groups, args.encoder
     )
     record = Record(
         protocol="style_verification",
-        step=run.step,
+        step=step,
         values=values,
-        conditions={k: details[k] for k in ("workdir", "data", "images", "seed", "groups")},
+        conditions={
+            "run": {"workdir": args.workdir, "weights": details["weights"]},
+            **{k: details[k] for k in ("data", "images", "seed", "groups")},
+        },
     )
     return Outcome(details=details, text=text, record=record)
 
 
-_DRAWN = ("seed", "step", "watch", "data_dir", "split", "captions_file", "batch_size")
+_DRAWN = ("seed", "step", "data_dir", "split", "captions_file", "batch_size")
 _SEEN = ("features", "weights", "extractor_batch_size")
 
 KINDS = {
@@ -209,9 +238,9 @@ KINDS = {
     "nearest": Kind(looking.nearest_images, ("num", *_DRAWN, *_SEEN)),
     "failures": Kind(looking.worst, ("num", "encoder", "extractor_batch_size", *_DRAWN)),
     "grid": Kind(looking.grid, ("num", *_DRAWN)),
-    "diversity": Kind(_diversity, ("num", *_DRAWN, *_SEEN)),
+    "diversity": Kind(_diversity, ("num", "watch", *_DRAWN, *_SEEN)),
     "soa": Kind(_soa, (*_DRAWN, "images", "detections", "captions_folder"), _soa_samples),
     "style_verification": Kind(
-        _style_verification, ("num", "seed", "step", "data_dir", "split", "groups", "encoder")
+        _style_verification, ("num", "seed", "data_dir", "split", "groups", "encoder")
     ),
 }

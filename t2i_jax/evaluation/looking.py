@@ -100,7 +100,7 @@ def nearest_images(args: argparse.Namespace) -> Outcome:
     }
     return _outcome(
         nearest.evaluate(
-            looking(samples, features_folder(run.workdir)),
+            looking(samples, features_folder(run.workdir, args.out)),
             real,
             nearest.Training(blocks=blocks, images=_at(training)),
             describe,
@@ -118,7 +118,7 @@ def worst(args: argparse.Namespace) -> Outcome:
     if not samples.captioned:
         raise ValueError(f"{args.workdir}: this run reads no captions that samples could miss")
     store = streaming.extracted(
-        samples, dual, features_folder(run.workdir), args.extractor_batch_size, console
+        samples, dual, features_folder(run.workdir, args.out), args.extractor_batch_size, console
     )
     scores = clip_similarities(*(store.layer(name)[:] for name in (EMBEDDING, streaming.TEXT)))
     describe = {**run.identity, "seed": args.seed, "encoder": dual.images.name}

@@ -125,7 +125,7 @@ def measure(
             "samples": len(samples),
             "seed": seed,
             "captions": samples.identity.get("captions"),
-            "truncation": needs.truncation,
+            **measured.conditions,
             "prefix": needs.prefix,
             "extractor": extractor.name,
             "extractor_description": extractor.description,
@@ -133,6 +133,7 @@ def measure(
             "preprocessing": extractor.preprocessing,
             "reference": _named(real.reference if needs.reference else None),
             "yardstick": _named(real.yardstick),
+            "yardstick_samples": None if real.yardstick is None else len(real.yardstick),
         },
     )
     return Evaluation(record=record, details=details, pictures=measured.pictures)
@@ -147,6 +148,9 @@ def table(evaluation: Evaluation) -> str:
         mark = " (lower is better)" if name in record.lower_is_better else ""
         cells = (_cell(record, name), _cell(record, f"{name}{OF_REAL}"))
         lines.append(f"{name:24} {cells[0]:>22}  {cells[1]:>22}{mark}")
+    fewer = record.conditions["yardstick_samples"]
+    if fewer is not None and fewer < record.conditions["samples"]:
+        lines.append(f"only {fewer:,} real images are there: fewer images have larger distances")
     if flattered := record.conditions.get("trained_with"):
         lines.append(
             f"this flatters the run, which was trained with these very networks: "

@@ -1,6 +1,8 @@
 """A protocol of numbers on the command line: of a run's samples, or of given images."""
 
 import argparse
+import dataclasses
+import os
 import pathlib
 
 from rich.console import Console
@@ -9,7 +11,7 @@ from t2i_jax import paths
 from t2i_jax.data.report import DataError
 from t2i_jax.evaluation import exchange, measuring, networks
 from t2i_jax.evaluation.extractors import dual
-from t2i_jax.evaluation.extractors.base import DualEncoder
+from t2i_jax.evaluation.extractors.base import DualEncoder, Extractor
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Files, ImageSet
 from t2i_jax.evaluation.measuring import Places, RealImages
@@ -32,12 +34,10 @@ def evaluate(args: argparse.Namespace) -> Outcome:
     run = of_args(args)
     needs = protocol.needs()
     samples = run.samples(needs.samples, needs.rule, needs.truncation)
-    real = _real(args, run, needs, None)
-    conditions = {"run": run.identity, "split": args.split}
-    if isinstance(network, DualEncoder):
-        conditions["encoder_parts"] = dict(network.parts)
-        conditions["trained_with"] = list(dual.trained_with(run.workdir, network))
-    root = features_folder(run.workdir)
+    real = _real(args, run, needs, run.options.size)
+    conditions = {"run": run.identity, "truncation": needs.truncation, "split": args.split}
+    conditions |= _encoders(network, run.workdir)
+    root = features_folder(run.workdir, args.out)
     return _measured(args, protocol, network, samples, real, root, run.step, conditions, console)
 
 
@@ -48,9 +48,21 @@ def save_samples(args: argparse.Namespace) -> None:
     exchange.save(samples, args.save_samples, args.batch_size, Console(stderr=True))
 
 
-def features_folder(workdir: str) -> pathlib.Path:
-    """Where the features of a run's samples are kept; ValueError for a run on a store."""
-    return paths.local(workdir, "features of samples") / FOLDER / "features"
+def features_folder(workdir: str, out: str) -> pathlib.Path:
+    """Where the features of a run's samples are kept: with the run, or in `out` where the run
+    cannot be written to. ValueError for a run on a store.
+    """
+    run = paths.local(workdir, "features of samples")
+    place = run if os.access(run, os.W_OK) else paths.local(out, "features of samples")
+    return (place / FOLDER if place == run else place) / "features"
+
+
+def _encoders(network: Extractor | DualEncoder, workdir: str) -> dict:
+    """What a result says of encoders that compare images with captions."""
+    if not isinstance(network, DualEncoder):
+        return {}
+    trained = list(dual.trained_with(workdir, network)) if workdir else []
+    return {"encoder_parts": dict(network.parts), "trained_with": trained}
 
 
 def of_args(args: argparse.Namespace, workdir: str = "") -> TrainedRun:
@@ -72,7 +84,8 @@ def _of_files(args, protocol: NumberProtocol, network, console: Console) -> Outc
     if args.workdir:
         real = _real(args, of_args(args), protocol.needs(), samples.images(0, 1).shape[2])
     root = paths.local(args.out, "features") / "features"
-    conditions = {"images": args.images, "split": args.split}
+    conditions = {"run": dict(samples.identity), "split": args.split}
+    conditions |= _encoders(network, args.workdir)
     return _measured(args, protocol, network, samples, real, root, None, conditions, console)
 
 
@@ -110,12 +123,14 @@ def _measured(
     )
 
 
-def _real(args, run: TrainedRun, needs: Needs, size: int | None) -> RealImages:
+def _real(args, run: TrainedRun, needs: Needs, size: int) -> RealImages:
+    """Of the samples' size. Images of others have captions that are not known to be held-out."""
+    options = dataclasses.replace(run.options, size=size)
     held_out: HeldOut | None = None
     try:
         if not args.captions_file and not needs.reference:
-            held_out = run.held_out(needs.rule)
-        return real_images(run.options, needs, held_out, args.split, size)
+            held_out = HeldOut(options, args.split, args.seed, needs.rule)
+        return real_images(options, needs, held_out, args.split)
     except DataError as error:
         if needs.reference:
             raise

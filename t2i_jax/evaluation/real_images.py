@@ -1,7 +1,5 @@
 """The real images that a protocol holds samples against."""
 
-import dataclasses
-
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.evaluation.held_out import HeldOut, open_held_out
@@ -15,24 +13,23 @@ def real_images(
     needs: Needs,
     held_out: HeldOut | None,
     split: str = "",
-    size: int | None = None,
 ) -> RealImages:
     """Reference and yardstick of a protocol.
 
-    held_out: what the samples' captions are from, if anything.
+    options: of the data, at the size of the samples.
+    held_out: what the samples' captions are from, at that size; None: captions of the user's, or
+        none, which have no real images of their own.
     split: the held-out split, "" for the usual one.
-    size: of the samples in pixels; None: that of the options.
 
     The yardstick of a reference is the other split, training's for the held-out one and the other
-    way round, with as many images as there are samples; without a reference it is the held-out
-    images of the samples' own captions.
+    way round, with as many images as there are samples, if it has so many; without a reference it
+    is the held-out images of the samples' own captions.
 
     Raises DataError where the data are not there.
     """
-    options = dataclasses.replace(options, size=size or options.size)
     if not needs.reference:
-        source = HeldOut(options, split, rule=needs.rule) if held_out is None else held_out
-        return RealImages(reference=None, yardstick=HeldOutPhotos(source, needs.samples))
+        own = None if held_out is None else HeldOutPhotos(held_out, needs.samples)
+        return RealImages(reference=None, yardstick=own)
     kept = open_held_out(options, split)
     trained = catalog.open_split(options.name, options.data_dir, options.split)
     both = (kept, trained) if needs.reference == "held_out" else (trained, kept)

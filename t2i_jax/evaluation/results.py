@@ -4,13 +4,13 @@
 
 import dataclasses
 import datetime
+import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2i_jax import paths
-from t2i_jax.training import files
 from t2i_jax.versions import versions
 
 PACKAGES = (
@@ -56,10 +56,18 @@ def append(folder: str | os.PathLike, record: Record) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     path = paths.folder(folder) / FILE
     line = json.dumps(dataclasses.asdict(dataclasses.replace(record, time=now)), allow_nan=False)
-    before = paths.read_bytes(path) if paths.exists(path) else b""
-    if before and not before.endswith(b"\n"):
-        before += b"\n"  # what a kill cut short stays a line of its own
-    files.write(path, before.decode("utf-8", "replace") + line + "\n")
+    if paths.protocol(path):  # nothing can be appended there
+        before = paths.read_bytes(path) if paths.exists(path) else b""
+        paths.write_bytes(path, before + line.encode() + b"\n")
+        return
+    with open(path, "a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two evaluations may end at once
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                line = "\n" + line  # what a kill cut short stays a line of its own
+        file.write(line.encode() + b"\n")
 
 
 def read(folder: str | os.PathLike) -> tuple[list[Record], list[int]]:

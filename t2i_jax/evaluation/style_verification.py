@@ -63,6 +63,7 @@ def evaluate(
     lines += [f"{name:32} {x.mean:6.3f}  ± {x.deviation:.3f}" for name, x in found.items()]
     details = {
         "workdir": workdir,
+        "weights": networks.digest(network),
         "data": held_out.identity,
         "images": count,
         "seed": seed,

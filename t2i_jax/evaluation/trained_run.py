@@ -1,6 +1,7 @@
 """The run under evaluation: its generator, the captions that it draws from, its real images."""
 
 import functools
+import hashlib
 import os
 import sys
 import warnings
@@ -11,6 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from t2i_jax import paths
 from t2i_jax.data.catalog import NotPrepared
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.text_files import caption_lines
@@ -19,7 +21,7 @@ from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Drawn
 from t2i_jax.evaluation.subject import Subject, latest_step
 from t2i_jax.sampler import CaptionWarning, Sampler
-from t2i_jax.training import build, runs
+from t2i_jax.training import build, networks, runs
 from t2i_jax.training.step_folder import StepFolder
 
 
@@ -69,7 +71,18 @@ class TrainedRun:
             "workdir": self.workdir,
             "system": self.config.system,
             "step": self.step,
+            "averaged": True,
             "weights": digest(folder.records()["ema"]),
+            "kept": digest(self._kept()),
+        }
+
+    def _kept(self) -> dict[str, str]:
+        """Digests of what beside the checkpoint decides what is drawn."""
+        tokenizer = paths.path(self.workdir) / "tokenizer.json"
+        words = paths.read_bytes(tokenizer) if paths.exists(tokenizer) else b""
+        return {
+            **networks.kept_digests(self.workdir),
+            "tokenizer": hashlib.sha256(words).hexdigest(),
         }
 
     def held_out(self, rule: str = "random") -> HeldOut:

@@ -22,9 +22,9 @@ RULE = (
     "place of the samples. Numbers of another protocol, or of the same protocol "
     "under other conditions, have columns of their own."
 )
-# Conditions that do not part columns: which run and checkpoint, and versions, which are named
-# instead.
-_OF_THE_RUN = ("run",)
+# Conditions that do not part columns: which run and checkpoint, words that may name a path (digests
+# stand beside them), and versions, which are named instead.
+_OF_THE_RUN = ("run", "extractor_description")
 PACKAGES = "packages"
 _DIGITS = 4  # of the largest mean of a column
 

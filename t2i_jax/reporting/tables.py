@@ -102,7 +102,7 @@ def results(sweep: Sweep, columns: Sequence[table.Column], mark) -> Markup:
 
 def _column(column: table.Column) -> Head:
     steps = [f"{step:,}" for step in column.steps]
-    at = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+    at = f"step {steps[0]}" if len(steps) == 1 else f"steps {' to '.join(steps[:1] + steps[-1:])}"
     real = "" if column.real is None else f"real images {column.real:.4g}"
     below = [column.differs, at if steps else "", real]
     return Head(

@@ -43,6 +43,31 @@ def test_a_caption_depends_on_seed_and_index_alone(options):
     assert HeldOut(options, seed=5).captions(9) != captions
 
 
+def test_every_caption_of_every_image_in_turn(options):
+    """In an order that the seed does not change, which mixes classes from the first images on."""
+    test = catalog.open_split("toy_birds", options.data_dir, "test")
+    count = len(test)
+    held_out = HeldOut(options, seed=4, rule="every")
+    records = held_out.records(3 * count)
+    assert sorted(records[:count]) == list(range(count)) and list(records[:9]) != list(range(9))
+    np.testing.assert_array_equal(records[count:], np.tile(records[:count], 2))
+    captions = held_out.captions(3 * count)
+    for i, caption in enumerate(captions):
+        choices = test[int(records[i])]["captions"]
+        assert caption == choices[i // count % len(choices)]
+    assert HeldOut(options, seed=5, rule="every").captions(7) == captions[:7]
+    assert held_out.captions(4, start=count) == captions[count : count + 4]
+    labels = held_out.labels(2 * count)
+    np.testing.assert_array_equal(labels[:count], np.asarray(test.labels)[records[:count]])
+
+
+def test_images_without_classes_are_their_own(monkeypatch):
+    source = Source([{}] * 3)
+    source.labels = np.array([-1, 5, -1], np.int32)
+    labels = opened(monkeypatch, source).labels(6)
+    assert len(set(labels[:3].tolist())) == 3 and (labels[:3] == labels[3:]).all()
+
+
 def test_images_are_those_of_the_captions_and_none_comes_twice(options):
     held_out = HeldOut(options, seed=4)
     images = held_out.images(3)

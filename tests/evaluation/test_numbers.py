@@ -123,9 +123,12 @@ def test_images_of_other_programs_have_the_same_numbers(run, tmp_path, capsys):
         found = run(PIXELS, f"--images={place}", out=tmp_path / "of_images")
         name = "frechet_distance"
         assert found["values"][name] == pytest.approx(own["values"][name], rel=1e-5)
-        assert found["conditions"]["images"] == str(place)
+        assert found["conditions"]["run"]["images"] == str(place)
     records, _ = results.read(tmp_path / "of_images")
     assert len(records) == 2 and records[0].step is None
+    with pytest.raises(SystemExit):
+        run(PIXELS, "--seed=9", f"--save_samples={tmp_path / 'samples'}")
+    assert "holds samples of another run, checkpoint, seed" in capsys.readouterr().err
 
 
 def test_a_set_has_no_distance_to_itself(run, options, tmp_path):
@@ -146,6 +149,9 @@ def test_every_checkpoint_is_watched_once(run, workdir, capsys):
     run(PIXELS, "--watch")
     assert len(results.read(workdir / results.FOLDER)[0]) == 2
     assert f"nothing trains in {workdir}; 2 checkpoints are evaluated" in capsys.readouterr().out
+    run(PIXELS, "--watch", "--seed=4")
+    steps = [(r.step, r.conditions["seed"]) for r in results.read(workdir / results.FOLDER)[0]]
+    assert steps == [(1, 0), (2, 0), (1, 4), (2, 4)]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,9 @@ def test_every_checkpoint_is_watched_once(run, workdir, capsys):
         ("frechet24", [PIXELS, "--watch", "--step=1"], "--watch takes every checkpoint"),
         ("frechet24", [PIXELS, "--images=/nowhere"], "neither a folder of images nor an .npz"),
         ("no.module:Mine", [], "No module named"),
+        ("is5", [], "protocol 'is5': at least 10 samples are needed"),
+        ("tsne", ["--watch"], "--watch is not for --protocol=tsne"),
+        ("frechet24", [PIXELS, "--images=X", "--step=1"], "leave out --captions_file and --step"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(

@@ -7,7 +7,7 @@ from PIL import Image
 from evaluation.streams import Colours, Counted, mean_colour, words
 from t2i_jax.evaluation import exchange, streaming
 from t2i_jax.evaluation.extractors.base import DualEncoder
-from t2i_jax.evaluation.image_sets import CAPTIONS, Files
+from t2i_jax.evaluation.image_sets import CAPTIONS, Drawn, Files
 
 
 def test_every_image_once_and_in_order(tmp_path):
@@ -59,6 +59,12 @@ def test_samples_that_other_programs_read_come_back(tmp_path):
     with np.load(tmp_path / "file.npz") as archive:
         assert archive["arr_0"].shape == (7, 8, 6, 3)
     assert Files(str(tmp_path / "folder"), 5).identity != Files(str(tmp_path / "folder")).identity
+
+
+def test_captions_that_are_equal_are_one_class(tmp_path):
+    texts = ["a", "b", "a"]
+    drawn = Drawn(lambda *_: None, 5, texts, {})
+    assert drawn.labels().tolist() == [0, 1, 0, 0, 1] and drawn.captions(1, 4) == ["b", "a", "a"]
 
 
 def test_a_kill_while_writing_files_loses_a_batch_at_most(tmp_path):

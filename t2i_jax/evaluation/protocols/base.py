@@ -55,11 +55,13 @@ class Given:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
     """values: finite numbers by name, None for one without meaning. spreads: the deviation of those
-    that are means over parts. details: more that is kept, JSON types. pictures: by name.
+    that are means over parts. conditions: what the numbers depend on beside the protocol's name:
+    layer, splits, subsets. details: more that is kept, JSON types. pictures: by name.
     """
 
     values: Mapping[str, float | None]
     spreads: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     pictures: Mapping[str, Image.Image] = dataclasses.field(default_factory=dict)
 

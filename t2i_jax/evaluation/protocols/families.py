@@ -24,12 +24,14 @@ class Family:
     """A protocol but for the number of samples.
 
     samples: the papers' number. score: makes the numbers of the features. needs: see `Needs`.
+    least: samples without which it has no meaning.
     """
 
     description: str
     needs: Needs
     score: Callable[[Given], Measured]
     lower_is_better: tuple[str, ...] = ()
+    least: int = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,12 +73,13 @@ def _fid(description: str, extractor: str, layer: str, **needs) -> Family:
 
 def _is(description: str, extractor: str, layer: str, splits: int = 10, **needs) -> Family:
     needs = Needs(samples=_PAPERS, extractor=extractor, **needs)
-    return Family(description=description, needs=needs, score=scores.inception(layer, splits))
+    score = scores.inception(layer, splits)
+    return Family(description=description, needs=needs, score=score, least=max(splits, 2))
 
 
 def _dual(description: str, score: scores.Score, encoder: str = "", prefix: str = "") -> Family:
     needs = Needs(samples=_PAPERS, extractor=encoder, dual=True, prefix=prefix, rule="every")
-    return Family(description=description, needs=needs, score=score)
+    return Family(description=description, needs=needs, score=score, least=10)
 
 
 FAMILIES = {
@@ -161,6 +164,7 @@ FAMILIES = {
         "of the network of 2015-12-05",
         needs=Needs(samples=10_000, extractor="inception_2015", reference="held_out"),
         score=scores.covering("2048"),
+        least=6,
     ),
     "r_precision": _dual(
         "R-precision of AttnGAN's table (CVPR 2018): the own caption first of 100, by --encoder",
@@ -204,6 +208,7 @@ FAMILIES = {
         description="precision, recall, density and coverage of the features of --features",
         needs=Needs(samples=10_000, reference="held_out"),
         score=scores.covering(""),
+        least=6,
     ),
 }
 
@@ -223,6 +228,8 @@ def load(name: str) -> NumberProtocol:
     family, samples = _parts(name)
     if family is None:
         raise ValueError(f"no protocol {name!r}{suggest(name, FAMILIES)}")
+    if samples < (least := FAMILIES[family].least):
+        raise ValueError(f"protocol {name!r}: at least {least} samples are needed")
     return _Named(name=f"{family}{_short(samples)}", family=FAMILIES[family], samples=samples)
 
 

@@ -51,7 +51,7 @@ def frechet(layer: str, name: str) -> Score:
     def score(given: Given) -> Measured:
         at = layer_of(given.samples, layer)
         distance = frechet_distance(moments(given.samples, at), moments(given.reference, at))
-        return Measured(values={name: distance}, details={"layer": at})
+        return Measured(values={name: distance}, conditions={"layer": at})
 
     return score
 
@@ -67,8 +67,10 @@ def kernel(layer: str, name: str) -> Score:
         sets = given.samples.layer(at), given.reference.layer(at)
         size = min(KID_SIZE, *map(len, sets))
         found = kernel_distance(*sets, KID_SUBSETS, size)
-        details = {"layer": at, "subsets": KID_SUBSETS, "subset_size": size}
-        return Measured(values={name: found.mean}, spreads={name: found.deviation}, details=details)
+        conditions = {"layer": at, "subsets": KID_SUBSETS, "subset_size": size}
+        return Measured(
+            values={name: found.mean}, spreads={name: found.deviation}, conditions=conditions
+        )
 
     return score
 
@@ -87,7 +89,7 @@ def inception(layer: str, splits: int) -> Score:
         return Measured(
             values={"inception_score": mean},
             spreads={"inception_score": deviation},
-            details={"layer": layer, "splits": splits},
+            conditions={"layer": layer, "splits": splits},
         )
 
     return score
@@ -108,8 +110,8 @@ def covering(layer: str) -> Score:
                 "density": naeem.density,
                 "coverage": naeem.coverage,
             },
+            conditions={"layer": at, "k": [3, 5]},
             details={
-                "layer": at,
                 **{k: getattr(naeem, k) for k in ("real_copies", "fake_copies")},
                 **{k: getattr(naeem, k) for k in ("real_points", "fake_points")},
             },
@@ -121,12 +123,16 @@ def covering(layer: str) -> Score:
 def first_of_a_hundred(given: Given) -> Measured:
     """R-precision: how often an image's own caption is the first of 100."""
     images, captions = (given.samples.layer(name)[:] for name in (EMBEDDING, TEXT))
-    negatives = draw_negatives(given.images.labels(), given.seed)
+    labels = given.images.labels()
+    negatives = draw_negatives(labels, given.seed)
+    kept = given.samples.folder / f"negatives-{given.seed}.npy"
+    np.save(kept, negatives)
     found = r_precision(images, captions, negatives)
     return Measured(
         values={"r_precision": found.mean},
         spreads={"r_precision": found.deviation},
-        details={"negatives": negatives.tolist(), "hits": found.hits.tolist()},
+        conditions={"classes": len(np.unique(labels))},
+        details={"negatives": str(kept), "hits": found.hits.tolist()},
     )
 
 
