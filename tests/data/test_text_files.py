@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2i_jax import evaluate, sample
+from t2i_jax import sample
 from t2i_jax.data import catalog, text_files
+from t2i_jax.evaluation import trained_run
 
 from . import disk_sources
 from .disk_sources import jsonl, write
@@ -113,7 +114,7 @@ def test_captions_for_samples_and_scores_are_read_alike(codec, tmp_path):
     lines = ["a red\u2028bird", "a blue\x0bbird", "a bird"]
     path = str(write(tmp_path / "c.txt", "\r\n \r\n".join(lines).encode(codec)))
     assert text_files.caption_lines(path) == lines
-    assert sample.caption_lines is evaluate.caption_lines is text_files.caption_lines
+    assert sample.caption_lines is trained_run.caption_lines is text_files.caption_lines
 
 
 def test_json_values_that_python_cannot_print_are_read(tmp_path):
