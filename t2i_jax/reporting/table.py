@@ -27,6 +27,7 @@ RULE = (
 _OF_THE_RUN = ("run", "extractor_description")
 PACKAGES = "packages"
 _DIGITS = 4  # of the largest mean of a column
+_SMALL = 1e-3  # below it that mean would have more zeros behind the point than digits
 
 
 class Value(NamedTuple):
@@ -218,21 +219,25 @@ def best(cells: Mapping[str, Cell], lower_is_better: bool) -> str | None:
     return first if apart else None
 
 
-def decimals(cells: Mapping[str, Cell]) -> int:
-    """Places behind the point that give the largest mean of a column four digits, 6 at most."""
+def layout(cells: Mapping[str, Cell]) -> str:
+    """How a column's numbers are written, as a format: with the places behind the point that give
+    its largest mean four digits; with an exponent where that mean is below 1e-3.
+    """
     largest = max((abs(cell.mean) for cell in cells.values() if cell.values), default=0.0)
+    if 0 < largest < _SMALL:
+        return f".{_DIGITS - 1}e"
     digits = _DIGITS - 1 - math.floor(math.log10(largest)) if largest else 0
-    return min(max(digits, 0), 6)
+    return f".{max(digits, 0)}f"
 
 
-def shown(cell: Cell, places: int) -> str:
+def shown(cell: Cell, layout: str) -> str:
     """``"12.30 ± 0.41"``, with the number of seeds where some have none; why, where all have."""
     seeds = len(cell.values) + len(cell.missing)
     if not cell.values:
         return "; ".join(dict.fromkeys(cell.missing.values())) or "no run"
-    spread = "" if cell.deviation is None else f" ± {cell.deviation:.{places}f}"
+    spread = "" if cell.deviation is None else f" ± {cell.deviation:{layout}}"
     count = "" if not cell.missing else f" ({len(cell.values)} of {seeds})"
-    return f"{cell.mean:.{places}f}{spread}{count}"
+    return f"{cell.mean:{layout}}{spread}{count}"
 
 
 def details(cell: Cell) -> Iterator[str]:

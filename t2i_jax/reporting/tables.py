@@ -89,21 +89,21 @@ def results(sweep: Sweep, columns: Sequence[table.Column], mark) -> Markup:
     """The table of numbers."""
     differing = overrides.differing(sweep)
     heads = [Head("point", number=False), Head("overrides", number=False), Head("seeds")]
-    heads += [_column(column) for column in columns]
     rows = {point: [_overrides(differing[point]), _seeds(sweep, point)] for point in sweep.points}
     for column in columns:
         cells = table.cells(sweep, column)
         winner = table.best(cells, column.lower_is_better)
-        places = table.decimals(cells)
+        layout = table.layout(cells)
+        heads.append(_column(column, layout))
         for point, cell in cells.items():
-            rows[point].append(_number(cell, places, point == winner))
+            rows[point].append(_number(cell, layout, point == winner))
     return html("results", heads, rows, mark)
 
 
-def _column(column: table.Column) -> Head:
+def _column(column: table.Column, layout: str) -> Head:
     steps = [f"{step:,}" for step in column.steps]
     at = f"step {steps[0]}" if len(steps) == 1 else f"steps {' to '.join(steps[:1] + steps[-1:])}"
-    real = "" if column.real is None else f"real images {column.real:.4g}"
+    real = "" if column.real is None else f"real images {column.real:{layout}}"
     below = [column.differs, at if steps else "", real]
     return Head(
         f"{column.name} {column.arrow}", above=column.protocol, below="; ".join(filter(None, below))
@@ -126,10 +126,10 @@ def _seeds(sweep: Sweep, point: str) -> Shown:
     return Shown(joined([str(len(runs)), *lines]), len(runs), "number")
 
 
-def _number(cell: table.Cell, places: int, best: bool) -> Shown:
+def _number(cell: table.Cell, layout: str, best: bool) -> Shown:
     lines = list(table.details(cell))
     every = element("span", *_broken(lines), class_="seeds")
-    shown = table.shown(cell, places)
+    shown = table.shown(cell, layout)
     if not cell.values:
         return Shown(joined([shown, every]), None, "missing", "\n".join(lines))
     content = joined([element("strong", shown) if best else shown, every])

@@ -22,14 +22,13 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
             fields = [*fields[: overrides.SHOWN], f"and {len(rest)} more, see report.csv"]
         row = [_plain(point), _plain(", ".join(fields)), str(len(sweep.of(point)))]
         for column, winner in zip(cells, best, strict=True):
-            shown = _plain(table.shown(column[point], table.decimals(column)))
+            shown = _plain(table.shown(column[point], table.layout(column)))
             row.append(f"**{shown}**" if point == winner else shown)
         rows.append(row)
     if any(column.real is not None for column in columns):
         row = ["real images", "", ""]
         for column, numbers in zip(columns, cells, strict=True):
-            places = table.decimals(numbers)
-            row.append("" if column.real is None else f"{column.real:.{places}f}")
+            row.append("" if column.real is None else f"{column.real:{table.layout(numbers)}}")
         rows.append(row)
     heads = ["point", "overrides", "seeds", *(_plain(column.label) for column in columns)]
     notes = [*sweep.notes, *table.remarks(columns)]

@@ -67,8 +67,8 @@ def cells_of(sweep: Sweep) -> dict[str, dict[str, str]]:
     shown = {}
     for column in table.columns(sweep):
         cells = table.cells(sweep, column)
-        places = table.decimals(cells)
-        shown[column.label] = {point: table.shown(cell, places) for point, cell in cells.items()}
+        layout = table.layout(cells)
+        shown[column.label] = {point: table.shown(cell, layout) for point, cell in cells.items()}
     return shown
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from t2i_jax.reporting import cost, table, text
+from t2i_jax.reporting import cost, table, tables, text
 from t2i_jax.reporting.gather import gather
 
 from .fake_sweeps import cells_of, fids, record, run, start
@@ -123,13 +123,22 @@ def test_missing_numbers_say_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "mean, places", [(123.4, 1), (12345.0, 0), (4.36, 3), (0.0123, 5), (1e-9, 6), (0.0, 0)]
+    "mean, written",
+    [
+        (123.4, "123.4"),
+        (12345.0, "12345"),
+        (4.36, "4.360"),
+        (0.0123, "0.01230"),
+        (0.001, "0.001000"),
+        (4e-7, "4.000e-07"),
+        (-2e-4, "-2.000e-04"),
+        (0.0, "0"),
+    ],
 )
-def test_four_digits(tmp_path, mean, places):
+def test_four_digits(tmp_path, mean, written):
     fids(tmp_path, {"a": [mean], "b": [mean / 1e3]})
     sweep = gather([str(tmp_path)])
-    (column,) = table.columns(sweep)
-    assert table.decimals(table.cells(sweep, column)) == places
+    assert cells_of(sweep)["fid2k: fid ↓"]["a"] == written
 
 
 def test_costs_are_means_over_the_runs_that_know(tmp_path):
@@ -154,3 +163,17 @@ def test_real_images_are_no_column_of_their_own(tmp_path):
     (column,) = table.columns(sweep)
     assert column.name == "fid" and column.real == 2.0
     assert "| real images |  |  | 2.00 |" in text.markdown(sweep, [column])
+
+
+def test_tiny_numbers_are_written_alike_everywhere(tmp_path):
+    for seed, value in enumerate((4e-7, 6e-7)):
+        values = {"share": value, "share_of_real": 3e-4}
+        run(tmp_path / f"seed{seed}" / "a", records=[record("rare", 1, values)])
+    sweep = gather([str(tmp_path)])
+    columns = table.columns(sweep)
+    markdown = text.markdown(sweep, columns)
+    assert "| a |  | 2 | 5.000e-07 ± 1.414e-07 |" in markdown
+    assert "| real images |  |  | 3.000e-04 |" in markdown
+    html = tables.results(sweep, columns, lambda _: "")
+    assert "5.000e-07 ± 1.414e-07" in html and "real images 3.000e-04" in html
+    assert [row["rare: share ↑"] for row in text.rows(sweep, columns)] == [4e-7, 6e-7]
