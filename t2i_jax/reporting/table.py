@@ -16,11 +16,13 @@ from t2i_jax.reporting.run_files import Run
 RULE = (
     "A number is the mean over the seeds of a point ± their sample standard deviation; (1 of 2) "
     "stands where not every seed has one. Of each run it is that of the latest checkpoint that was "
-    "evaluated, and the latest such evaluation. Bold: the best mean of a column, where the "
-    "intervals mean ± deviation of all other points lie apart from its own; never in a column "
-    "where a point has less than two seeds. Real images: the same number with them in "
-    "place of the samples. Numbers of another protocol, or of the same protocol "
-    "under other conditions, have columns of their own."
+    "evaluated, and the latest such evaluation. Bold: the best mean among the points that have a "
+    "number, where the intervals mean ± deviation of all others lie apart from its own, and the "
+    "means themselves by more than the deviation within an evaluation, where evaluations have one; "
+    "never where one of these points has a number of less than two seeds. A deviation over two or "
+    "three seeds may be small by chance. Real images: the same number with them in place of the "
+    "samples. Numbers of another protocol, or of the same protocol under other conditions, have "
+    "columns of their own."
 )
 # Conditions that do not part columns: which run and checkpoint, words that may name a path (digests
 # stand beside them), and versions, which are named instead.
@@ -101,6 +103,18 @@ class Cell:
     def deviation(self) -> float | None:
         """The sample standard deviation over the seeds; None for less than two."""
         return statistics.stdev(self.numbers) if len(self.values) > 1 else None
+
+    @property
+    def within(self) -> float:
+        """The largest deviation within an evaluation; 0 where evaluations have none."""
+        return max((value.spread or 0.0 for value in self.values.values()), default=0.0)
+
+    def lies_apart(self, other: "Cell") -> bool:
+        """Whether seeds and evaluations, at least two of each cell, tell the means apart: see
+        `RULE`.
+        """
+        reach = max(self.deviation + other.deviation, self.within, other.within)
+        return abs(self.mean - other.mean) > reach
 
 
 def columns(sweep: Sweep) -> list[Column]:
@@ -214,9 +228,7 @@ def best(cells: Mapping[str, Cell], lower_is_better: bool) -> str | None:
         return None
     sign = 1 if lower_is_better else -1
     (first, winner), *others = sorted(having.items(), key=lambda item: sign * item[1].mean)
-    reach = sign * winner.mean + winner.deviation
-    apart = all(reach < sign * cell.mean - cell.deviation for _, cell in others)
-    return first if apart else None
+    return first if all(winner.lies_apart(cell) for _, cell in others) else None
 
 
 def layout(cells: Mapping[str, Cell]) -> str:

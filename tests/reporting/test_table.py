@@ -92,6 +92,9 @@ def test_other_conditions_have_columns_of_their_own(tmp_path):
         ({"a": [1], "b": [90]}, True, None),
         ({"a": [1, 3]}, True, None),
         ({"a": [-3, -1], "b": [6, 8]}, True, "a"),
+        ({"a": [1, 3], "b": [6, 8], "c": []}, True, "a"),  # c has no number
+        ({"a": [1, 3], "b": [6, 8], "c": [None, None]}, True, "a"),
+        ({"a": [1, 3], "b": [6, 8], "c": [90, None]}, True, None),
     ],
 )
 def test_bold_is_what_lies_apart(tmp_path, numbers, lower, winner):
@@ -99,6 +102,19 @@ def test_bold_is_what_lies_apart(tmp_path, numbers, lower, winner):
     sweep = gather([str(tmp_path)])
     (column,) = table.columns(sweep)
     assert table.best(table.cells(sweep, column), lower) == winner
+
+
+@pytest.mark.parametrize("spread, winner", [(0.4, "b"), (0.6, None), (None, "b")])
+def test_bold_lies_apart_by_more_than_the_deviation_of_an_evaluation(tmp_path, spread, winner):
+    # Equal numbers of two seeds: their deviation of 0 says nothing of an evaluation's own.
+    for point, value in (("a", 1.0), ("b", 1.5)):
+        for seed in (0, 1):
+            spreads = {} if spread is None else {"score": spread}
+            found = [record("is", 1, {"score": value}, spreads=spreads)]
+            run(tmp_path / f"seed{seed}" / point, {"seed": seed}, found)
+    sweep = gather([str(tmp_path)])
+    (column,) = table.columns(sweep)
+    assert table.best(table.cells(sweep, column), lower_is_better=False) == winner
 
 
 def test_missing_numbers_say_why(tmp_path):
