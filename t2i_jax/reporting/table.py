@@ -214,8 +214,8 @@ def cells(sweep: Sweep, column: Column) -> dict[str, Cell]:
 def _why(run: Run, column: Column, value: Value | None) -> str:
     if value is not None:
         return "no meaning here"
-    if run.state:
-        return run.state
+    if run.status:
+        return run.status
     if any(record.protocol == column.protocol for record in run.records):
         return "not evaluated under these conditions"
     return "not evaluated"

@@ -120,10 +120,9 @@ def _overrides(fields: dict[str, str]) -> Shown:
 
 
 def _seeds(sweep: Sweep, point: str) -> Shown:
-    runs = sweep.of(point)
-    states = [f"seed {run.seed}: {run.state}" for run in runs if run.state]
-    lines = [element("div", state, class_="missing") for state in states]
-    return Shown(joined([str(len(runs)), *lines]), len(runs), "number")
+    seeds = len(sweep.of(point))
+    lines = [element("div", line, class_="missing") for line in sweep.unfinished(point)]
+    return Shown(joined([str(seeds), *lines]), seeds, "number")
 
 
 def _number(cell: table.Cell, layout: str, best: bool) -> Shown:
@@ -160,14 +159,13 @@ def _cost(known: cost.PointCost | None) -> list[Shown]:
     if known is None:
         none = Shown("not written down", None, "missing")
         return [Shown("0", 0, "number"), *[none] * 5, Shown("", None), Shown("", None)]
-    of = "" if known.runs == known.known_of else f" of {known.known_of}"
     times = [
         Shown(cost.duration(hours), hours, "number")
         for hours in (known.hours, known.device_hours, known.total)
     ]
     return [
-        Shown(f"{known.runs}{of}", known.runs, "number"),
-        Shown(f"{known.steps:,.0f}", known.steps, "number"),
+        Shown(known.counted, known.runs, "number"),
+        Shown(known.span, known.steps[1], "number"),
         *times,
         Shown(f"{known.images:,.0f}", known.images, "number"),
         Shown(known.machine, known.machine),
