@@ -10,7 +10,7 @@ from t2i_jax.reporting.gather import Sweep
 class PointCost:
     """Means over the runs of a point whose cost is known.
 
-    runs: how many these are; known_of: of how many; not_done: how many of these are not, by the sweep.
+    runs: how many these are; known_of: of how many; not_done: how many the sweep has not done.
     steps: the fewest and the most.
     hours: of wall clock, compiling and waiting included. device_hours: an hour of one device each.
     total: device-hours of all these runs.

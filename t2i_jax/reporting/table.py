@@ -4,10 +4,11 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from t2i_jax import config as configs
+from t2i_jax.choices import check_choice
 from t2i_jax.evaluation.results import OF_REAL, Record
 from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.overrides import text
@@ -59,6 +60,11 @@ class Column:
     values: Mapping[tuple[str, str], Value]
     packages: tuple[str, ...] = ()
     real: float | None = None
+
+    @property
+    def metric(self) -> str:
+        """Protocol and name, which columns of other conditions share."""
+        return f"{self.protocol}/{self.name}"
 
     @property
     def label(self) -> str:
@@ -159,6 +165,19 @@ def _column(
         packages=tuple(dict.fromkeys(p for p in packages if p != "null")),
         real=statistics.fmean(real) if real else None,
     )
+
+
+def picked(columns: Sequence[Column], metrics: Sequence[str]) -> list[Column]:
+    """The columns of some metrics, ``PROTOCOL/NAME``, in their order, under all conditions.
+
+    Raises ValueError for one that no run has.
+    """
+    known = dict.fromkeys(column.metric for column in columns)
+    for metric in metrics:
+        if not known:
+            raise ValueError(f"--columns={metric}: no run has been evaluated, there are no columns")
+        check_choice("each of --columns", metric, known)
+    return [c for metric in dict.fromkeys(metrics) for c in columns if c.metric == metric]
 
 
 def identity(record: Record) -> str:
