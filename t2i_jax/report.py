@@ -54,6 +54,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="of captions and noise (default: %(default)s)",
     )
     add("--captions_file", help="captions instead of held-out ones: the first --num of its lines")
+    add(
+        "--columns",
+        metavar="PROTOCOL/NAME,...",
+        help="the columns of numbers, in this order (default: all)",
+    )
     add("--data_dir", help="where the data set is prepared (default: where the runs had it)")
     args = parser.parse_args(argv)
     if len(args.folders) > 1 and not args.out:
@@ -83,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
     for note in sweep.notes:
         _say(f"warning: {note}")
     columns = table.columns(sweep)
+    if args.columns is not None:
+        columns = table.picked(columns, [name.strip() for name in args.columns.split(",")])
     asked, why = _asked(args, sweep, given)
     draw = functools.partial(_draw, data_dir=args.data_dir, held_out=given is None)
     drawn = {one.key: samples.drawn(one, asked, draw) for one in sweep.runs}

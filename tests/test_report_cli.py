@@ -2,13 +2,14 @@
 
 import csv
 import io
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from reporting.fake_sweeps import fids
+from reporting.fake_sweeps import fids, record, run
 from tiny_runs import gan_run
 
 import t2i_jax
@@ -56,6 +57,40 @@ def test_without_data_the_grids_are_shown(sweep, tmp_path, capsys):
     assert "drawing" not in capsys.readouterr().err
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "there are no captions to draw from" in text and "nowhere" in text
+
+
+def test_columns_that_are_no_metric_are_refused_with_those_that_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("T2I_JAX_TRACEBACK", raising=False)
+    fids(tmp_path / "some", {"gan": [1.0]})
+    fids(tmp_path / "none", {"gan": []})
+    for folder, message in (
+        ("some", "each of --columns must be one of 'fid2k/fid', got 'fid'"),
+        ("none", "--columns=fid: no run has been evaluated, there are no columns"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            report.main([str(tmp_path / folder), "--columns=fid"])
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err.splitlines() == [f"error: {message}"]
+        assert not (tmp_path / folder / "report.md").exists()
+
+
+def test_columns_are_picked_and_ordered_in_all_outputs(tmp_path):
+    values = {"fid": 1.0, "kid": 2.0, "is": 3.0}
+    found = [
+        record("fid2k", step, values, conditions={"n": n}) for n in (10, 20) for step in (1, 2)
+    ]
+    run(tmp_path / "gan", {}, [*found, record("other", 1, {"kid": 4.0})])
+    report.main([str(tmp_path), "--num=0", "--columns=other/kid, fid2k/fid"])
+    labels = ["other: kid ↑", "fid2k: fid [n=10] ↑", "fid2k: fid [n=20] ↑"]
+    read = {
+        n: (tmp_path / f"report.{n}").read_text(encoding="utf-8") for n in ("md", "csv", "html")
+    }
+    heads = read["md"].splitlines()[2].replace("\\", "").strip("| ").split(" | ")
+    assert heads == ["point", "overrides", "seeds", *labels]
+    fields = read["csv"].splitlines()[0].split(",")
+    assert [field for field in fields if field[-1] in "↑↓"] == labels
+    buttons = re.findall(r'title="sort">([^<]+)<', read["html"])
+    assert buttons[3:6] == ["kid ↑", "fid ↑", "fid ↑"] and "is ↑" not in read["html"]
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,16 @@ from t2i_jax.reporting.gather import Sweep
 class PointCost:
     """Means over the runs of a point whose cost is known.
 
-    runs: how many these are; known_of: of how many.
+    runs: how many these are; known_of: of how many; not_done: how many the sweep has not done.
+    steps: the fewest and the most.
     hours: of wall clock, compiling and waiting included. device_hours: an hour of one device each.
     total: device-hours of all these runs.
     """
 
     runs: int
     known_of: int
-    steps: float
+    not_done: int
+    steps: tuple[int, int]
     hours: float
     device_hours: float
     total: float
@@ -25,19 +27,32 @@ class PointCost:
     machine: str
     code: str
 
+    @property
+    def counted(self) -> str:
+        """``"2 of 3, 1 not done"``."""
+        of = "" if self.runs == self.known_of else f" of {self.known_of}"
+        return f"{self.runs}{of}{f', {self.not_done} not done' if self.not_done else ''}"
+
+    @property
+    def span(self) -> str:
+        """``"650 to 2,500"``, or the one number of steps that all have done."""
+        return " to ".join(f"{step:,}" for step in dict.fromkeys(self.steps))
+
 
 def costs(sweep: Sweep) -> dict[str, PointCost | None]:
     """By point; None where no run wrote down what it cost."""
     found = {}
     for point in sweep.points:
         runs = sweep.of(point)
-        known = [run.cost for run in runs if run.cost is not None]
+        having = [run for run in runs if run.cost is not None]
+        known = [run.cost for run in having]
         found[point] = (
             known
             and PointCost(
                 runs=len(known),
                 known_of=len(runs),
-                steps=statistics.fmean(c.step for c in known),
+                not_done=sum(bool(run.status) for run in having),
+                steps=(min(c.step for c in known), max(c.step for c in known)),
                 hours=statistics.fmean(c.hours for c in known),
                 device_hours=statistics.fmean(c.device_hours for c in known),
                 total=sum(c.device_hours for c in known),

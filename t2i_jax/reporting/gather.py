@@ -39,6 +39,22 @@ class Sweep:
         """The runs of a point, a seed each."""
         return [run for run in self.runs if run.point == point]
 
+    def unfinished(self, point: str) -> list[str]:
+        """What there is to say of a point's runs that are not done; once, where the seeds are all
+        that it differs by.
+        """
+        said: dict[str, list[Run]] = {}
+        for run in self.of(point):
+            if run.state:
+                of_any = re.sub(rf"\bseed{re.escape(run.seed)}\b", "seed*", run.state)
+                said.setdefault(of_any, []).append(run)
+        return [
+            f"seed {runs[0].seed}: {runs[0].state}"
+            if len(runs) == 1
+            else f"seeds {', '.join(run.seed for run in runs)}: {of_any}"
+            for of_any, runs in said.items()
+        ]
+
 
 def gather(folders: Sequence[str]) -> Sweep:
     """The runs in folders of sweeps, ``DIR/seed0/POINT`` or ``DIR/POINT``, or run directories.
@@ -130,14 +146,21 @@ def _plan(folder: paths.Path, notes: list[str]) -> Plan:
 def _planned(folder: paths.Path, entry: Mapping[str, Any], run: Run | None) -> Run:
     """The run of an entry, which may not have begun, with what the sweep says of it."""
     status = str(entry.get("status") or _DONE)
+    status = "" if status == _DONE else status
     error = " ".join(str(entry.get("error") or "").split())
-    state = "" if status == _DONE else f"{status}: {error}" if error else status
+    state = status and f"{status}{_progress(entry)}{error and f': {error}'}"
     if run is None:
         name, seed = str(entry["name"]), str(entry["seed"])
         place = folder / str(entry.get("workdir", name))
         run = Run(point=name, seed=seed, workdir=place, config={})
-        state = state or "its run directory is missing"
-    return dataclasses.replace(run, state=state)
+        status, state = status or "no run", state or "its run directory is missing"
+    return dataclasses.replace(run, status=status, state=state)
+
+
+def _progress(entry: Mapping[str, Any]) -> str:
+    steps, total = entry.get("steps"), entry.get("total")
+    known = isinstance(steps, int) and isinstance(total, int) and steps > 0
+    return f" at step {steps:,} of {total:,}" if known else ""
 
 
 def _overrides(plans: Plan, points: set[str]) -> dict[str, dict[str, Any]] | None:

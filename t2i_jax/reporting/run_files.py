@@ -34,7 +34,8 @@ class Run:
     """One training of a point.
 
     config: values by dotted name; empty where there is no run directory.
-    state: what the sweep says of a point that is not done, such as "failed: out of memory".
+    status: what the sweep says of a point that is not done, in a word: "failed".
+    state: the same with all that is known: "failed at step 650 of 2,500: out of memory".
     rows: those of ``metrics.jsonl``.
     """
 
@@ -42,6 +43,7 @@ class Run:
     seed: str
     workdir: paths.Path
     config: Mapping[str, Any]
+    status: str = ""
     state: str = ""
     records: tuple[results.Record, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()

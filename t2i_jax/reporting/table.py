@@ -4,10 +4,11 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from t2i_jax import config as configs
+from t2i_jax.choices import check_choice
 from t2i_jax.evaluation.results import OF_REAL, Record
 from t2i_jax.reporting.gather import Sweep
 from t2i_jax.reporting.overrides import text
@@ -16,17 +17,20 @@ from t2i_jax.reporting.run_files import Run
 RULE = (
     "A number is the mean over the seeds of a point ± their sample standard deviation; (1 of 2) "
     "stands where not every seed has one. Of each run it is that of the latest checkpoint that was "
-    "evaluated, and the latest such evaluation. Bold: the best mean of a column, where the "
-    "intervals mean ± deviation of all other points lie apart from its own; never in a column "
-    "where a point has less than two seeds. Real images: the same number with them in "
-    "place of the samples. Numbers of another protocol, or of the same protocol "
-    "under other conditions, have columns of their own."
+    "evaluated, and the latest such evaluation. Bold: the best mean among the points that have a "
+    "number, where the intervals mean ± deviation of all others lie apart from its own, and the "
+    "means themselves by more than the deviation within an evaluation, where evaluations have one; "
+    "never where one of these points has a number of less than two seeds. A deviation over two or "
+    "three seeds may be small by chance. Real images: the same number with them in place of the "
+    "samples. Numbers of another protocol, or of the same protocol under other conditions, have "
+    "columns of their own."
 )
 # Conditions that do not part columns: which run and checkpoint, words that may name a path (digests
 # stand beside them), and versions, which are named instead.
 _OF_THE_RUN = ("run", "extractor_description")
 PACKAGES = "packages"
 _DIGITS = 4  # of the largest mean of a column
+_SMALL = 1e-3  # below it that mean would have more zeros behind the point than digits
 
 
 class Value(NamedTuple):
@@ -56,6 +60,11 @@ class Column:
     values: Mapping[tuple[str, str], Value]
     packages: tuple[str, ...] = ()
     real: float | None = None
+
+    @property
+    def metric(self) -> str:
+        """Protocol and name, which columns of other conditions share."""
+        return f"{self.protocol}/{self.name}"
 
     @property
     def label(self) -> str:
@@ -101,6 +110,18 @@ class Cell:
         """The sample standard deviation over the seeds; None for less than two."""
         return statistics.stdev(self.numbers) if len(self.values) > 1 else None
 
+    @property
+    def within(self) -> float:
+        """The largest deviation within an evaluation; 0 where evaluations have none."""
+        return max((value.spread or 0.0 for value in self.values.values()), default=0.0)
+
+    def lies_apart(self, other: "Cell") -> bool:
+        """Whether seeds and evaluations, at least two of each cell, tell the means apart: see
+        `RULE`.
+        """
+        reach = max(self.deviation + other.deviation, self.within, other.within)
+        return abs(self.mean - other.mean) > reach
+
 
 def columns(sweep: Sweep) -> list[Column]:
     """All columns, those of one protocol beside each other."""
@@ -144,6 +165,19 @@ def _column(
         packages=tuple(dict.fromkeys(p for p in packages if p != "null")),
         real=statistics.fmean(real) if real else None,
     )
+
+
+def picked(columns: Sequence[Column], metrics: Sequence[str]) -> list[Column]:
+    """The columns of some metrics, ``PROTOCOL/NAME``, in their order, under all conditions.
+
+    Raises ValueError for one that no run has.
+    """
+    known = dict.fromkeys(column.metric for column in columns)
+    for metric in metrics:
+        if not known:
+            raise ValueError(f"--columns={metric}: no run has been evaluated, there are no columns")
+        check_choice("each of --columns", metric, known)
+    return [c for metric in dict.fromkeys(metrics) for c in columns if c.metric == metric]
 
 
 def identity(record: Record) -> str:
@@ -199,8 +233,8 @@ def cells(sweep: Sweep, column: Column) -> dict[str, Cell]:
 def _why(run: Run, column: Column, value: Value | None) -> str:
     if value is not None:
         return "no meaning here"
-    if run.state:
-        return run.state
+    if run.status:
+        return run.status
     if any(record.protocol == column.protocol for record in run.records):
         return "not evaluated under these conditions"
     return "not evaluated"
@@ -213,26 +247,28 @@ def best(cells: Mapping[str, Cell], lower_is_better: bool) -> str | None:
         return None
     sign = 1 if lower_is_better else -1
     (first, winner), *others = sorted(having.items(), key=lambda item: sign * item[1].mean)
-    reach = sign * winner.mean + winner.deviation
-    apart = all(reach < sign * cell.mean - cell.deviation for _, cell in others)
-    return first if apart else None
+    return first if all(winner.lies_apart(cell) for _, cell in others) else None
 
 
-def decimals(cells: Mapping[str, Cell]) -> int:
-    """Places behind the point that give the largest mean of a column four digits, 6 at most."""
+def layout(cells: Mapping[str, Cell]) -> str:
+    """How a column's numbers are written, as a format: with the places behind the point that give
+    its largest mean four digits; with an exponent where that mean is below 1e-3.
+    """
     largest = max((abs(cell.mean) for cell in cells.values() if cell.values), default=0.0)
+    if 0 < largest < _SMALL:
+        return f".{_DIGITS - 1}e"
     digits = _DIGITS - 1 - math.floor(math.log10(largest)) if largest else 0
-    return min(max(digits, 0), 6)
+    return f".{max(digits, 0)}f"
 
 
-def shown(cell: Cell, places: int) -> str:
+def shown(cell: Cell, layout: str) -> str:
     """``"12.30 ± 0.41"``, with the number of seeds where some have none; why, where all have."""
     seeds = len(cell.values) + len(cell.missing)
     if not cell.values:
         return "; ".join(dict.fromkeys(cell.missing.values())) or "no run"
-    spread = "" if cell.deviation is None else f" ± {cell.deviation:.{places}f}"
+    spread = "" if cell.deviation is None else f" ± {cell.deviation:{layout}}"
     count = "" if not cell.missing else f" ({len(cell.values)} of {seeds})"
-    return f"{cell.mean:.{places}f}{spread}{count}"
+    return f"{cell.mean:{layout}}{spread}{count}"
 
 
 def details(cell: Cell) -> Iterator[str]:

@@ -89,21 +89,21 @@ def results(sweep: Sweep, columns: Sequence[table.Column], mark) -> Markup:
     """The table of numbers."""
     differing = overrides.differing(sweep)
     heads = [Head("point", number=False), Head("overrides", number=False), Head("seeds")]
-    heads += [_column(column) for column in columns]
     rows = {point: [_overrides(differing[point]), _seeds(sweep, point)] for point in sweep.points}
     for column in columns:
         cells = table.cells(sweep, column)
         winner = table.best(cells, column.lower_is_better)
-        places = table.decimals(cells)
+        layout = table.layout(cells)
+        heads.append(_column(column, layout))
         for point, cell in cells.items():
-            rows[point].append(_number(cell, places, point == winner))
+            rows[point].append(_number(cell, layout, point == winner))
     return html("results", heads, rows, mark)
 
 
-def _column(column: table.Column) -> Head:
+def _column(column: table.Column, layout: str) -> Head:
     steps = [f"{step:,}" for step in column.steps]
     at = f"step {steps[0]}" if len(steps) == 1 else f"steps {' to '.join(steps[:1] + steps[-1:])}"
-    real = "" if column.real is None else f"real images {column.real:.4g}"
+    real = "" if column.real is None else f"real images {column.real:{layout}}"
     below = [column.differs, at if steps else "", real]
     return Head(
         f"{column.name} {column.arrow}", above=column.protocol, below="; ".join(filter(None, below))
@@ -120,16 +120,15 @@ def _overrides(fields: dict[str, str]) -> Shown:
 
 
 def _seeds(sweep: Sweep, point: str) -> Shown:
-    runs = sweep.of(point)
-    states = [f"seed {run.seed}: {run.state}" for run in runs if run.state]
-    lines = [element("div", state, class_="missing") for state in states]
-    return Shown(joined([str(len(runs)), *lines]), len(runs), "number")
+    seeds = len(sweep.of(point))
+    lines = [element("div", line, class_="missing") for line in sweep.unfinished(point)]
+    return Shown(joined([str(seeds), *lines]), seeds, "number")
 
 
-def _number(cell: table.Cell, places: int, best: bool) -> Shown:
+def _number(cell: table.Cell, layout: str, best: bool) -> Shown:
     lines = list(table.details(cell))
     every = element("span", *_broken(lines), class_="seeds")
-    shown = table.shown(cell, places)
+    shown = table.shown(cell, layout)
     if not cell.values:
         return Shown(joined([shown, every]), None, "missing", "\n".join(lines))
     content = joined([element("strong", shown) if best else shown, every])
@@ -160,14 +159,13 @@ def _cost(known: cost.PointCost | None) -> list[Shown]:
     if known is None:
         none = Shown("not written down", None, "missing")
         return [Shown("0", 0, "number"), *[none] * 5, Shown("", None), Shown("", None)]
-    of = "" if known.runs == known.known_of else f" of {known.known_of}"
     times = [
         Shown(cost.duration(hours), hours, "number")
         for hours in (known.hours, known.device_hours, known.total)
     ]
     return [
-        Shown(f"{known.runs}{of}", known.runs, "number"),
-        Shown(f"{known.steps:,.0f}", known.steps, "number"),
+        Shown(known.counted, known.runs, "number"),
+        Shown(known.span, known.steps[1], "number"),
         *times,
         Shown(f"{known.images:,.0f}", known.images, "number"),
         Shown(known.machine, known.machine),

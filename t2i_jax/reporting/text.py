@@ -20,16 +20,16 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
         fields = [f"{field}={value}" for field, value in differing[point].items()]
         if rest := fields[overrides.SHOWN :]:
             fields = [*fields[: overrides.SHOWN], f"and {len(rest)} more, see report.csv"]
-        row = [_plain(point), _plain(", ".join(fields)), str(len(sweep.of(point)))]
+        seeds = "; ".join([str(len(sweep.of(point))), *sweep.unfinished(point)])
+        row = [_plain(point), _plain(", ".join(fields)), _plain(seeds)]
         for column, winner in zip(cells, best, strict=True):
-            shown = _plain(table.shown(column[point], table.decimals(column)))
+            shown = _plain(table.shown(column[point], table.layout(column)))
             row.append(f"**{shown}**" if point == winner else shown)
         rows.append(row)
     if any(column.real is not None for column in columns):
         row = ["real images", "", ""]
         for column, numbers in zip(columns, cells, strict=True):
-            places = table.decimals(numbers)
-            row.append("" if column.real is None else f"{column.real:.{places}f}")
+            row.append("" if column.real is None else f"{column.real:{table.layout(numbers)}}")
         rows.append(row)
     heads = ["point", "overrides", "seeds", *(_plain(column.label) for column in columns)]
     notes = [*sweep.notes, *table.remarks(columns)]
@@ -56,7 +56,7 @@ def _costs(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
             rows.append([_plain(point), "0", *["not written down"] * 3, ""])
             continue
         times = [cost.duration(hours) for hours in (known.hours, known.device_hours)]
-        numbers = [str(known.runs), f"{known.steps:,.0f}", *times]
+        numbers = [known.counted, known.span, *times]
         rows.append([_plain(point), *numbers, _plain(known.machine)])
     return heads, rows
 

@@ -53,9 +53,11 @@ def run(
     return folder
 
 
-def fids(root: pathlib.Path, numbers: Mapping[str, Sequence[float]]) -> pathlib.Path:
-    """A sweep with a FID of each point's seeds."""
+def fids(root: pathlib.Path, numbers: Mapping[str, Sequence[float | None]]) -> pathlib.Path:
+    """A sweep with a FID of each point's seeds; a point without has a run."""
     for point, values in numbers.items():
+        if not values:
+            run(root / "seed0" / point)
         for seed, value in enumerate(values):
             found = [record("fid2k", 100, {"fid": value}, lower_is_better=["fid"])]
             run(root / f"seed{seed}" / point, {"seed": seed}, found)
@@ -67,8 +69,8 @@ def cells_of(sweep: Sweep) -> dict[str, dict[str, str]]:
     shown = {}
     for column in table.columns(sweep):
         cells = table.cells(sweep, column)
-        places = table.decimals(cells)
-        shown[column.label] = {point: table.shown(cell, places) for point, cell in cells.items()}
+        layout = table.layout(cells)
+        shown[column.label] = {point: table.shown(cell, layout) for point, cell in cells.items()}
     return shown
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from t2i_jax.reporting import cost, table, text
+from t2i_jax.reporting import cost, table, tables, text
 from t2i_jax.reporting.gather import gather
 
 from .fake_sweeps import cells_of, fids, record, run, start
@@ -92,6 +92,9 @@ def test_other_conditions_have_columns_of_their_own(tmp_path):
         ({"a": [1], "b": [90]}, True, None),
         ({"a": [1, 3]}, True, None),
         ({"a": [-3, -1], "b": [6, 8]}, True, "a"),
+        ({"a": [1, 3], "b": [6, 8], "c": []}, True, "a"),  # c has no number
+        ({"a": [1, 3], "b": [6, 8], "c": [None, None]}, True, "a"),
+        ({"a": [1, 3], "b": [6, 8], "c": [90, None]}, True, None),
     ],
 )
 def test_bold_is_what_lies_apart(tmp_path, numbers, lower, winner):
@@ -99,6 +102,19 @@ def test_bold_is_what_lies_apart(tmp_path, numbers, lower, winner):
     sweep = gather([str(tmp_path)])
     (column,) = table.columns(sweep)
     assert table.best(table.cells(sweep, column), lower) == winner
+
+
+@pytest.mark.parametrize("spread, winner", [(0.4, "b"), (0.6, None), (None, "b")])
+def test_bold_lies_apart_by_more_than_the_deviation_of_an_evaluation(tmp_path, spread, winner):
+    # Equal numbers of two seeds: their deviation of 0 says nothing of an evaluation's own.
+    for point, value in (("a", 1.0), ("b", 1.5)):
+        for seed in (0, 1):
+            spreads = {} if spread is None else {"score": spread}
+            found = [record("is", 1, {"score": value}, spreads=spreads)]
+            run(tmp_path / f"seed{seed}" / point, {"seed": seed}, found)
+    sweep = gather([str(tmp_path)])
+    (column,) = table.columns(sweep)
+    assert table.best(table.cells(sweep, column), lower_is_better=False) == winner
 
 
 def test_missing_numbers_say_why(tmp_path):
@@ -115,21 +131,30 @@ def test_missing_numbers_say_why(tmp_path):
         "gan": "3.000 ± 2.000 (3 of 4)",
         "none": "no meaning here",
         "never": "not evaluated",
-        "stopped": "failed: out of memory",
+        "stopped": "failed",
     }
     (column,) = table.columns(sweep)
     lines = list(table.details(table.cells(sweep, column)["gan"]))
-    assert lines[1] == "seed 1: 3, step 100" and lines[-1] == "seed 7: failed: NaN"
+    assert lines[1] == "seed 1: 3, step 100" and lines[-1] == "seed 7: failed"
 
 
 @pytest.mark.parametrize(
-    "mean, places", [(123.4, 1), (12345.0, 0), (4.36, 3), (0.0123, 5), (1e-9, 6), (0.0, 0)]
+    "mean, written",
+    [
+        (123.4, "123.4"),
+        (12345.0, "12345"),
+        (4.36, "4.360"),
+        (0.0123, "0.01230"),
+        (0.001, "0.001000"),
+        (4e-7, "4.000e-07"),
+        (-2e-4, "-2.000e-04"),
+        (0.0, "0"),
+    ],
 )
-def test_four_digits(tmp_path, mean, places):
+def test_four_digits(tmp_path, mean, written):
     fids(tmp_path, {"a": [mean], "b": [mean / 1e3]})
     sweep = gather([str(tmp_path)])
-    (column,) = table.columns(sweep)
-    assert table.decimals(table.cells(sweep, column)) == places
+    assert cells_of(sweep)["fid2k: fid ↓"]["a"] == written
 
 
 def test_costs_are_means_over_the_runs_that_know(tmp_path):
@@ -140,7 +165,8 @@ def test_costs_are_means_over_the_runs_that_know(tmp_path):
     costs = cost.costs(gather([str(tmp_path)]))
     assert costs["old"] is None
     found = costs["gan"]
-    assert (found.runs, found.known_of, found.steps, found.images) == (2, 3, 250, 1000)
+    assert (found.counted, found.span) == ("2 of 3", "200 to 300")
+    assert (found.runs, found.known_of, found.steps, found.images) == (2, 3, (200, 300), 1000)
     assert (found.hours, found.device_hours, found.total) == (2.0, 4.0, 8.0)
     assert found.machine == "2 x cpu; 2 x gpu" and found.code == "c0ffee"
     assert [cost.duration(h) for h in (0.5, 2.0)] == ["30.0 min", "2.00 h"]
@@ -154,3 +180,17 @@ def test_real_images_are_no_column_of_their_own(tmp_path):
     (column,) = table.columns(sweep)
     assert column.name == "fid" and column.real == 2.0
     assert "| real images |  |  | 2.00 |" in text.markdown(sweep, [column])
+
+
+def test_tiny_numbers_are_written_alike_everywhere(tmp_path):
+    for seed, value in enumerate((4e-7, 6e-7)):
+        values = {"share": value, "share_of_real": 3e-4}
+        run(tmp_path / f"seed{seed}" / "a", records=[record("rare", 1, values)])
+    sweep = gather([str(tmp_path)])
+    columns = table.columns(sweep)
+    markdown = text.markdown(sweep, columns)
+    assert "| a |  | 2 | 5.000e-07 ± 1.414e-07 |" in markdown
+    assert "| real images |  |  | 3.000e-04 |" in markdown
+    html = tables.results(sweep, columns, lambda _: "")
+    assert "5.000e-07 ± 1.414e-07" in html and "real images 3.000e-04" in html
+    assert [row["rare: share ↑"] for row in text.rows(sweep, columns)] == [4e-7, 6e-7]

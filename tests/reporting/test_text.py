@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from t2i_jax.reporting import table, text
+from t2i_jax.reporting import table, tables, text
 from t2i_jax.reporting.gather import gather
 
 from .fake_sweeps import fids, record, run, start
@@ -42,6 +42,32 @@ def test_of_many_overrides_some_are_in_the_markdown_and_all_in_the_csv(tmp_path)
     assert row == f"| a | {expected} | 1 |"
     rows = text.rows(sweep, [])
     assert [rows[1][f"f{i}"] for i in range(8)] == [str(10 + i) for i in range(8)]
+
+
+def test_unfinished_runs_are_told_of_once_a_point(tmp_path):
+    for seed, end in ((0, 2500), (1, 650)):
+        found = [record("fid", end, {"fid": 1.0 + seed})]
+        run(tmp_path / f"seed{seed}" / "gan", {}, found, starts=[start(0, end, 0.5)])
+    plan = [
+        {"name": "gan", "seed": 0, "status": "done", "steps": 2500, "total": 2500},
+        {"name": "gan", "seed": 1, "status": "running", "steps": 650, "total": 2500},
+    ] + [
+        {"name": "cls", "seed": seed, "status": "failed", "error": f"x/seed{seed}/cls.log: NaN"}
+        for seed in (0, 1)
+    ]
+    (tmp_path / "sweep.json").write_text(json.dumps({"points": plan}))
+    sweep = gather([str(tmp_path)])
+    columns = table.columns(sweep)
+    lines = text.markdown(sweep, columns).splitlines()
+    seeds = "2; seed 1: running at step 650 of 2,500"
+    assert lines[4] == f"| gan |  | {seeds} | 1.500 ± 0.707 |"
+    assert lines[5] == r"| cls |  | 2; seeds 0, 1: failed: x/seed\*/cls.log: NaN | failed |"
+    cost = "2, 1 not done | 650 to 2,500 | 30.0 min | 1.00 h"
+    assert f"| gan | {cost} | 2 x cpu |" in lines
+    html = tables.results(sweep, columns, lambda _: "")
+    assert "seed 1: running at step 650 of 2,500" in html
+    assert html.count("x/seed*/cls.log: NaN") == 1
+    assert "2, 1 not done" in tables.costs(sweep) and "650 to 2,500" in tables.costs(sweep)
 
 
 def test_pandas_reads_the_csv(tmp_path):
