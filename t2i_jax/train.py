@@ -52,6 +52,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def _evaluators(system, options):
+    """What the config measures at checkpoints; imported where it measures something."""
+    from t2i_jax.evaluation.in_training import evaluators
+
+    return evaluators(system, options)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
@@ -62,7 +69,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     for note in args.resolved.notes:
         print(note, file=sys.stderr)
-    from t2i_jax.evaluation.in_training import evaluators
     from t2i_jax.training import loop
     from t2i_jax.training.stopping import Stopped, Stopping
 
@@ -70,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Before jax's own handler, which several processes need for SIGTERM.
         with Stopping().listening() as stopping:
             multihost.connect(args)
-            loop.train(args.resolved.config, args.workdir, evaluators, stopping, args.given)
+            loop.train(args.resolved.config, args.workdir, _evaluators, stopping, args.given)
     except Stopped as stop:
         print(f"stopped by {stop.why}. The same command goes on.", file=sys.stderr)
         raise
