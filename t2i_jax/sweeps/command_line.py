@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from t2i_jax import owner, paths
 from t2i_jax.arguments import whole
-from t2i_jax.sweeps import checks, commands, entries, points, running, searching, showing
+from t2i_jax.sweeps import checks, commands, entries, evals, points, running, searching, showing
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.slots import slots
 from t2i_jax.sweeps.state import DONE, PRUNED, WAITING, State, check_same
@@ -95,7 +95,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if not args.asked.train or not shutil.which(args.asked.train[0]):
             raise ValueError(f"--train_command={args.train_command}: there is no such program")
         for options in args.asked.evals:
-            points.protocol_of(options)
+            evals.parse(options)
         args.slurm = None if args.slurm is None else _split("slurm", args.slurm)
     except ValueError as error:
         parser.error(str(error))

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from t2i_jax import paths
-from t2i_jax.evaluation import results
+from t2i_jax.sweeps import evals
 from t2i_jax.sweeps import state as states
-from t2i_jax.sweeps.points import Point, Sweep, protocol_of
+from t2i_jax.sweeps.points import Point, Sweep
 from t2i_jax.sweeps.showing import Show
 from t2i_jax.sweeps.slots import Slot
 from t2i_jax.sweeps.state import DONE, FAILED, PRUNED, RUNNING, WAITING, State
@@ -157,9 +157,7 @@ def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
     if states.done_steps(run) < total:
         yield sweep.training(point)
     for options, command in zip(sweep.evals, sweep.evaluations(point), strict=True):
-        records, _ = results.read(run / results.FOLDER)
-        known = {(record.protocol, record.step) for record in records}
-        if (protocol_of(options), states.done_steps(run)) not in known:
+        if not evals.is_done(options, run):
             yield command
 
 
