@@ -66,6 +66,8 @@ def test_named_sub_sweeps_and_an_entry_of_two(load):
         ("return [{'name': '../a'}]", "an entry is named '../a', which is to be a folder"),
         ("return [{'name': 'a,b'}]", "an entry is named 'a,b'"),
         ("return [{'name': 'a', 'seed': 3}]", "'a' sets the seed, which --seeds does"),
+        ("return [{'name': 'a', 'config.seed': 3}]", "'a' sets the seed, which --seeds does"),
+        ("return [{'name': 'a', 'x': 3, 'config.x': 4}]", "s.py: 'a': 'x' is set twice"),
         ("return [{'name': 'a', 'config': 3}]", "the config of 'a' is no config file: 3"),
         ("return [{'name': 'a', 'x': {'y': 1}}]", "'a' sets 'x': {'y': 1} is no value"),
         ("return [{'name': 'a', 5: 1}]", "'a' sets 5, which is no field's name"),
