@@ -15,6 +15,7 @@ and never read it again, and the journal's lock, for which it would wait half a 
 import json
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,7 +104,9 @@ class Trials:
             if step > self._told[point]:
                 self._told[point], found = step, True
                 trial.report(value, step)
-        return found and trial.should_prune()
+        if not found or not trial.should_prune():
+            return False
+        return done_steps(self._state.sweep.run(point)) < self._total  # else it is evaluated
 
     def ended(self, point: Point) -> None:
         from optuna.trial import TrialState
@@ -192,16 +195,18 @@ def _study(sweep: Sweep, space: Space, seed: int, total: int):
             if isinstance(x, Choice)
         },
         "fields": sorted(space.ranges),
+        "config": space.config,
         "options": sweep.options,
+        "evals": [shlex.join(options) for options in sweep.evals],
         "steps": total,
         "seed": seed,
     }
     asked = json.loads(json.dumps(asked))  # as the study keeps it
     known = study.user_attrs.get("asked", asked)
     for name, value in asked.items():
-        if known[name] != value:
+        if (before := known.get(name)) != value:
             raise ValueError(
-                f"{sweep.root} holds a search with {name} {known[name]}, now {value}: trials of "
+                f"{sweep.root} holds a search with {name} {before}, now {value}: trials of "
                 "both cannot be compared. Name another folder"
             )
     study.set_user_attr("asked", asked)

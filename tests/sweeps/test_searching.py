@@ -3,14 +3,16 @@
 import json
 import os
 import signal
+import sys
 import time
 
 import pytest
 
-from t2i_jax.sweeps import searching
+from t2i_jax.sweeps import points, searching
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.ranges import choice, log_uniform, uniform, whole
 
+from .conftest import CONFIG
 from .test_running import call_when
 
 pytest.importorskip("optuna")
@@ -63,6 +65,7 @@ def test_trials_are_points_and_a_search_goes_on(searched):
         ('"minimize"', '"maximize"'),
         ('("translation",)', '("color",)'),
         ('"train.samples": 3', '"train.samples": 4'),
+        ('"direction"', f'"config": "{CONFIG}", "direction"'),
     ):
         searched.write(SEARCH.replace(change, message))
         status, _, err = searched("--search=7")
@@ -70,6 +73,8 @@ def test_trials_are_points_and_a_search_goes_on(searched):
     searched.write(SEARCH)
     status, _, err = searched("--search=7", "--train.duration=6 steps")
     assert status == 2 and "options" in err and len(searched.starts()) == 6
+    status, _, err = searched("--search=7", "--eval=--protocol=tsne")
+    assert status == 2 and "evals" in err and len(searched.starts()) == 6
 
 
 def test_a_hopeless_training_is_pruned(searched, monkeypatch):
@@ -84,6 +89,18 @@ def test_a_hopeless_training_is_pruned(searched, monkeypatch):
     (searched.runs / "sweep.json").unlink()
     assert searched("--search=6")[0] == 0
     assert list(searched.statuses().values()) == ["done"] * 5 + ["pruned"]
+
+
+def test_what_is_trained_is_not_pruned_while_it_is_evaluated(searched, monkeypatch):
+    """However bad its last steps were."""
+    script = searched.folder / "evaluate.py"
+    script.write_text("import time\ntime.sleep(0.6)\n")
+    monkeypatch.setattr(points, "EVALUATE", (sys.executable, str(script)))
+    monkeypatch.setattr("t2i_jax.sweeps.running.LOOK", 0.05)
+    searched.acts(**{f"trial_{i:04d}": {"loss": 0.1} for i in range(5)}, trial_0005={"loss": 5.0})
+    assert searched("--search=6", "--eval=--protocol=tsne")[0] == 0
+    assert list(searched.statuses().values()) == ["done"] * 6
+    assert searched.points()["seed0/trial_0005"]["value"] == 5.0
 
 
 def test_a_trial_that_was_broken_off_is_resumed(searched):
@@ -137,6 +154,7 @@ def test_a_metric_that_no_run_has_is_said(searched):
     [
         ("return 5", "returns no dict of ranges"),
         ("return {'seed': 1}", "sets 'seed', which the search itself does"),
+        ("return {'config.seed': 1}", "sets 'seed', which the search itself does"),
         ("return {'direction': 'minimize', 'a': uniform(0, 1)}", "names no 'metric'"),
         ("return {'metric': 'x', 'a': uniform(0, 1)}", "direction must be one of 'minimize'"),
         ("return {'metric': 'x', 'direction': 'minimize'}", "gives no range"),
