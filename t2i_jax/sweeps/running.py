@@ -8,11 +8,12 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from t2i_jax import paths
+from t2i_jax import owner, paths
 from t2i_jax.sweeps import evals
 from t2i_jax.sweeps import state as states
 from t2i_jax.sweeps.points import Point, Sweep
@@ -24,6 +25,8 @@ POLL = 0.2  # seconds between two looks at the processes
 LOOK = 2.0  # and between two at how far they are
 _TOLD = 2000  # characters at the end of a log, in which an error is looked for
 _ERROR = re.compile(r"^(?:python -m [\w.]+: )?error: ", re.MULTILINE)
+# Ends when nobody holds the file of a run's owner, such as a training that a killed sweep has left.
+_WAIT = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_SH)"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -104,6 +107,7 @@ class Job:
 
     def start(self, command: Sequence[str]) -> None:
         """Starts a process, in a session of its own: a terminal's Ctrl-C comes to it by us."""
+        self.waits = _WAIT in command
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as file:
             file.write(f"== {states.now()} {shlex.join(command)}\n".encode())
@@ -130,13 +134,16 @@ class Job:
         self._process.wait()
 
     def terminate(self) -> None:
-        """Asks it to save and end."""
-        self._process.terminate()
+        """Asks it, and all that it has started, to save and end."""
+        self._tell(signal.SIGTERM)
 
     def kill(self) -> None:
         """Ends it and all that it has started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._tell(signal.SIGKILL)
+
+    def _tell(self, number: int) -> None:
+        with contextlib.suppress(OSError):  # they may have ended
+            os.killpg(self._process.pid, number)
 
     def why(self) -> str:
         """In a line, why it failed."""
@@ -209,7 +216,7 @@ class Runner:
     def _begin(self, point: Point, free: list[Slot]) -> None:
         """Starts a point's first process, if there is anything to do for it."""
         state = self.state
-        left = commands(state.sweep, point, state[point].total)
+        left = self._commands(point)
         command = next(left, None)
         if command is not None:
             first = state[point].started or states.now()
@@ -221,12 +228,21 @@ class Runner:
         else:
             self.queue.ended(point)
 
+    def _commands(self, point: Point) -> Iterator[list[str]]:
+        """All that is to be run for a point, after what trains it elsewhere has ended."""
+        run = self.state.sweep.run(point)
+        if owner.is_owned(run):
+            self.show.say(f"{point.folder}: it is trained elsewhere, and waited for")
+            yield [sys.executable, "-c", _WAIT, str(run / owner.FILE)]
+        yield from commands(self.state.sweep, point, self.state[point].total)
+
     def _ended(self, job: Job, free: list[Slot]) -> None:
         """Starts the next process of a job, or sets what has become of its point."""
         point, state = job.point, self.state
         steps = states.done_steps(state.sweep.run(point))
         values = {"steps": steps, **self._outcome(job, steps)}
-        if values["status"] == DONE and not self.stop.asked:
+        well = values["status"] in (DONE, WAITING) and "error" not in values
+        if well and not self.stop.asked:
             if command := next(self.jobs[job], None):
                 self.show.started(point, command, job.log)
                 job.start(command)
@@ -248,6 +264,8 @@ class Runner:
         if status:
             return {"status": FAILED, "error": job.why()}
         if steps < self.state[job.point].total:
+            if job.waits:
+                return {"status": WAITING}
             return {"status": FAILED, "error": "it ended before its last checkpoint was there"}
         return {"status": DONE}
 
@@ -255,7 +273,7 @@ class Runner:
         """Shows how far everything is."""
         for job in self.jobs:
             self.state.note(job.point, steps_now(self.state.sweep.run(job.point)))
-            if not job.pruned and self.queue.prune(job.point):
+            if not job.pruned and not job.waits and self.queue.prune(job.point):
                 job.pruned = True
                 job.terminate()
         self.show.look({job.point: self.state[job.point] for job in self.jobs}, self.queue.left())

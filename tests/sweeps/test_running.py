@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 
@@ -13,6 +14,8 @@ from t2i_jax.owner import Owner
 from t2i_jax.sweeps import running
 from t2i_jax.sweeps import state as states
 from t2i_jax.sweeps.slots import gpus, slots
+
+from .conftest import STAND_IN
 
 
 def test_all_points_are_trained_once(place):
@@ -104,6 +107,47 @@ def test_a_signal_lets_trainings_save_and_the_same_command_goes_on(place, number
     place.acts()
     assert place(f"--train.duration={row['steps'] + 2} steps", "--only=none")[0] == 0
     assert place.points()["seed0/none"]["steps"] == row["steps"] + 2
+
+
+def test_a_signal_reaches_what_a_script_has_started(place):
+    place.acts(none={"seconds": 1})
+    script = place.folder / "t.sh"
+    script.write_text(f'trap true TERM\n{sys.executable} {STAND_IN} "$@"\nexit $?\n')
+    path = place.runs / "seed0/none/metrics.jsonl"
+    thread = call_when(path.exists, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert place(f"--train_command=bash {script}", "--only=none")[0] == 143
+    thread.join()
+    row = place.points()["seed0/none"]
+    assert (row["status"], row["error"]) == ("waiting", "stopped by SIGTERM")
+    assert 0 < row["steps"] < 4
+
+
+def test_what_is_trained_elsewhere_is_waited_for(place):
+    """As by what a killed sweep has left."""
+    training = Owner(place.runs / "seed0/half", "a training")
+    log, released = place.runs / "seed0/half.log", []
+
+    def release():
+        time.sleep(0.5)
+        released.append(time.time())
+        training.close()
+
+    thread = call_when(log.exists, release)
+    status, out, _ = place()
+    thread.join()
+    assert status == 0 and "seed0/half: it is trained elsewhere, and waited for" in out
+    assert set(place.statuses().values()) == {"done"}
+    half = next(start for start in place.starts() if start["run"] == "seed0/half")
+    assert half["time"] > released[0]
+
+
+def test_waiting_for_another_training_can_be_stopped(place):
+    with Owner(place.runs / "seed0/half", "a training"):
+        log = place.runs / "seed0/half.log"
+        thread = call_when(log.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert place("--only=half")[0] == 130
+        thread.join()
+    assert place.statuses() == {"seed0/half": "waiting"} and not place.starts()
 
 
 def test_a_second_signal_kills(place):
