@@ -28,6 +28,7 @@ _ERROR = re.compile(r"^(?:python -m [\w.]+: )?error: ", re.MULTILINE)
 # Ends when nobody holds the file of a run's owner, such as a training that a killed sweep has left.
 _WAIT = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_SH)"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOPS = (*SIGNALS, signal.SIGKILL)  # a second one kills
 
 
 class Queue(Protocol):
@@ -38,6 +39,9 @@ class Queue(Protocol):
 
     def left(self) -> int:
         """Steps that have not been done of all that are to be trained."""
+
+    def count(self) -> int:
+        """Points that have ended, of those that are wanted."""
 
     def prune(self, point: Point) -> bool:
         """Whether a training that runs is hopeless."""
@@ -69,6 +73,10 @@ class Grid:
     def left(self) -> int:
         standings = [self._state[point] for point in self._points]
         return sum(max(s.total - s.steps, 0) for s in standings if s.status in (WAITING, RUNNING))
+
+    def count(self) -> int:
+        ended = (DONE, FAILED, PRUNED)
+        return sum(self._state[point].status in ended for point in self._points)
 
     def prune(self, point: Point) -> bool:
         return False
@@ -196,6 +204,7 @@ class Runner:
 
     def _run(self, free: list[Slot]) -> None:
         looked, stopped = time.monotonic(), 0
+        self.show.count(self.queue.count())
         while True:
             while free and not self.stop.asked and (point := self.queue.next()):
                 self._begin(point, free)
@@ -227,6 +236,7 @@ class Runner:
             self.jobs[job] = left
         else:
             self.queue.ended(point)
+            self.show.count(self.queue.count())
 
     def _commands(self, point: Point) -> Iterator[list[str]]:
         """All that is to be run for a point, after what trains it elsewhere has ended."""
@@ -251,15 +261,16 @@ class Runner:
         del self.jobs[job]
         free.append(job.slot)
         self.queue.ended(point)
+        self.show.count(self.queue.count())
         self.show.ended(point, state[point])
 
     def _outcome(self, job: Job, steps: int) -> dict[str, str]:
         """Status and error by how the process ended."""
         status = job.poll()
-        number = -status if status < 0 else status - 128 if status - 128 in SIGNALS else 0
-        if job.pruned and number:
+        number = -status if status < 0 else status - 128
+        if job.pruned and number in _STOPS:
             return {"status": PRUNED}
-        if number in SIGNALS or (number and self.stop.asked):
+        if number in (_STOPS if self.stop.asked else SIGNALS):
             return {"status": WAITING, "error": f"stopped by {signal.Signals(number).name}"}
         if status:
             return {"status": FAILED, "error": job.why()}

@@ -98,6 +98,9 @@ class Trials:
         now = sum(self._total - self._state[point].steps for point in self._running)
         return now + max(self._count - self._asked(), 0) * self._total
 
+    def count(self) -> int:
+        return self._asked() - len(self._running) - len(self._broken_off)
+
     def prune(self, point: Point) -> bool:
         trial, found = self._running[point], False
         for step, value in _logged(self._state.sweep.run(point), self._space.metric):

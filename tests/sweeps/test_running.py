@@ -181,6 +181,40 @@ def test_a_sweep_that_fails_itself_leaves_no_process(place, monkeypatch):
     assert states.done_steps(place.runs / "seed0/none") > 0
 
 
+def test_a_crash_while_stopping_is_no_stop(place):
+    """Here of a script that answers SIGTERM so."""
+    script = place.folder / "t.sh"
+    script.write_text(f"trap 'kill -SEGV $$' TERM\ntouch {place.folder}/began\nsleep 20 & wait\n")
+    began = (place.folder / "began").exists
+    thread = call_when(began, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert place(f"--train_command=bash {script}", "--only=none")[0] == 143
+    thread.join()
+    row = place.points()["seed0/none"]
+    assert (row["status"], row["error"]) == ("failed", "ended by SIGSEGV")
+
+
+def test_an_interrupt_while_points_are_checked_is_a_line(place, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("t2i_jax.sweeps.checks.check", interrupted)
+    assert place() == (130, "", "stopped. The same command goes on.\n")
+
+
+def test_points_of_earlier_calls_are_counted(place, monkeypatch):
+    counts = []
+    monkeypatch.setattr("t2i_jax.sweeps.showing.Show.count", lambda _, ended: counts.append(ended))
+    assert place("--only=half")[0] == 0 and counts[0] == 0 and counts[-1] == 1
+    counts.clear()
+    assert place()[0] == 0 and counts[0] == 1 and counts[-1] == 3
+
+
+def test_what_is_left_has_the_whole_machine(place):
+    assert place("--only=none,half")[0] == 0
+    assert place("--jobs=3")[0] == 0
+    assert place.starts()[2]["cores"] == sorted(os.sched_getaffinity(0))
+
+
 def test_two_at_once_have_a_core_each(place):
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:

@@ -39,7 +39,7 @@ def searched(place):
     return place
 
 
-def test_trials_are_points_and_a_search_goes_on(searched):
+def test_trials_are_points_and_a_search_goes_on(searched, monkeypatch):
     """The stand-in logs the weight as the metric: the least weight is best."""
     status, out, err = searched("--search=4")
     assert (status, err) == (0, "")
@@ -55,7 +55,11 @@ def test_trials_are_points_and_a_search_goes_on(searched):
     assert f"best: {best['workdir']}, d/total" in out
     told = json.loads((searched.runs / "sweep.json").read_text())
     assert told["search"] == {"metric": "d/total", "direction": "minimize"}
-    assert searched("--search=6")[0] == 0
+    counts = []
+    with monkeypatch.context() as m:
+        m.setattr("t2i_jax.sweeps.showing.Show.count", lambda _, ended: counts.append(ended))
+        assert searched("--search=6")[0] == 0
+    assert counts[0] == 4 and counts[-1] == 6
     rows = searched.points()
     assert len(rows) == len(searched.starts()) == 6
     weights = [row["overrides"]["loss.g.interp"] for row in rows.values()]
