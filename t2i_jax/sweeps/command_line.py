@@ -25,7 +25,7 @@ from t2i_jax.sweeps import checks, commands, entries, evals, points, running, se
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.slots import slots
 from t2i_jax.sweeps.state import DONE, PRUNED, WAITING, State, check_same
-from t2i_jax.training import sentence_cache
+from t2i_jax.training import fields, sentence_cache
 
 _STOPPED = "stopped. The same command goes on."
 
@@ -182,7 +182,10 @@ def search(args: argparse.Namespace) -> int:
     space = spaces.load(args.sweep)
     checks.check_root(args.root)
     check_same(args.root, sweep)
-    totals = checks.check(sweep, [sweep.point(e, args.seeds[0]) for e in space.corners()])
+    corners = [sweep.point(entry, args.seeds[0]) for entry in space.corners()]
+    totals = checks.check(sweep, corners)
+    config = fields.resolve(corners[0].config, sweep.assignments(corners[0])).config
+    evals.check_metric(space.metric, sweep.evals, config.evals.names)
     with owner.take(args.root, "a sweep"):
         state = State(sweep, logs_of(args.root), space.describe())
         total = max(totals.values())

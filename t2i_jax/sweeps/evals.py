@@ -5,6 +5,7 @@ import contextlib
 import functools
 import io
 import shlex
+from collections.abc import Sequence
 
 from t2i_jax import paths
 from t2i_jax.evaluation import results
@@ -32,9 +33,9 @@ def parse(options: tuple[str, ...]) -> argparse.Namespace:
     return args
 
 
-def is_done(options: tuple[str, ...], run: paths.Path) -> bool:
-    """Whether a run has a record of it, made with the same options, of its last checkpoint, or of
-    the one that they name.
+def find(options: tuple[str, ...], run: paths.Path) -> results.Record | None:
+    """The latest record that a run has of it, made with the same options, of its last checkpoint,
+    or of the one that they name.
     """
     from t2i_jax import evaluate
 
@@ -42,4 +43,27 @@ def is_done(options: tuple[str, ...], run: paths.Path) -> bool:
     step = done_steps(run) if args.step is None else args.step
     made = evaluate.made_by(args)
     records, _ = results.read(run / results.FOLDER)
-    return any(record.step == step and evaluate.is_of(record, made) for record in records)
+    mine = [record for record in records if record.step == step and evaluate.is_of(record, made)]
+    return mine[-1] if mine else None
+
+
+def check_metric(metric: str, evals: Sequence[tuple[str, ...]], trained: Sequence[str]) -> None:
+    """Raises ValueError where the metric of a search is a protocol's that no evaluation is of, or
+    more than one. trained: protocols of the config's evals.names.
+    """
+    from t2i_jax import evaluate
+    from t2i_jax.evaluation.kinds import KINDS
+    from t2i_jax.evaluation.protocols import families
+
+    protocol = metric.partition("/")[0]
+    if protocol not in KINDS and not families.is_name(protocol):
+        return
+    given = [evaluate.made_by(parse(options))["protocol"] for options in evals]
+    if given.count(protocol) > 1:
+        raise ValueError(f"metric {metric!r}: more than one --eval gives it; leave one")
+    if protocol not in (*given, *trained):
+        known = ", ".join([*given, *trained]) or "nothing"
+        raise ValueError(
+            f"metric {metric!r}: {known} is evaluated, not {protocol}; give "
+            f"--eval='--protocol={protocol} ...', or name it in evals.names"
+        )

@@ -172,7 +172,7 @@ def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
     if states.done_steps(run) < total:
         yield sweep.training(point)
     for options, command in zip(sweep.evals, sweep.evaluations(point), strict=True):
-        if not evals.is_done(options, run):
+        if evals.find(options, run) is None:
             yield command
 
 

@@ -36,8 +36,7 @@ class Space:
     def corners(self) -> list[Entry]:
         """Entries in which every bound and every choice stands once."""
         ends = {
-            field: x.values if isinstance(x, Choice) else (x.low, x.high)
-            for field, x in self.ranges.items()
+            field: x.values if isinstance(x, Choice) else x.ends for field, x in self.ranges.items()
         }
         count = max(map(len, ends.values()))
         rows = ({field: x[min(i, len(x) - 1)] for field, x in ends.items()} for i in range(count))

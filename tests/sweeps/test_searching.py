@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from t2i_jax.sweeps import points, searching
@@ -17,6 +18,7 @@ from .test_running import call_when
 
 pytest.importorskip("optuna")
 
+TRIAL = "seed0/trial_0000"
 SEARCH = """
 from t2i_jax.sweeps.ranges import choice, log_uniform, uniform, whole
 
@@ -148,9 +150,45 @@ def test_what_a_kill_leaves_of_the_study(searched):
 
 def test_a_metric_that_no_run_has_is_said(searched):
     searched.write(SEARCH.replace("d/total", "toy_attributes/colour"))
-    status, out, _ = searched("--search=1")
-    assert status == 1 and "has a number 'toy_attributes/colour'" in out
+    status, _, err = searched("--search=2", "--eval=--protocol=tsne")
+    assert status == 2 and "tsne is evaluated, not toy_attributes; give --eval=" in err
+    twice = [f"--eval=--protocol=toy_attributes --classifier={x}" for x in "ab"]
+    status, _, err = searched("--search=2", *twice)
+    assert status == 2 and "more than one --eval gives it" in err and not searched.starts()
+    searched.write(SEARCH.replace("d/total", "d/totle"))
+    status, out, _ = searched("--search=9")
+    assert status == 1 and len(searched.starts()) == 1  # the others would have none either
+    assert "has a number 'd/totle'; there are: d/total" in searched.points()[TRIAL]["error"]
     assert "no trial has been finished" in out
+
+
+def test_the_metric_is_that_of_the_evaluation_that_was_asked_for(searched, monkeypatch):
+    """Not of another with the same name."""
+    script = searched.folder / "evaluate.py"
+    script.write_text("""
+import sys
+from t2i_jax.evaluation import results
+for num in (1000, 7):
+    record = results.Record(protocol="tsne", step=4, values={"x": num},
+                            conditions={"run": {"options": {"num": num}}})
+    results.append(sys.argv[1].partition("=")[2] + "/evaluation", record)
+""")
+    monkeypatch.setattr(points, "EVALUATE", (sys.executable, str(script)))
+    searched.write(SEARCH.replace("d/total", "tsne/x"))
+    assert searched("--search=1", "--eval=--protocol=tsne")[0] == 0
+    assert searched.points()[TRIAL]["value"] == 1000
+
+
+def test_a_range_of_fractions_on_a_field_of_whole_numbers(searched):
+    searched.write(SEARCH.replace("whole(4, 16)", "uniform(4, 16)"))
+    status, _, err = searched("--search=1")
+    assert status == 2 and "'generator.channels' takes a int" in err and not searched.starts()
+
+
+def test_ranges_are_of_plain_numbers():
+    assert choice(np.int64(1), np.float32(0.5)).values == (1, 0.5)
+    assert type(choice(np.int64(1), 2).values[0]) is int
+    assert type(whole(np.int64(1), 2).low) is int
 
 
 @pytest.mark.parametrize(
