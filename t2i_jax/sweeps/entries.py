@@ -43,6 +43,12 @@ def load(spec: str) -> list[Entry]:
     groups = found if isinstance(found, Mapping) else {"": found}
     if isinstance(found, Mapping) and ("name" in found or not found):
         raise ValueError(f"the sweep() of {path} gives no list of entries, nor sub-sweeps by name")
+    for group, members in groups.items():
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            place = f"{path}, in {group!r}," if group else path
+            raise ValueError(
+                f"the sweep() of {place} gives {members!r}, which is no list of entries"
+            )
     entries: dict[str, Entry] = {}
     for group, members in groups.items():
         if groups is found:
@@ -137,6 +143,8 @@ def _joined(known: Entry | None, entry: Entry, path: str) -> Entry:
 
 
 def _check_name(name: Any, path: str, what: str) -> None:
+    if isinstance(name, str) and name.endswith(".log"):
+        raise ValueError(f"{path}: {what} is named {name!r}, as logs are: leave out '.log'")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             f"{path}: {what} is named {name!r}, which is to be a folder: write letters, digits, "
