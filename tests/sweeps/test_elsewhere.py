@@ -87,6 +87,19 @@ echo 77
     assert status == 0 and "--array=1,3,5 " in out and "--array=0,2,4 " in out
 
 
+def test_a_slurm_array_in_a_folder_with_spaces(place, monkeypatch):
+    """Its options and its command are read as they were meant."""
+    monkeypatch.setattr("sys.argv", ["launch/sweep.py"])
+    runs = place.folder / "my runs"
+    status, out, _ = place(f"--workdir={runs}", "--slurm")
+    assert status == 0 and shlex.split(out.splitlines()[1])[-1].startswith(f"{runs}/slurm_array.sh")
+    lines = (runs / "slurm_array.sh").read_text().splitlines()
+    (output,) = [line for line in lines if line.startswith("#SBATCH --output")]
+    assert shlex.split(output)[1:] == [f"--output={runs}/slurm_%A_%a.log"]
+    (command,) = [line for line in lines if line.startswith("exec")]
+    assert f"--workdir={runs}" in shlex.split(command)
+
+
 def test_slurm_trains_by_its_own_script(place, monkeypatch):
     """Which starts a process on every node."""
     root = pathlib.Path(__file__).resolve().parents[2]
