@@ -3,12 +3,7 @@
 import contextlib
 import json
 import os
-import pathlib
-import re
-import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -16,6 +11,7 @@ from typing import Protocol
 from t2i_jax import owner, paths
 from t2i_jax.sweeps import evals
 from t2i_jax.sweeps import state as states
+from t2i_jax.sweeps.jobs import Job, waiting
 from t2i_jax.sweeps.points import Point, Sweep
 from t2i_jax.sweeps.showing import Show
 from t2i_jax.sweeps.slots import Slot
@@ -23,10 +19,6 @@ from t2i_jax.sweeps.state import DONE, FAILED, PRUNED, RUNNING, WAITING, State
 
 POLL = 0.2  # seconds between two looks at the processes
 LOOK = 2.0  # and between two at how far they are
-_TOLD = 2000  # characters at the end of a log, in which an error is looked for
-_ERROR = re.compile(r"^(?:python -m [\w.]+: )?error: ", re.MULTILINE)
-# Ends when nobody holds the file of a run's owner, such as a training that a killed sweep has left.
-_WAIT = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_SH)"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOPS = (*SIGNALS, signal.SIGKILL)  # a second one kills
 
@@ -106,66 +98,6 @@ class Stop:
         self.asked, self.times = self.asked or number, self.times + 1
 
 
-class Job:
-    """What runs for one point: its training, then its evaluations, one process after the other."""
-
-    def __init__(self, point: Point, log: pathlib.Path, slot: Slot, variables: Mapping[str, str]):
-        self.point, self.slot, self.log, self.pruned = point, slot, log, False
-        self._variables = {**os.environ, **variables, **slot.variables}
-
-    def start(self, command: Sequence[str]) -> None:
-        """Starts a process, in a session of its own: a terminal's Ctrl-C comes to it by us."""
-        self.waits = _WAIT in command
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as file:
-            file.write(f"== {states.now()} {shlex.join(command)}\n".encode())
-            file.flush()
-            self._began = file.tell()
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=self._variables,
-                start_new_session=True,
-            )
-        if self.slot.cores:
-            with contextlib.suppress(OSError):  # it may have ended
-                os.sched_setaffinity(self._process.pid, self.slot.cores)
-
-    def poll(self) -> int | None:
-        """The exit status of the process, if it has ended."""
-        return self._process.poll()
-
-    def wait(self) -> None:
-        """Returns when it has ended."""
-        self._process.wait()
-
-    def terminate(self) -> None:
-        """Asks it, and all that it has started, to save and end."""
-        self._tell(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Ends it and all that it has started."""
-        self._tell(signal.SIGKILL)
-
-    def _tell(self, number: int) -> None:
-        with contextlib.suppress(OSError):  # they may have ended
-            os.killpg(self._process.pid, number)
-
-    def why(self) -> str:
-        """In a line, why it failed."""
-        if (status := self.poll()) < 0:
-            return f"ended by {signal.Signals(-status).name}"
-        with self.log.open("rb") as file:
-            file.seek(self._began)
-            text = file.read().decode(errors="replace").strip()
-        last = text[-_TOLD:]
-        told = [*_ERROR.finditer(last)]
-        why = last[told[-1].end() :] if told else last.rpartition("\n")[2]
-        return " ".join(why.split()) or f"status {status}"
-
-
 def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
     """What is still to be done for a point, each command when those before it have ended well."""
     run = sweep.run(point)
@@ -239,11 +171,13 @@ class Runner:
             self.show.count(self.queue.count())
 
     def _commands(self, point: Point) -> Iterator[list[str]]:
-        """All that is to be run for a point, after what trains it elsewhere has ended."""
+        """All that is to be run for a point, after what trains it elsewhere has ended, such
+        as what a sweep that was killed has left.
+        """
         run = self.state.sweep.run(point)
         if owner.is_owned(run):
             self.show.say(f"{point.folder}: it is trained elsewhere, and waited for")
-            yield [sys.executable, "-c", _WAIT, str(run / owner.FILE)]
+            yield waiting(run)
         yield from commands(self.state.sweep, point, self.state[point].total)
 
     def _ended(self, job: Job, free: list[Slot]) -> None:
