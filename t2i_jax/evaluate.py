@@ -214,7 +214,7 @@ def write(args: argparse.Namespace, outcome: Outcome) -> None:
     paths.write_bytes(out / f"{name}.json", f"{text}\n".encode())
     print(f"wrote {out / name}.json")
     if outcome.record is not None:
-        run = {**outcome.record.conditions.get("run", {}), "options": _options(args)}
+        run = {**outcome.record.conditions.get("run", {}), "options": made_by(args)["options"]}
         record = dataclasses.replace(
             outcome.record, conditions={**outcome.record.conditions, "run": run}
         )
@@ -227,10 +227,7 @@ def watch(args: argparse.Namespace) -> None:
     nothing trains in the run any more.
     """
     known, _ = results.read(os.path.join(args.workdir, results.FOLDER))
-    numbers = args.protocol not in KINDS
-    name = families.load(args.protocol).name if numbers else args.protocol
-    mine = {"protocol": name, "options": _options(args)}
-    done = {r.step for r in known if _made_by(r) == mine}
+    done = {r.step for r in known if is_of(r, made_by(args))}
     while True:
         ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
         steps = [step for step in steps_of(args.workdir) if step not in done]
@@ -243,17 +240,22 @@ def watch(args: argparse.Namespace) -> None:
         time.sleep(0 if steps else _POLL)
 
 
-def _options(args: argparse.Namespace) -> dict:
-    """What was asked for, beside the protocol and which run and checkpoint."""
+def made_by(args: argparse.Namespace) -> dict:
+    """What was asked for, beside which run and checkpoint: "protocol", as records name it, and
+    "options".
+    """
     apart = {*_ALWAYS, "step", "watch", "batch_size", "extractor_batch_size", "data_dir"}
-    return {k: v for k, v in sorted(vars(args).items()) if k not in apart and v}
-
-
-def _made_by(record: results.Record) -> dict:
+    named = args.protocol in KINDS
     return {
-        "protocol": record.protocol,
-        "options": record.conditions.get("run", {}).get("options"),
+        "protocol": args.protocol if named else families.load(args.protocol).name,
+        "options": {k: v for k, v in sorted(vars(args).items()) if k not in apart and v},
     }
+
+
+def is_of(record: results.Record, made: dict) -> bool:
+    """Whether a record is of what `made_by` says, of whatever checkpoint."""
+    options = record.conditions.get("run", {}).get("options")
+    return {"protocol": record.protocol, "options": options} == made
 
 
 if __name__ == "__main__":

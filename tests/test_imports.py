@@ -23,7 +23,7 @@ FLOORS = {
         (*("train", "sample", "evaluate", "report", "prepare", "benchmark", "import_weights"),),
         4,
     ),
-    "sweeps": 4,
+    "sweeps": 5,
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")

@@ -9,9 +9,16 @@ from t2i_jax import paths
 from t2i_jax.data import catalog
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.sweeps.points import Point, Sweep
+from t2i_jax.sweeps.state import done_steps
 from t2i_jax.training import fields, modules, networks, plan, ranges, run_data, runs, same_run
 from t2i_jax.training.checkpoints import check_place
 
+# What a point's run may differ in: how long and how often, what is logged, and where it runs and
+# reads. All else is what a sweep compares, the learning rates too, with which a run may go on.
+_MAY_DIFFER = (
+    *("train", "log", "data.data_dir", "data.threads", "data.workers", "data.prefetch"),
+    *("encoder.source", "encoder.cache", "frozen"),
+)
 # Sections that a training takes over from where its text encoder comes from.
 _TAKEN = ("encoder.fields", "tokenizer")
 
@@ -88,7 +95,13 @@ def _total(
         runs.check_whole(run)
         _check_sources(config, sweep.root)
     source = opened(config.data.name, config.data.data_dir, config.data.split)
-    return plan.total_steps(config, len(source))
+    total = plan.total_steps(config, len(source))
+    if (done := done_steps(run)) > total:
+        raise ValueError(
+            f"{run} was trained for {done:,} steps, longer than the {total:,} that are asked for: "
+            "remove that run, or name another --workdir"
+        )
+    return total
 
 
 def _check_sources(config, root: paths.Path) -> None:
@@ -118,9 +131,7 @@ def _check_same(run: paths.Path, resolved: fields.Resolved) -> None:
         if (name.startswith(tuple(f"{section}." for section in taken)) or "vocab_size" in name)
         and resolved.origins.get(name) != fields.TOLD
     ]
-    lines = same_run.compare_configs(
-        saved.to_dict(), now.to_dict(), [*same_run.MAY_CHANGE, *elsewhere]
-    )
+    lines = same_run.compare_configs(saved.to_dict(), now.to_dict(), [*_MAY_DIFFER, *elsewhere])
     if lines:
         raise ValueError(
             f"it was trained with another config ({'; '.join(lines)}): remove that run, or name "

@@ -21,11 +21,13 @@ from collections.abc import Sequence
 
 from t2i_jax import owner, paths
 from t2i_jax.arguments import whole
-from t2i_jax.sweeps import checks, commands, entries, points, running, searching, showing
+from t2i_jax.sweeps import checks, commands, entries, evals, points, running, searching, showing
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.slots import slots
 from t2i_jax.sweeps.state import DONE, PRUNED, WAITING, State, check_same
-from t2i_jax.training import sentence_cache
+from t2i_jax.training import fields, sentence_cache
+
+_STOPPED = "stopped. The same command goes on."
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -95,7 +97,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if not args.asked.train or not shutil.which(args.asked.train[0]):
             raise ValueError(f"--train_command={args.train_command}: there is no such program")
         for options in args.asked.evals:
-            points.protocol_of(options)
+            evals.parse(options)
         args.slurm = None if args.slurm is None else _split("slurm", args.slurm)
     except ValueError as error:
         parser.error(str(error))
@@ -113,17 +115,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Does what is asked; exits with 1 where a point is not finished, with 2 and one line an error
     where the user's input is wrong, with 128 and its number after a signal.
     """
-    args = parse(argv)
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")  # the devices are the trainings', not this process's
     try:
+        args = parse(argv)
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")  # the devices are the trainings', not ours
         status = search(args) if args.search else grid(args)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
         status = 2
+    except KeyboardInterrupt:  # while nothing runs; `train` listens itself
+        print(_STOPPED, file=sys.stderr)
+        status = 130
     sys.exit(status)
 
 
@@ -153,7 +158,7 @@ def grid(args: argparse.Namespace) -> int:
     state = State(sweep, logs_of(args.root))
     if args.index is not None:
         state.begin([*chosen, *used], totals)
-        return train(args, state, running.Grid(state, mine), mine)
+        return train(args, state, running.Grid(state, mine), mine, 1)
     with owner.take(args.root, "a sweep"):
         state.begin([*chosen, *used], totals)
         if args.print:
@@ -163,7 +168,8 @@ def grid(args: argparse.Namespace) -> int:
             return 0
         if args.slurm is not None:
             return _slurm(args, state, layers, mine)
-        return train(args, state, running.Grid(state, mine), mine)
+        left = sum(_is_left(state, point) for point in mine)
+        return train(args, state, running.Grid(state, mine), mine, left)
 
 
 def search(args: argparse.Namespace) -> int:
@@ -176,12 +182,16 @@ def search(args: argparse.Namespace) -> int:
     space = spaces.load(args.sweep)
     checks.check_root(args.root)
     check_same(args.root, sweep)
-    totals = checks.check(sweep, [sweep.point(e, args.seeds[0]) for e in space.corners()])
+    corners = [sweep.point(entry, args.seeds[0]) for entry in space.corners()]
+    totals = checks.check(sweep, corners)
+    config = fields.resolve(corners[0].config, sweep.assignments(corners[0])).config
+    evals.check_metric(space.metric, sweep.evals, config.evals.names)
     with owner.take(args.root, "a sweep"):
         state = State(sweep, logs_of(args.root), space.describe())
         total = max(totals.values())
         trials = searching.Trials(state, space, args.search, args.seeds[0], total)
-        status = train(args, state, trials, trials.points)
+        left = args.search - trials.count()
+        status = train(args, state, trials, trials.points, left)
         print(trials.best())
     return status
 
@@ -191,18 +201,21 @@ def train(
     state: State,
     queue: running.Queue,
     mine: Sequence[points.Point],
+    left: int,
 ) -> int:
-    """Runs the queue and shows how it went; the exit status. mine: what the table lists first."""
+    """Runs the queue and shows how it went; the exit status. mine: what the table lists. left: how
+    many points have not ended, between which the machine is shared.
+    """
     console = showing.console()
     count = args.search or len(mine)
     with running.Stop().listening() as stop, showing.Show(console, count) as show:
         runner = running.Runner(state, queue, show, stop, variables(args.root))
-        runner.run(slots(args.jobs))
+        runner.run(slots(max(1, min(args.jobs, left))))
     standings = [state[point] for point in mine]
     metric = state.search["metric"] if state.search else ""
     console.print(showing.table(zip(mine, standings, strict=True), metric))
     if stop.asked:
-        print("stopped. The same command goes on.", file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         return 128 + stop.asked
     if args.index is not None and standings[0].status == WAITING:
         return 143  # it was told to save, which is no failure

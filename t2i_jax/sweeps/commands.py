@@ -14,7 +14,7 @@ _SCRIPT = """#!/usr/bin/env bash
 #SBATCH --job-name={name}
 #SBATCH --requeue
 #SBATCH --signal={signal}@120
-#SBATCH --output={logs}/slurm_%A_%a.log
+#SBATCH --output={output}
 set -euo pipefail
 cd {cwd}
 exec {command} --index="$SLURM_ARRAY_TASK_ID"
@@ -61,7 +61,7 @@ def slurm(
         signal="TERM" if steps else "B:TERM",
         sweep=sweep.sweep,
         name=shlex.quote(pathlib.PurePath(sweep.sweep.partition(":")[0]).stem),
-        logs=logs.absolute(),
+        output=shlex.quote(str(logs.absolute() / "slurm_%A_%a.log")),
         cwd=shlex.quote(str(pathlib.Path.cwd())),
         command=shlex.join(command),
     )

@@ -43,6 +43,12 @@ def load(spec: str) -> list[Entry]:
     groups = found if isinstance(found, Mapping) else {"": found}
     if isinstance(found, Mapping) and ("name" in found or not found):
         raise ValueError(f"the sweep() of {path} gives no list of entries, nor sub-sweeps by name")
+    for group, members in groups.items():
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            place = f"{path}, in {group!r}," if group else path
+            raise ValueError(
+                f"the sweep() of {place} gives {members!r}, which is no list of entries"
+            )
     entries: dict[str, Entry] = {}
     for group, members in groups.items():
         if groups is found:
@@ -85,6 +91,19 @@ def plain(value: Any) -> Any:
     raise ValueError(f"{value!r} is no value of a field: write a number, a text, a bool or a tuple")
 
 
+def bare(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Values by field, without the "config." with which a command line may begin a field's name.
+    ValueError where a field stands there twice.
+    """
+    found = {}
+    for name, value in values.items():
+        field = name.removeprefix("config.") if isinstance(name, str) else name
+        if field in found:
+            raise ValueError(f"{field!r} is set twice")
+        found[field] = value
+    return found
+
+
 def _entry(member: Any, number: int, path: str, groups: tuple[str, ...]) -> Entry:
     if not isinstance(member, Mapping):
         raise ValueError(f"the sweep() of {path} gives no dicts of overrides by field")
@@ -95,6 +114,10 @@ def _entry(member: Any, number: int, path: str, groups: tuple[str, ...]) -> Entr
     _check_name(name, path, "an entry")
     if not isinstance(config, str):
         raise ValueError(f"{path}: the config of {name!r} is no config file: {config!r}")
+    try:
+        overrides = bare(overrides)
+    except ValueError as error:
+        raise ValueError(f"{path}: {name!r}: {error}") from error
     if "seed" in overrides:
         raise ValueError(f"{path}: {name!r} sets the seed, which --seeds does")
     for field, value in overrides.items():
@@ -120,6 +143,8 @@ def _joined(known: Entry | None, entry: Entry, path: str) -> Entry:
 
 
 def _check_name(name: Any, path: str, what: str) -> None:
+    if isinstance(name, str) and name.endswith(".log"):
+        raise ValueError(f"{path}: {what} is named {name!r}, as logs are: leave out '.log'")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             f"{path}: {what} is named {name!r}, which is to be a folder: write letters, digits, "

@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 Values = Mapping[str, Sequence[Any]]  # of every field, by its dotted name
 
 
@@ -23,14 +25,16 @@ def product(*parts: Values | Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
     """An entry for every combination; the first part varies slowest.
 
     parts: fields with all their values, or entries with names of their own. Names are joined.
-    Raises ValueError where two parts set the same field, or an entry has no name.
+    Raises ValueError where two parts set the same field, an entry has no name, or a field no list
+    of values.
     """
     short = _short([field for part in parts if isinstance(part, Mapping) for field in part])
     axes: list[list[dict[str, Any]]] = []
     for part in parts:
         if not isinstance(part, Mapping):
-            axes.append([dict(entry) for entry in part])
+            axes.append(_entries(part))
             continue
+        _check(part, "product()")
         for field, values in part.items():
             titled = zip(_apart([_label(value) for value in values]), values, strict=True)
             axes.append([{"name": f"{short[field]}={x}", field: value} for x, value in titled])
@@ -41,8 +45,11 @@ def together(fields: Values) -> list[dict[str, Any]]:
     """An entry for the first value of every field, one for the second, and so on. The first fields
     that tell all entries apart give the names.
 
-    Raises ValueError where the fields have not the same number of values.
+    Raises ValueError where the fields have not the same number of values, or one has none.
     """
+    _check(fields, "together()")
+    if not fields:
+        raise ValueError("together() of no field: name fields with all their values")
     counts = {field: len(values) for field, values in fields.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"together() needs as many values of one field as of another: {counts}")
@@ -58,6 +65,27 @@ def together(fields: Values) -> list[dict[str, Any]]:
         {"name": name, **dict(zip(fields, row, strict=True))}
         for name, row in zip(_apart(names), rows, strict=True)
     ]
+
+
+def _check(fields: Values, what: str) -> None:
+    for field, values in fields.items():
+        if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+            raise ValueError(
+                f"{what}: {field!r} has {values!r} in place of a list of its values: write "
+                f"({values!r},)"
+            )
+        if not len(values):
+            raise ValueError(f"{what}: {field!r} has no values")
+
+
+def _entries(part: Any) -> list[dict[str, Any]]:
+    if isinstance(part, str) or not isinstance(part, Iterable):
+        raise ValueError(f"product() of {part!r}: name fields with all their values, or entries")
+    entries = list(part)
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"product(): {entry!r} is no entry: write a dict with a name")
+    return [dict(entry) for entry in entries]
 
 
 def _merged(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

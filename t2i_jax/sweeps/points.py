@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -111,15 +110,3 @@ def seeds_of(text: str) -> tuple[int, ...]:
             f"--seeds={text}: write how many (at most 1000), or different seeds: 0,3,7 (one: 7,)"
         )
     return tuple(range(numbers[0])) if count else tuple(numbers)
-
-
-def protocol_of(options: Sequence[str]) -> str:
-    """The protocol that options of an evaluation name. ValueError for none, and for a run."""
-    named = [x.partition("=")[2] for x in options if x.startswith("--protocol=")]
-    if not named or not named[-1]:
-        raise ValueError(f"--eval={shlex.join(options)!r}: it names no --protocol=...")
-    if any(x.partition("=")[0] == "--workdir" for x in options):
-        raise ValueError(
-            f"--eval={shlex.join(options)!r}: leave out --workdir, which is each run's"
-        )
-    return named[-1]

@@ -17,6 +17,8 @@ import dataclasses
 import math
 from typing import Any
 
+from t2i_jax.sweeps.entries import plain
+
 
 @dataclasses.dataclass(frozen=True)
 class Number:
@@ -41,6 +43,12 @@ class Number:
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic range begins above 0, not at {self.low}")
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both bounds, with a fraction where values between them have one: 1.0 and not 1."""
+        kind = int if self.whole else float
+        return kind(self.low), kind(self.high)
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -60,19 +68,19 @@ Range = Number | Choice
 
 def uniform(low: float, high: float) -> Number:
     """Any number between the two."""
-    return Number(low, high)
+    return Number(plain(low), plain(high))
 
 
 def log_uniform(low: float, high: float) -> Number:
     """Any number between the two, as often from 1e-5 to 1e-4 as from 1e-4 to 1e-3."""
-    return Number(low, high, log=True)
+    return Number(plain(low), plain(high), log=True)
 
 
 def whole(low: int, high: int, log: bool = False) -> Number:
     """Any whole number between the two."""
-    return Number(low, high, log, whole=True)
+    return Number(plain(low), plain(high), log, whole=True)
 
 
 def choice(*values: Any) -> Choice:
     """One of the values."""
-    return Choice(values)
+    return Choice(plain(values))

@@ -3,28 +3,24 @@
 import contextlib
 import json
 import os
-import pathlib
-import re
-import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from t2i_jax import paths
-from t2i_jax.evaluation import results
+from t2i_jax import owner, paths
+from t2i_jax.sweeps import evals
 from t2i_jax.sweeps import state as states
-from t2i_jax.sweeps.points import Point, Sweep, protocol_of
+from t2i_jax.sweeps.jobs import Job, waiting
+from t2i_jax.sweeps.points import Point, Sweep
 from t2i_jax.sweeps.showing import Show
 from t2i_jax.sweeps.slots import Slot
 from t2i_jax.sweeps.state import DONE, FAILED, PRUNED, RUNNING, WAITING, State
 
 POLL = 0.2  # seconds between two looks at the processes
 LOOK = 2.0  # and between two at how far they are
-_TOLD = 2000  # characters at the end of a log, in which an error is looked for
-_ERROR = re.compile(r"^(?:python -m [\w.]+: )?error: ", re.MULTILINE)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOPS = (*SIGNALS, signal.SIGKILL)  # a second one kills
 
 
 class Queue(Protocol):
@@ -35,6 +31,9 @@ class Queue(Protocol):
 
     def left(self) -> int:
         """Steps that have not been done of all that are to be trained."""
+
+    def count(self) -> int:
+        """Points that have ended, of those that are wanted."""
 
     def prune(self, point: Point) -> bool:
         """Whether a training that runs is hopeless."""
@@ -67,6 +66,10 @@ class Grid:
         standings = [self._state[point] for point in self._points]
         return sum(max(s.total - s.steps, 0) for s in standings if s.status in (WAITING, RUNNING))
 
+    def count(self) -> int:
+        ended = (DONE, FAILED, PRUNED)
+        return sum(self._state[point].status in ended for point in self._points)
+
     def prune(self, point: Point) -> bool:
         return False
 
@@ -95,71 +98,13 @@ class Stop:
         self.asked, self.times = self.asked or number, self.times + 1
 
 
-class Job:
-    """What runs for one point: its training, then its evaluations, one process after the other."""
-
-    def __init__(self, point: Point, log: pathlib.Path, slot: Slot, variables: Mapping[str, str]):
-        self.point, self.slot, self.log, self.pruned = point, slot, log, False
-        self._variables = {**os.environ, **variables, **slot.variables}
-
-    def start(self, command: Sequence[str]) -> None:
-        """Starts a process, in a session of its own: a terminal's Ctrl-C comes to it by us."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as file:
-            file.write(f"== {states.now()} {shlex.join(command)}\n".encode())
-            file.flush()
-            self._began = file.tell()
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=self._variables,
-                start_new_session=True,
-            )
-        if self.slot.cores:
-            with contextlib.suppress(OSError):  # it may have ended
-                os.sched_setaffinity(self._process.pid, self.slot.cores)
-
-    def poll(self) -> int | None:
-        """The exit status of the process, if it has ended."""
-        return self._process.poll()
-
-    def wait(self) -> None:
-        """Returns when it has ended."""
-        self._process.wait()
-
-    def terminate(self) -> None:
-        """Asks it to save and end."""
-        self._process.terminate()
-
-    def kill(self) -> None:
-        """Ends it and all that it has started."""
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def why(self) -> str:
-        """In a line, why it failed."""
-        if (status := self.poll()) < 0:
-            return f"ended by {signal.Signals(-status).name}"
-        with self.log.open("rb") as file:
-            file.seek(self._began)
-            text = file.read().decode(errors="replace").strip()
-        last = text[-_TOLD:]
-        told = [*_ERROR.finditer(last)]
-        why = last[told[-1].end() :] if told else last.rpartition("\n")[2]
-        return " ".join(why.split()) or f"status {status}"
-
-
 def commands(sweep: Sweep, point: Point, total: int) -> Iterator[list[str]]:
     """What is still to be done for a point, each command when those before it have ended well."""
     run = sweep.run(point)
     if states.done_steps(run) < total:
         yield sweep.training(point)
     for options, command in zip(sweep.evals, sweep.evaluations(point), strict=True):
-        records, _ = results.read(run / results.FOLDER)
-        known = {(record.protocol, record.step) for record in records}
-        if (protocol_of(options), states.done_steps(run)) not in known:
+        if evals.find(options, run) is None:
             yield command
 
 
@@ -191,6 +136,7 @@ class Runner:
 
     def _run(self, free: list[Slot]) -> None:
         looked, stopped = time.monotonic(), 0
+        self.show.count(self.queue.count())
         while True:
             while free and not self.stop.asked and (point := self.queue.next()):
                 self._begin(point, free)
@@ -211,7 +157,7 @@ class Runner:
     def _begin(self, point: Point, free: list[Slot]) -> None:
         """Starts a point's first process, if there is anything to do for it."""
         state = self.state
-        left = commands(state.sweep, point, state[point].total)
+        left = self._commands(point)
         command = next(left, None)
         if command is not None:
             first = state[point].started or states.now()
@@ -222,13 +168,25 @@ class Runner:
             self.jobs[job] = left
         else:
             self.queue.ended(point)
+            self.show.count(self.queue.count())
+
+    def _commands(self, point: Point) -> Iterator[list[str]]:
+        """All that is to be run for a point, after what trains it elsewhere has ended, such
+        as what a sweep that was killed has left.
+        """
+        run = self.state.sweep.run(point)
+        if owner.is_owned(run):
+            self.show.say(f"{point.folder}: it is trained elsewhere, and waited for")
+            yield waiting(run)
+        yield from commands(self.state.sweep, point, self.state[point].total)
 
     def _ended(self, job: Job, free: list[Slot]) -> None:
         """Starts the next process of a job, or sets what has become of its point."""
         point, state = job.point, self.state
         steps = states.done_steps(state.sweep.run(point))
         values = {"steps": steps, **self._outcome(job, steps)}
-        if values["status"] == DONE and not self.stop.asked:
+        well = values["status"] in (DONE, WAITING) and "error" not in values
+        if well and not self.stop.asked:
             if command := next(self.jobs[job], None):
                 self.show.started(point, command, job.log)
                 job.start(command)
@@ -237,19 +195,22 @@ class Runner:
         del self.jobs[job]
         free.append(job.slot)
         self.queue.ended(point)
+        self.show.count(self.queue.count())
         self.show.ended(point, state[point])
 
     def _outcome(self, job: Job, steps: int) -> dict[str, str]:
         """Status and error by how the process ended."""
         status = job.poll()
-        number = -status if status < 0 else status - 128 if status - 128 in SIGNALS else 0
-        if job.pruned and number:
+        number = -status if status < 0 else status - 128
+        if job.pruned and number in _STOPS:
             return {"status": PRUNED}
-        if number in SIGNALS or (number and self.stop.asked):
+        if number in (_STOPS if self.stop.asked else SIGNALS):
             return {"status": WAITING, "error": f"stopped by {signal.Signals(number).name}"}
         if status:
             return {"status": FAILED, "error": job.why()}
         if steps < self.state[job.point].total:
+            if job.waits:
+                return {"status": WAITING}
             return {"status": FAILED, "error": "it ended before its last checkpoint was there"}
         return {"status": DONE}
 
@@ -257,7 +218,7 @@ class Runner:
         """Shows how far everything is."""
         for job in self.jobs:
             self.state.note(job.point, steps_now(self.state.sweep.run(job.point)))
-            if not job.pruned and self.queue.prune(job.point):
+            if not job.pruned and not job.waits and self.queue.prune(job.point):
                 job.pruned = True
                 job.terminate()
         self.show.look({job.point: self.state[job.point] for job in self.jobs}, self.queue.left())

@@ -15,11 +15,13 @@ and never read it again, and the journal's lock, for which it would wait half a 
 import json
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from t2i_jax import paths
 from t2i_jax.evaluation import results
+from t2i_jax.sweeps import evals
 from t2i_jax.sweeps.points import Point, Sweep
 from t2i_jax.sweeps.ranges import Choice, Range
 from t2i_jax.sweeps.space import Space
@@ -97,13 +99,18 @@ class Trials:
         now = sum(self._total - self._state[point].steps for point in self._running)
         return now + max(self._count - self._asked(), 0) * self._total
 
+    def count(self) -> int:
+        return self._asked() - len(self._running) - len(self._broken_off)
+
     def prune(self, point: Point) -> bool:
         trial, found = self._running[point], False
         for step, value in _logged(self._state.sweep.run(point), self._space.metric):
             if step > self._told[point]:
                 self._told[point], found = step, True
                 trial.report(value, step)
-        return found and trial.should_prune()
+        if not found or not trial.should_prune():
+            return False
+        return done_steps(self._state.sweep.run(point)) < self._total  # else it is evaluated
 
     def ended(self, point: Point) -> None:
         from optuna.trial import TrialState
@@ -117,18 +124,32 @@ class Trials:
             self._failures = 0
         elif status in (DONE, FAILED):
             if status == DONE:
-                why = f"neither metrics.jsonl nor an evaluation has a number {self._space.metric!r}"
-                self._state.change(point, status=FAILED, error=why)
+                self._state.change(point, status=FAILED, error=self._why(point))
             self._study.tell(trial, state=TrialState.FAIL)
             self._failures += 1
+
+    def _why(self, point: Point) -> str:
+        """Why a finished training has no value. Where the metric has no such name, no trial will
+        have one: no more begin.
+        """
+        run, metric = self._state.sweep.run(point), self._space.metric
+        names = {name for row in _rows(run) for name in row} - {"step"}
+        for record in results.read(run / results.FOLDER)[0]:
+            names |= {f"{record.protocol}/{name}" for name in record.values}
+        if metric in names:
+            return f"{metric} is no finite number at the end"
+        self._failures = _HOPELESS
+        known = ", ".join(sorted(names)) or "none"
+        return (
+            f"neither metrics.jsonl nor an evaluation has a number {metric!r}; there are: {known}"
+        )
 
     def _value(self, point: Point) -> float | None:
         """The metric of a finished training, where it is a finite number."""
         run = self._state.sweep.run(point)
         protocol, _, name = self._space.metric.partition("/")
-        for record in reversed(results.read(run / results.FOLDER)[0]):
-            here = (record.protocol, record.step) == (protocol, done_steps(run))
-            if here and record.values.get(name) is not None:
+        for record in (evals.find(options, run) for options in self._state.sweep.evals):
+            if record and record.protocol == protocol and record.values.get(name) is not None:
                 return float(record.values[name])
         logged = _logged(run, self._space.metric)
         return logged[-1][1] if logged else None
@@ -153,9 +174,12 @@ def _ask(trial, field: str, x: Range) -> Any:
 
 def _logged(run: paths.Path, metric: str) -> list[tuple[int, float]]:
     """(step, value) of all lines of a run that have the metric; null stands for no finite one."""
+    return [(row["step"], row[metric]) for row in _rows(run) if row.get(metric) is not None]
+
+
+def _rows(run: paths.Path) -> list[dict[str, Any]]:
     path = run / "metrics.jsonl"
-    rows = read_rows(path)[0] if paths.exists(path) else []
-    return [(row["step"], row[metric]) for row in rows if row.get(metric) is not None]
+    return read_rows(path)[0] if paths.exists(path) else []
 
 
 def _mend(journal: pathlib.Path) -> None:
@@ -192,16 +216,18 @@ def _study(sweep: Sweep, space: Space, seed: int, total: int):
             if isinstance(x, Choice)
         },
         "fields": sorted(space.ranges),
+        "config": space.config,
         "options": sweep.options,
+        "evals": [shlex.join(options) for options in sweep.evals],
         "steps": total,
         "seed": seed,
     }
     asked = json.loads(json.dumps(asked))  # as the study keeps it
     known = study.user_attrs.get("asked", asked)
     for name, value in asked.items():
-        if known[name] != value:
+        if (before := known.get(name)) != value:
             raise ValueError(
-                f"{sweep.root} holds a search with {name} {known[name]}, now {value}: trials of "
+                f"{sweep.root} holds a search with {name} {before}, now {value}: trials of "
                 "both cannot be compared. Name another folder"
             )
     study.set_user_attr("asked", asked)

@@ -57,12 +57,15 @@ class Show:
 
     def ended(self, point: Point, standing: Standing) -> None:
         """Nothing runs for a point any more."""
-        self._ended += 1
         self._bars.remove_task(self._tasks.pop(point))
-        self._bars.update(self._all, completed=self._ended)
         why = f": {standing.error}" if standing.error else ""
         steps = f"{standing.steps:,}/{standing.total:,} steps"
         self.say(f"{point.folder}: {standing.status}, {steps}{why}")
+
+    def count(self, ended: int) -> None:
+        """So many of all points have ended, those of earlier calls included."""
+        self._ended = ended
+        self._bars.update(self._all, completed=ended)
 
     def stopping(self, count: int, again: bool) -> None:
         """A signal has come."""

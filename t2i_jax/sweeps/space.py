@@ -6,7 +6,7 @@ from typing import Any
 
 from t2i_jax import config as configs
 from t2i_jax.choices import check_choice
-from t2i_jax.sweeps.entries import Entry, plain
+from t2i_jax.sweeps.entries import Entry, bare, plain
 from t2i_jax.sweeps.ranges import Choice, Range
 
 DIRECTIONS = ("minimize", "maximize")
@@ -36,8 +36,7 @@ class Space:
     def corners(self) -> list[Entry]:
         """Entries in which every bound and every choice stands once."""
         ends = {
-            field: x.values if isinstance(x, Choice) else (x.low, x.high)
-            for field, x in self.ranges.items()
+            field: x.values if isinstance(x, Choice) else x.ends for field, x in self.ranges.items()
         }
         count = max(map(len, ends.values()))
         rows = ({field: x[min(i, len(x) - 1)] for field, x in ends.items()} for i in range(count))
@@ -52,7 +51,10 @@ def load(spec: str) -> Space:
     path, found = spec.partition(":")[0], configs.call(spec, "search")
     if not isinstance(found, Mapping):
         raise ValueError(f"the search() of {path} returns no dict of ranges by field")
-    values = dict(found)
+    try:
+        values = bare(found)
+    except ValueError as error:
+        raise ValueError(f"the search() of {path}: {error}") from error
     metric, direction = values.pop("metric", None), values.pop("direction", None)
     config = values.pop("config", "")
     if own := values.keys() & {"name", "seed"}:

@@ -72,8 +72,11 @@ def test_an_error_of_all_points_is_told_once(place):
         (["--index=-1"], "--index=-1: the points"),
         (["--index=0", "--print"], "--index and --print cannot be combined"),
         (["--only=hal"], "--only=hal: .*did you mean 'half'"),
-        (["--eval=--num=5"], "--eval='--num=5': it names no --protocol"),
-        (["--eval=--protocol=a --workdir=b"], "leave out --workdir"),
+        (["--eval=--num=5"], "--eval='--num=5': .*required: --protocol"),
+        (["--eval=--protocol=tsne --work=b"], "leave out --workdir"),
+        (["--eval=--protocol=tsna"], "--eval='--protocol=tsna': .*did you mean 'tsne'"),
+        (["--eval=--protocol=fid2k --num=5"], "--num is not for --protocol=fid2k"),
+        (["--eval=--protocol=tsne --num=0"], "--eval=.*num=0: must be"),
         (["--eval=--protocol='a"], "--eval=.*No closing quotation"),
         (["--train_command=no_such_program x"], "there is no such program"),
         (["--train_command="], "there is no such program"),
@@ -127,7 +130,11 @@ def test_a_run_of_another_config_is_not_taken_for_the_point(place):
     place.write(place.file.read_text().replace("0.75", "0.5"))
     status, _, err = place("--generator.channels=32")
     assert status == 2 and "all 3 points" in err and "generator.channels: saved" in err
-    assert place("--optim.g.lr=1e-3")[0] == 0  # with which a run may go on
+    status, _, err = place("--optim.g.lr=1e-3")  # with which a run could go on
+    assert status == 2 and "all 3 points: it was trained with another config (optim.g.lr" in err
+    status, _, err = place("--train.duration=3 steps")
+    assert status == 2 and "was trained for 4 steps, longer than the 3 that are asked for" in err
+    assert place("--train.log_every=2 steps", "--data.threads=2")[0] == 0
     other = place.folder / "other.py"
     other.write_text(place.file.read_text())
     status, _, err = place(f"--sweep={other}")

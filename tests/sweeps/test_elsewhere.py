@@ -24,10 +24,14 @@ from t2i_jax.evaluation import results
 given = dict(a[2:].split("=", 1) for a in sys.argv[1:])
 run = pathlib.Path(given["workdir"])
 step = max(int(p.name) for p in (run / "checkpoints").iterdir())
-print(given["protocol"], run.name)
-if given["protocol"] == "bad":
+protocol = given.pop("protocol")
+del given["workdir"]
+print(protocol, run.name)
+if protocol == "failures":
     sys.exit("error: no such thing")
-record = results.Record(protocol=given["protocol"], step=step, values={"x": 0.5}, conditions=given)
+options = {"num": 1000} | {k: int(v) if v.isdigit() else v for k, v in given.items()}
+conditions = {"run": {"options": options}}
+record = results.Record(protocol=protocol, step=step, values={"x": 0.5}, conditions=conditions)
 results.append(run / results.FOLDER, record)
 """
 
@@ -83,6 +87,19 @@ echo 77
     assert status == 0 and "--array=1,3,5 " in out and "--array=0,2,4 " in out
 
 
+def test_a_slurm_array_in_a_folder_with_spaces(place, monkeypatch):
+    """Its options and its command are read as they were meant."""
+    monkeypatch.setattr("sys.argv", ["launch/sweep.py"])
+    runs = place.folder / "my runs"
+    status, out, _ = place(f"--workdir={runs}", "--slurm")
+    assert status == 0 and shlex.split(out.splitlines()[1])[-1].startswith(f"{runs}/slurm_array.sh")
+    lines = (runs / "slurm_array.sh").read_text().splitlines()
+    (output,) = [line for line in lines if line.startswith("#SBATCH --output")]
+    assert shlex.split(output)[1:] == [f"--output={runs}/slurm_%A_%a.log"]
+    (command,) = [line for line in lines if line.startswith("exec")]
+    assert f"--workdir={runs}" in shlex.split(command)
+
+
 def test_slurm_trains_by_its_own_script(place, monkeypatch):
     """Which starts a process on every node."""
     root = pathlib.Path(__file__).resolve().parents[2]
@@ -118,27 +135,39 @@ def evaluated(place, monkeypatch):
 def records(place):
     found, damaged = results.read(place.runs / "seed0/a" / results.FOLDER)
     assert not damaged
-    return [(record.protocol, record.step, record.conditions.get("num")) for record in found]
+    options = [record.conditions["run"]["options"] for record in found]
+    return [(x.protocol, x.step, o.get("num")) for x, o in zip(found, options, strict=True)]
 
 
 def test_what_is_finished_is_evaluated_once(evaluated):
-    evals = ("--eval=--protocol=one --num=5", "--eval=--protocol=two")
+    evals = ("--eval=--protocol=retrieval --num=5", "--eval=--protocol=tsne")
     assert evaluated(*evals)[0] == 0
-    assert records(evaluated) == [("one", 4, "5"), ("two", 4, None)]
+    assert records(evaluated) == [("retrieval", 4, 5), ("tsne", 4, 1000)]
     assert evaluated(*evals)[0] == 0 and len(records(evaluated)) == 2
     assert evaluated(*evals, "--train.duration=6 steps")[0] == 0
-    assert records(evaluated)[2:] == [("one", 6, "5"), ("two", 6, None)]
+    assert records(evaluated)[2:] == [("retrieval", 6, 5), ("tsne", 6, 1000)]
     told = json.loads((evaluated.runs / "sweep.json").read_text())
-    assert told["evals"] == ["--protocol=one --num=5", "--protocol=two"]
+    assert told["evals"] == ["--protocol=retrieval --num=5", "--protocol=tsne"]
     assert len(evaluated.starts()) == 2
 
 
+def test_one_protocol_with_several_options(evaluated):
+    """Each is evaluated, and one that was changed is another."""
+    evals = ("--eval=--protocol=retrieval --num=5", "--eval=--protocol=retrieval --num=6")
+    for _ in range(2):
+        assert evaluated(*evals)[0] == 0
+        assert records(evaluated) == [("retrieval", 4, 5), ("retrieval", 4, 6)]
+    assert evaluated("--eval=--protocol=retrieval --num=5 --split=val")[0] == 0
+    assert len(records(evaluated)) == 3
+
+
 def test_an_evaluation_that_fails_is_said_and_tried_again(evaluated):
+    good = "--eval=--protocol=tsne"
     for times in (1, 2):
-        status, out, _ = evaluated("--eval=--protocol=bad", "--eval=--protocol=good")
+        status, out, _ = evaluated("--eval=--protocol=failures", good)
         assert status == 1 and "no such thing" in out
         assert evaluated.points()["seed0/a"]["error"] == "no such thing"
         log = (evaluated.runs / "seed0/a.log").read_text()
-        assert log.count("\nbad a\n") == times
+        assert log.count("\nfailures a\n") == times
     assert len(evaluated.starts()) == 1 and records(evaluated) == []
-    assert evaluated("--eval=--protocol=good")[0] == 0 and records(evaluated) == [("good", 4, None)]
+    assert evaluated(good)[0] == 0 and records(evaluated) == [("tsne", 4, 1000)]

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 
@@ -13,6 +14,8 @@ from t2i_jax.owner import Owner
 from t2i_jax.sweeps import running
 from t2i_jax.sweeps import state as states
 from t2i_jax.sweeps.slots import gpus, slots
+
+from .conftest import STAND_IN
 
 
 def test_all_points_are_trained_once(place):
@@ -106,6 +109,47 @@ def test_a_signal_lets_trainings_save_and_the_same_command_goes_on(place, number
     assert place.points()["seed0/none"]["steps"] == row["steps"] + 2
 
 
+def test_a_signal_reaches_what_a_script_has_started(place):
+    place.acts(none={"seconds": 1})
+    script = place.folder / "t.sh"
+    script.write_text(f'trap true TERM\n{sys.executable} {STAND_IN} "$@"\nexit $?\n')
+    path = place.runs / "seed0/none/metrics.jsonl"
+    thread = call_when(path.exists, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert place(f"--train_command=bash {script}", "--only=none")[0] == 143
+    thread.join()
+    row = place.points()["seed0/none"]
+    assert (row["status"], row["error"]) == ("waiting", "stopped by SIGTERM")
+    assert 0 < row["steps"] < 4
+
+
+def test_what_is_trained_elsewhere_is_waited_for(place):
+    """As by what a killed sweep has left."""
+    training = Owner(place.runs / "seed0/half", "a training")
+    log, released = place.runs / "seed0/half.log", []
+
+    def release():
+        time.sleep(0.5)
+        released.append(time.time())
+        training.close()
+
+    thread = call_when(log.exists, release)
+    status, out, _ = place()
+    thread.join()
+    assert status == 0 and "seed0/half: it is trained elsewhere, and waited for" in out
+    assert set(place.statuses().values()) == {"done"}
+    half = next(start for start in place.starts() if start["run"] == "seed0/half")
+    assert half["time"] > released[0]
+
+
+def test_waiting_for_another_training_can_be_stopped(place):
+    with Owner(place.runs / "seed0/half", "a training"):
+        log = place.runs / "seed0/half.log"
+        thread = call_when(log.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert place("--only=half")[0] == 130
+        thread.join()
+    assert place.statuses() == {"seed0/half": "waiting"} and not place.starts()
+
+
 def test_a_second_signal_kills(place):
     place.acts(none={"forever": True, "seconds": 0.02, "deaf": True})
     path = place.runs / "seed0/none/metrics.jsonl"
@@ -135,6 +179,40 @@ def test_a_sweep_that_fails_itself_leaves_no_process(place, monkeypatch):
     status, _, err = place()
     assert status == 2 and err == "error: No space left on device\n"
     assert states.done_steps(place.runs / "seed0/none") > 0
+
+
+def test_a_crash_while_stopping_is_no_stop(place):
+    """Here of a script that answers SIGTERM so."""
+    script = place.folder / "t.sh"
+    script.write_text(f"trap 'kill -SEGV $$' TERM\ntouch {place.folder}/began\nsleep 20 & wait\n")
+    began = (place.folder / "began").exists
+    thread = call_when(began, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert place(f"--train_command=bash {script}", "--only=none")[0] == 143
+    thread.join()
+    row = place.points()["seed0/none"]
+    assert (row["status"], row["error"]) == ("failed", "ended by SIGSEGV")
+
+
+def test_an_interrupt_while_points_are_checked_is_a_line(place, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("t2i_jax.sweeps.checks.check", interrupted)
+    assert place() == (130, "", "stopped. The same command goes on.\n")
+
+
+def test_points_of_earlier_calls_are_counted(place, monkeypatch):
+    counts = []
+    monkeypatch.setattr("t2i_jax.sweeps.showing.Show.count", lambda _, ended: counts.append(ended))
+    assert place("--only=half")[0] == 0 and counts[0] == 0 and counts[-1] == 1
+    counts.clear()
+    assert place()[0] == 0 and counts[0] == 1 and counts[-1] == 3
+
+
+def test_what_is_left_has_the_whole_machine(place):
+    assert place("--only=none,half")[0] == 0
+    assert place("--jobs=3")[0] == 0
+    assert place.starts()[2]["cores"] == sorted(os.sched_getaffinity(0))
 
 
 def test_two_at_once_have_a_core_each(place):

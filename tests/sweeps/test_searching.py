@@ -3,18 +3,22 @@
 import json
 import os
 import signal
+import sys
 import time
 
+import numpy as np
 import pytest
 
-from t2i_jax.sweeps import searching
+from t2i_jax.sweeps import points, searching
 from t2i_jax.sweeps import space as spaces
 from t2i_jax.sweeps.ranges import choice, log_uniform, uniform, whole
 
+from .conftest import CONFIG
 from .test_running import call_when
 
 pytest.importorskip("optuna")
 
+TRIAL = "seed0/trial_0000"
 SEARCH = """
 from t2i_jax.sweeps.ranges import choice, log_uniform, uniform, whole
 
@@ -37,7 +41,7 @@ def searched(place):
     return place
 
 
-def test_trials_are_points_and_a_search_goes_on(searched):
+def test_trials_are_points_and_a_search_goes_on(searched, monkeypatch):
     """The stand-in logs the weight as the metric: the least weight is best."""
     status, out, err = searched("--search=4")
     assert (status, err) == (0, "")
@@ -53,7 +57,11 @@ def test_trials_are_points_and_a_search_goes_on(searched):
     assert f"best: {best['workdir']}, d/total" in out
     told = json.loads((searched.runs / "sweep.json").read_text())
     assert told["search"] == {"metric": "d/total", "direction": "minimize"}
-    assert searched("--search=6")[0] == 0
+    counts = []
+    with monkeypatch.context() as m:
+        m.setattr("t2i_jax.sweeps.showing.Show.count", lambda _, ended: counts.append(ended))
+        assert searched("--search=6")[0] == 0
+    assert counts[0] == 4 and counts[-1] == 6
     rows = searched.points()
     assert len(rows) == len(searched.starts()) == 6
     weights = [row["overrides"]["loss.g.interp"] for row in rows.values()]
@@ -63,6 +71,7 @@ def test_trials_are_points_and_a_search_goes_on(searched):
         ('"minimize"', '"maximize"'),
         ('("translation",)', '("color",)'),
         ('"train.samples": 3', '"train.samples": 4'),
+        ('"direction"', f'"config": "{CONFIG}", "direction"'),
     ):
         searched.write(SEARCH.replace(change, message))
         status, _, err = searched("--search=7")
@@ -70,6 +79,8 @@ def test_trials_are_points_and_a_search_goes_on(searched):
     searched.write(SEARCH)
     status, _, err = searched("--search=7", "--train.duration=6 steps")
     assert status == 2 and "options" in err and len(searched.starts()) == 6
+    status, _, err = searched("--search=7", "--eval=--protocol=tsne")
+    assert status == 2 and "evals" in err and len(searched.starts()) == 6
 
 
 def test_a_hopeless_training_is_pruned(searched, monkeypatch):
@@ -84,6 +95,18 @@ def test_a_hopeless_training_is_pruned(searched, monkeypatch):
     (searched.runs / "sweep.json").unlink()
     assert searched("--search=6")[0] == 0
     assert list(searched.statuses().values()) == ["done"] * 5 + ["pruned"]
+
+
+def test_what_is_trained_is_not_pruned_while_it_is_evaluated(searched, monkeypatch):
+    """However bad its last steps were."""
+    script = searched.folder / "evaluate.py"
+    script.write_text("import time\ntime.sleep(0.6)\n")
+    monkeypatch.setattr(points, "EVALUATE", (sys.executable, str(script)))
+    monkeypatch.setattr("t2i_jax.sweeps.running.LOOK", 0.05)
+    searched.acts(**{f"trial_{i:04d}": {"loss": 0.1} for i in range(5)}, trial_0005={"loss": 5.0})
+    assert searched("--search=6", "--eval=--protocol=tsne")[0] == 0
+    assert list(searched.statuses().values()) == ["done"] * 6
+    assert searched.points()["seed0/trial_0005"]["value"] == 5.0
 
 
 def test_a_trial_that_was_broken_off_is_resumed(searched):
@@ -127,9 +150,45 @@ def test_what_a_kill_leaves_of_the_study(searched):
 
 def test_a_metric_that_no_run_has_is_said(searched):
     searched.write(SEARCH.replace("d/total", "toy_attributes/colour"))
-    status, out, _ = searched("--search=1")
-    assert status == 1 and "has a number 'toy_attributes/colour'" in out
+    status, _, err = searched("--search=2", "--eval=--protocol=tsne")
+    assert status == 2 and "tsne is evaluated, not toy_attributes; give --eval=" in err
+    twice = [f"--eval=--protocol=toy_attributes --classifier={x}" for x in "ab"]
+    status, _, err = searched("--search=2", *twice)
+    assert status == 2 and "more than one --eval gives it" in err and not searched.starts()
+    searched.write(SEARCH.replace("d/total", "d/totle"))
+    status, out, _ = searched("--search=9")
+    assert status == 1 and len(searched.starts()) == 1  # the others would have none either
+    assert "has a number 'd/totle'; there are: d/total" in searched.points()[TRIAL]["error"]
     assert "no trial has been finished" in out
+
+
+def test_the_metric_is_that_of_the_evaluation_that_was_asked_for(searched, monkeypatch):
+    """Not of another with the same name."""
+    script = searched.folder / "evaluate.py"
+    script.write_text("""
+import sys
+from t2i_jax.evaluation import results
+for num in (1000, 7):
+    record = results.Record(protocol="tsne", step=4, values={"x": num},
+                            conditions={"run": {"options": {"num": num}}})
+    results.append(sys.argv[1].partition("=")[2] + "/evaluation", record)
+""")
+    monkeypatch.setattr(points, "EVALUATE", (sys.executable, str(script)))
+    searched.write(SEARCH.replace("d/total", "tsne/x"))
+    assert searched("--search=1", "--eval=--protocol=tsne")[0] == 0
+    assert searched.points()[TRIAL]["value"] == 1000
+
+
+def test_a_range_of_fractions_on_a_field_of_whole_numbers(searched):
+    searched.write(SEARCH.replace("whole(4, 16)", "uniform(4, 16)"))
+    status, _, err = searched("--search=1")
+    assert status == 2 and "'generator.channels' takes a int" in err and not searched.starts()
+
+
+def test_ranges_are_of_plain_numbers():
+    assert choice(np.int64(1), np.float32(0.5)).values == (1, 0.5)
+    assert type(choice(np.int64(1), 2).values[0]) is int
+    assert type(whole(np.int64(1), 2).low) is int
 
 
 @pytest.mark.parametrize(
@@ -137,6 +196,7 @@ def test_a_metric_that_no_run_has_is_said(searched):
     [
         ("return 5", "returns no dict of ranges"),
         ("return {'seed': 1}", "sets 'seed', which the search itself does"),
+        ("return {'config.seed': 1}", "sets 'seed', which the search itself does"),
         ("return {'direction': 'minimize', 'a': uniform(0, 1)}", "names no 'metric'"),
         ("return {'metric': 'x', 'a': uniform(0, 1)}", "direction must be one of 'minimize'"),
         ("return {'metric': 'x', 'direction': 'minimize'}", "gives no range"),
