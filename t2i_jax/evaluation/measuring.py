@@ -148,8 +148,8 @@ def table(evaluation: Evaluation) -> str:
         mark = " (lower is better)" if name in record.lower_is_better else ""
         cells = (_cell(record, name), _cell(record, f"{name}{OF_REAL}"))
         lines.append(f"{name:24} {cells[0]:>22}  {cells[1]:>22}{mark}")
-    fewer = record.conditions["yardstick_samples"]
-    if fewer is not None and fewer < record.conditions["samples"]:
+    fewer, distance = record.conditions["yardstick_samples"], record.conditions["reference"]
+    if distance and fewer is not None and fewer < record.conditions["samples"]:
         lines.append(f"only {fewer:,} real images are there: fewer images have larger distances")
     if flattered := record.conditions.get("trained_with"):
         lines.append(
