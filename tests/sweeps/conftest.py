@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shlex
+import signal
 import sys
 
 import pytest
@@ -19,6 +20,14 @@ def sweep():
     for name, weight in (("none", 0.0), ("half", 0.5), ("full", 1.0)):
         yield {"name": name, "loss.g.interp": weight}
 """
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A shell starts what it puts into the background with SIGINT ignored, and children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
