@@ -164,7 +164,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(
             "--watch takes every checkpoint of a run: leave out --step, --images and --save_samples"
         )
-    args.out = args.out or os.path.join(args.workdir, results.FOLDER)
+    args.out = args.out or f"{args.workdir}/{results.FOLDER}"
     return args
 
 
@@ -219,14 +219,14 @@ def write(args: argparse.Namespace, outcome: Outcome) -> None:
             outcome.record, conditions={**outcome.record.conditions, "run": run}
         )
         own = not args.images and os.access(args.workdir, os.W_OK)
-        results.append(os.path.join(args.workdir, results.FOLDER) if own else args.out, record)
+        results.append(f"{args.workdir}/{results.FOLDER}" if own else args.out, record)
 
 
 def watch(args: argparse.Namespace) -> None:
     """Evaluates every checkpoint that has no number of this protocol yet, as they come, until
     nothing trains in the run any more.
     """
-    known, _ = results.read(os.path.join(args.workdir, results.FOLDER))
+    known, _ = results.read(f"{args.workdir}/{results.FOLDER}")
     done = {r.step for r in known if is_of(r, made_by(args))}
     while True:
         ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed

@@ -3,7 +3,6 @@
 The training loop imports no evaluation: the command line hands it `evaluators`.
 """
 
-import pathlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from t2i_jax import paths
 from t2i_jax.config import suggest
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.report import DataError
@@ -115,7 +115,7 @@ class Numbers:
                 self._network,
                 samples,
                 self._real,
-                Places(samples=pathlib.Path(folder), real=networks.cache()),
+                Places(samples=paths.path(folder), real=networks.cache()),
                 batch_size=_BATCH,
                 seed=0,
                 step=None,

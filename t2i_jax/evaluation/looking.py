@@ -3,7 +3,6 @@ training images, failures, captions against noise.
 """
 
 import argparse
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -31,7 +30,7 @@ _COLUMNS = 8  # noises of a grid
 def rated(args: argparse.Namespace) -> Outcome:
     """The page for raters, or what their files say."""
     if args.ratings:
-        key = os.path.join(args.out, rating.KEY)
+        key = paths.path(args.out) / rating.KEY
         return _outcome(rating.report(key, args.ratings.split(",")))
     if not args.against:
         raise ValueError(

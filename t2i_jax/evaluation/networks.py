@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from t2i_jax import paths
 from t2i_jax.evaluation.extractors import dual, registry
 from t2i_jax.evaluation.extractors.base import DualEncoder, Extractor
 from t2i_jax.evaluation.protocols.base import Needs
@@ -38,5 +39,5 @@ def load(
 
 def cache() -> pathlib.Path:
     """The folder of features of real images, shared by all runs."""
-    home = os.environ.get(CACHE) or pathlib.Path.home() / ".cache" / "t2i_jax"
-    return pathlib.Path(home) / "features"
+    home = os.environ.get(CACHE) or os.path.expanduser("~/.cache/t2i_jax")
+    return paths.local(home, "features of real images") / "features"

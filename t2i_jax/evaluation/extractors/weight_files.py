@@ -23,7 +23,7 @@ class Published(NamedTuple):
 def cache() -> paths.Path:
     """The folder in which ``launch/fetch_weights.sh`` keeps weights, a folder a name."""
     home = os.environ.get("T2I_JAX_WEIGHTS")
-    return paths.path(home or os.path.join(os.path.expanduser("~"), ".cache/t2i_jax/weights"))
+    return paths.path(home or os.path.expanduser("~/.cache/t2i_jax/weights"))
 
 
 def find(name: str, known: Sequence[Published], given: str | os.PathLike | None) -> paths.Path:
