@@ -88,7 +88,7 @@ class Memory:
 
     def __init__(self):
         self.known = {}
-        self.reader = Reader("memory", self.read)
+        self.reader = Reader("memory", "digest", self.read)
 
     def picture(self, attributes, *seed):
         image = toy_birds.draw(attributes, np.random.default_rng(seed), SIZE)
@@ -169,13 +169,13 @@ def test_what_the_reader_misreads_is_not_reported(memory):
     def blind(images):
         return {**whole(images), "beak": np.zeros(len(images), int)}
 
-    memory.reader = Reader("memory", blind)
+    memory.reader = Reader("memory", "digest", blind)
     result, _, text = evaluated(memory, lambda *args: by_facts(memory, *args), num=60)
     assert "beak" not in result["attributes"] and result["read_of_drawn"]["beak"] < 0.5
     assert "not reported, since the classifier misreads drawn birds: beak" in text
     nothing = {name: np.zeros(600, int) for name in ATTRIBUTES}
     memory.reader = Reader(
-        "memory", lambda images: {k: v[: len(images)] for k, v in nothing.items()}
+        "memory", "digest", lambda images: {k: v[: len(images)] for k, v in nothing.items()}
     )
     with pytest.raises(ValueError, match="reads no attribute in 99%"):
         evaluated(memory, lambda *args: by_facts(memory, *args), num=60)
