@@ -14,7 +14,6 @@ from ml_collections import ConfigDict
 from t2i_jax import paths
 from t2i_jax.config import suggest
 from t2i_jax.data.options import DataOptions
-from t2i_jax.data.report import DataError
 from t2i_jax.evaluation import attribute_reader, measuring, networks, toy_attributes
 from t2i_jax.evaluation.extractors import registry
 from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
@@ -23,7 +22,6 @@ from t2i_jax.evaluation.image_sets import Drawn
 from t2i_jax.evaluation.measuring import Places
 from t2i_jax.evaluation.protocols import families
 from t2i_jax.evaluation.real_images import real_images
-from t2i_jax.evaluation.results import OF_REAL
 from t2i_jax.evaluation.retrieval import Retrieval
 from t2i_jax.sampler import Sampler
 from t2i_jax.training.build import System
@@ -92,15 +90,12 @@ class Numbers:
         self._texts = None
         if config.encoder.name or self._embedded:
             self._texts = HeldOut(options, rule=needs.rule)
-        try:
-            self._real = real_images(options, needs, self._texts)
-        except DataError:
-            if needs.reference:
-                raise
-            self._real = measuring.RealImages(reference=None, yardstick=None)
+        # Real images in the samples' place would have the same numbers at every checkpoint.
+        reference = real_images(options, needs, None).reference if needs.reference else None
+        self._real = measuring.RealImages(reference=reference, yardstick=None)
 
     def __call__(self, averaged: Mapping[str, Any]) -> dict[str, float]:
-        """Its values, without those of real images."""
+        """Its values."""
         self._draw.load(averaged)
         needs = self._protocol.needs()
 
@@ -123,11 +118,7 @@ class Numbers:
                 processes=1,  # each draws all: nothing says that they share a disk
             )
         values = found.record.values
-        return {
-            name: value
-            for name, value in values.items()
-            if value is not None and not name.endswith(OF_REAL)
-        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class ToyAttributes:

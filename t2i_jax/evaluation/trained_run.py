@@ -63,7 +63,7 @@ class TrainedRun:
         """Of its data."""
         return build.data_options(self.config)
 
-    @property
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What tells its networks from others, JSON types."""
         folder = StepFolder(runs.checkpoints_dir(self.workdir) / str(self.step))
