@@ -1,7 +1,10 @@
-"""Numbers on command lines, each with its range: types for argparse."""
+"""What command lines share: numbers with their ranges, types for argparse; errors in a line."""
 
 import argparse
-from collections.abc import Callable
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
 
 SEED = 2**32 - 1  # the largest
 MANY = 10**6  # images or records in one call: more is a slip of the pen
@@ -35,3 +38,17 @@ def _within(kind: type, name: str, least: float, most: float, words: str) -> Cal
 
     read.__name__ = kind.__name__  # which argparse names for what is no number
     return read
+
+
+@contextlib.contextmanager
+def errors_in_a_line(*kinds: type[Exception]) -> Iterator[None]:
+    """Inside, an error of these kinds is printed in a line and ends the program with status 2; with
+    $T2I_JAX_TRACEBACK set it is raised.
+    """
+    try:
+        yield
+    except kinds as error:
+        if os.environ.get("T2I_JAX_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -15,8 +15,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +24,7 @@ from rich.table import Table
 
 from t2i_jax import config as configs
 from t2i_jax import paths
-from t2i_jax.arguments import MANY, real, whole
+from t2i_jax.arguments import MANY, errors_in_a_line, real, whole
 from t2i_jax.data import catalog, throughput, tokenizers
 from t2i_jax.data.options import DataOptions
 
@@ -95,13 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
     console = Console()
-    try:
+    with errors_in_a_line(ValueError, OSError):
         found = {"step": steps, "passes": passes, "data": data}[args.what](args, console)
-    except (ValueError, OSError) as error:
-        if os.environ.get("T2I_JAX_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     if args.out:
         paths.write_bytes(paths.path(args.out), f"{json.dumps(found, indent=2)}\n".encode())
 

@@ -64,7 +64,7 @@ from collections.abc import Sequence
 import jax
 
 from t2i_jax import multihost, owner, paths, pictures
-from t2i_jax.arguments import MANY, SEED, whole
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, whole
 from t2i_jax.config import suggest
 from t2i_jax.evaluation import numbers, results
 from t2i_jax.evaluation.extractors import pixels
@@ -171,16 +171,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluates and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    try:
+    with errors_in_a_line(ValueError, OSError, ImportError):
         with warnings.catch_warnings():
             warnings.showwarning = _show
             multihost.connect(args)
             (watch if args.watch else run)(args)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("T2I_JAX_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _show(message, *_) -> None:

@@ -9,8 +9,6 @@ Fields of the run's config are options too, as in training: --generator.mask_ord
 
 import argparse
 import dataclasses
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +20,7 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax import paths
+from t2i_jax.arguments import errors_in_a_line
 from t2i_jax.drawing import drawer
 from t2i_jax.recipes.base import GanRecipe, Recipe
 from t2i_jax.training import build, fields, modules, networks, ranges, reading, runs
@@ -67,13 +66,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Imports; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    try:
+    with errors_in_a_line(ValueError, OSError):
         run(args)
-    except (ValueError, OSError) as error:
-        if os.environ.get("T2I_JAX_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def run(args: argparse.Namespace) -> None:

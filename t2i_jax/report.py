@@ -12,7 +12,6 @@ folders. Nothing else of the runs is changed.
 import argparse
 import dataclasses
 import functools
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from ml_collections import ConfigDict
 
 import t2i_jax
 from t2i_jax import paths
-from t2i_jax.arguments import SEED, whole
+from t2i_jax.arguments import SEED, errors_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.reporting import page, samples, table, text
@@ -69,13 +68,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes the report; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    try:
+    with errors_in_a_line(ValueError, OSError):
         run(args)
-    except (ValueError, OSError) as error:
-        if os.environ.get("T2I_JAX_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -11,7 +11,6 @@ Of photos themselves (--images photo.jpg --attention): where the discriminator l
 import argparse
 import dataclasses
 import io
-import os
 import re
 import sys
 import warnings
@@ -22,7 +21,7 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
-from t2i_jax.arguments import MANY, SEED, real, whole
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 
@@ -137,16 +136,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    try:
+    with errors_in_a_line(ValueError, OSError):
         with warnings.catch_warnings():
             warnings.simplefilter("always", t2i_jax.CaptionWarning)
             warnings.showwarning = _show
             run(args)
-    except (ValueError, OSError) as error:
-        if os.environ.get("T2I_JAX_TRACEBACK"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _show(message: Warning, *_, **__) -> None:
