@@ -11,9 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
-    **dict.fromkeys(
-        ("paths", "arguments", "config_files", "duration", "versions", "multihost"), -1
-    ),
+    **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
+    **dict.fromkeys(("versions", "multihost", "signals"), -1),
     **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from t2i_jax import owner, paths
+from t2i_jax import owner, paths, signals
 from t2i_jax.sweeps import evals
 from t2i_jax.sweeps import state as states
 from t2i_jax.sweeps.jobs import Job, waiting
@@ -86,13 +86,8 @@ class Stop:
     @contextlib.contextmanager
     def listening(self) -> Iterator["Stop"]:
         """Inside, they are noted here. One that was ignored before, as by nohup, stays ignored."""
-        heard = [s for s in SIGNALS if signal.getsignal(s) not in (signal.SIG_IGN, None)]
-        before = {s: signal.signal(s, self._hear) for s in heard}
-        try:
+        with signals.heard(SIGNALS, self._hear):
             yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _hear(self, number: int, _) -> None:
         self.asked, self.times = self.asked or number, self.times + 1

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import jax
 
+from t2i_jax import signals
+
 SIGNALS = {
     signal.SIGTERM: "SIGTERM",
     signal.SIGINT: "Ctrl-C (SIGINT)",
@@ -51,13 +53,8 @@ class Stopping:
         process was started to ignore (as by nohup) stays ignored. A second Ctrl-C ends the process
         at once.
         """
-        heard = [s for s in SIGNALS if signal.getsignal(s) not in (signal.SIG_IGN, None)]
-        before = {s: signal.signal(s, self._hear) for s in heard}
-        try:
+        with signals.heard(SIGNALS, self._hear):
             yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def after_the_step(self) -> Iterator[None]:
