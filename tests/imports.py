@@ -10,7 +10,7 @@ import pth_files
 import pytest
 from tiny_runs import random_like
 
-from t2i_jax import import_weights
+from t2i_jax.commands import import_weights
 from t2i_jax.drawing import drawer
 from t2i_jax.encoders.damsm import TextEncoder
 from t2i_jax.interop import damsm

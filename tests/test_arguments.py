@@ -2,7 +2,7 @@
 
 import pytest
 
-from t2i_jax import benchmark, evaluate, prepare, sample
+from t2i_jax.commands import benchmark, evaluate, prepare, sample
 
 COMMANDS = {
     "sample": (sample.parse, ["--workdir=none", "--caption=a"]),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from data.sources import TOKENIZER, MemorySource
 
-from t2i_jax import axis, benchmark, types
+from t2i_jax import axis, types
 from t2i_jax import config as configs
+from t2i_jax.commands import benchmark
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import make_pipeline

@@ -8,7 +8,8 @@ from evaluation.tiny_subjects import encoder_run, unconditional_run
 from PIL import Image
 from tiny_runs import gan_run
 
-from t2i_jax import Sampler, evaluate
+from t2i_jax import Sampler
+from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.toy_birds import ATTRIBUTES

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from tiny_runs import gan_run, style_run
 
-from t2i_jax import Sampler, evaluate
+from t2i_jax import Sampler
+from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.evaluation import networks, results
 from t2i_jax.evaluation.extractors.pixels import vectors

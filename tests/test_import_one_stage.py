@@ -7,7 +7,8 @@ import pytest
 from imports import CAPTIONS, WORDS, applied, damsm_text, levels, noise, noise_of, refused, size
 from models.affine_nets import random_variables
 
-from t2i_jax import Sampler, import_weights
+from t2i_jax import Sampler
+from t2i_jax.commands import import_weights
 from t2i_jax.data.tokenizers import WordTokenizer
 from t2i_jax.drawing import drawer
 from t2i_jax.interop import df_gan, rat_gan

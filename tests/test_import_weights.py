@@ -21,7 +21,8 @@ from imports import (
 )
 from tiny_runs import random_like
 
-from t2i_jax import Sampler, import_weights, sample
+from t2i_jax import Sampler
+from t2i_jax.commands import import_weights, sample
 from t2i_jax.data.tokenizers import CharTokenizer, WordTokenizer
 from t2i_jax.interop import attn_gan, char_cnn_rnn, damsm, dm_gan, dr_gan, stack_gan_v1
 from t2i_jax.interop import stack_gan_v2 as v2

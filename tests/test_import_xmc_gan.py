@@ -12,7 +12,8 @@ from imports import CAPTIONS, KEY, applied, levels, noise, noise_of, refused, si
 from safetensors.numpy import save_file
 from tiny_runs import random_like
 
-from t2i_jax import Sampler, import_weights
+from t2i_jax import Sampler
+from t2i_jax.commands import import_weights
 from t2i_jax.data.tokenizers import WordPieceTokenizer
 from t2i_jax.encoders.bert import TextEncoder
 from t2i_jax.interop import bert

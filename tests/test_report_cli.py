@@ -13,7 +13,8 @@ from reporting.fake_sweeps import fids, record, run
 from tiny_runs import gan_run
 
 import t2i_jax
-from t2i_jax import paths, report
+from t2i_jax import paths
+from t2i_jax.commands import report
 from t2i_jax.reporting import samples
 
 CAPTIONS = ("a small red bird", "a blue bird with black wings")
@@ -127,7 +128,7 @@ def test_runs_and_report_may_lie_in_a_store(store, tmp_path):
 
 def test_a_report_without_samples_loads_no_jax(sweep, tmp_path):
     code = (
-        "import sys; from t2i_jax import report;"
+        "import sys; from t2i_jax.commands import report;"
         f"report.main([{str(sweep)!r}, '--num=0', '--out={tmp_path}']);"
         "assert 'jax' not in sys.modules and 'orbax' not in sys.modules"
     )

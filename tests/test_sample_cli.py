@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from tiny_runs import gan_run, style_run
 
-from t2i_jax import Sampler, sample
+from t2i_jax import Sampler
+from t2i_jax.commands import sample
 from t2i_jax.recipes.gan_int_cls import Recipe
 
 RED, BLUE = "a small Red bird, with wings", "a blue bird"

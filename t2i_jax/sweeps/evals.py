@@ -17,7 +17,9 @@ _RUN = "RUN"
 @functools.cache
 def parse(options: tuple[str, ...]) -> argparse.Namespace:
     """The arguments of `t2i_jax.evaluate`; ValueError where it does not take the options."""
-    from t2i_jax import evaluate  # whose imports take a second, which most sweeps need not wait
+    from t2i_jax.commands import (
+        evaluate,  # whose imports take a second, which most sweeps need not wait
+    )
 
     told = io.StringIO()
     try:
@@ -37,7 +39,7 @@ def find(options: tuple[str, ...], run: paths.Path) -> results.Record | None:
     """The latest record that a run has of it, made with the same options, of its last checkpoint,
     or of the one that they name.
     """
-    from t2i_jax import evaluate
+    from t2i_jax.commands import evaluate
 
     args = parse(options)
     step = done_steps(run) if args.step is None else args.step
@@ -51,7 +53,7 @@ def check_metric(metric: str, evals: Sequence[tuple[str, ...]], trained: Sequenc
     """Raises ValueError where the metric of a search is a protocol's that no evaluation is of, or
     more than one. trained: protocols of the config's evals.names.
     """
-    from t2i_jax import evaluate
+    from t2i_jax.commands import evaluate
     from t2i_jax.evaluation.kinds import KINDS
     from t2i_jax.evaluation.protocols import families
 

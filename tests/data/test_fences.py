@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from t2i_jax import prepare
+from t2i_jax.commands import prepare
 from t2i_jax.data import catalog
 
 from . import disk_sources

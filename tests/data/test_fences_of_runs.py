@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from t2i_jax import prepare
+from t2i_jax.commands import prepare
 from t2i_jax.data import catalog, content
 from t2i_jax.data.builders import base
 from t2i_jax.data.decode import decode_rgb

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from t2i_jax import prepare
+from t2i_jax.commands import prepare
 from t2i_jax.data import catalog
 from t2i_jax.data.report import DataError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fake_store import FORBIDDEN, SHOWN
 
-from t2i_jax import prepare
+from t2i_jax.commands import prepare
 from t2i_jax.data import catalog, on_stores
 from t2i_jax.data.report import DataError
 

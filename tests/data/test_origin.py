@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from t2i_jax import prepare
+from t2i_jax.commands import prepare
 from t2i_jax.data import catalog, origin
 from t2i_jax.data.report import DataError
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2i_jax import sample
+from t2i_jax.commands import sample
 from t2i_jax.data import catalog, text_files
 from t2i_jax.evaluation import trained_run
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_runs import ROOT
 
-from t2i_jax import evaluate
+from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.evaluation import in_training, networks
 from t2i_jax.training import build, fields, loop, runs

@@ -12,7 +12,8 @@ from quick_compiling import options as options_of_xla
 from tiny_runs import ROOT, gan_run
 from train_commands import free_place
 
-from t2i_jax import Sampler, evaluate
+from t2i_jax import Sampler
+from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.evaluation import networks, results
 from t2i_jax.evaluation.extractors.pixels import vectors

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from tiny_runs import ROOT, random_like
 
-from t2i_jax import evaluate, types
+from t2i_jax import types
+from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.drawer import text_inputs

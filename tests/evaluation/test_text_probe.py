@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tiny_runs import gan_run
 
 from evaluation.tiny_subjects import encoder_run, unconditional_run
-from t2i_jax import evaluate
+from t2i_jax.commands import evaluate
 from t2i_jax.data.toy_birds import ATTRIBUTES, caption_facts, value_names
 from t2i_jax.evaluation import linear_probe, text_probe, toy_captions
 from t2i_jax.evaluation.intervals import share

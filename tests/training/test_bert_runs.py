@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from tiny_runs import ROOT, random_like
 
 import t2i_jax
-from t2i_jax import import_weights
+from t2i_jax.commands import import_weights
 from t2i_jax.data import catalog
 from t2i_jax.encoders.damsm import CompactImageEncoder
 from t2i_jax.interop import attn_gan, bert, packages

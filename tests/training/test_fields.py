@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from t2i_jax import config as configs
-from t2i_jax import train
+from t2i_jax.commands import train
 from t2i_jax.data.options import DataOptions
 from t2i_jax.training import fields, modules
 

@@ -13,7 +13,7 @@ from PIL import Image
 from train_commands import SPEC, Command, metrics
 
 from t2i_jax import config as configs
-from t2i_jax import train
+from t2i_jax.commands import train
 from t2i_jax.training import loop, runs, sealed
 from t2i_jax.training.checkpoints import Checkpoints
 

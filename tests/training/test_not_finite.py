@@ -10,7 +10,7 @@ import pytest
 from train_commands import SPEC, metrics
 
 from t2i_jax import config as configs
-from t2i_jax import train
+from t2i_jax.commands import train
 from t2i_jax.training import finite, loop, ranges, runs
 from t2i_jax.training.checkpoints import Checkpoints
 

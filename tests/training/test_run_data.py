@@ -7,7 +7,7 @@ import pytest
 from data.disk_sources import jpeg, jsonl, write
 from train_commands import SPEC, metrics
 
-from t2i_jax import train
+from t2i_jax.commands import train
 from t2i_jax.data import catalog
 from t2i_jax.training import runs, sealed
 from t2i_jax.training.run_data import FILE, RunData, full_names

@@ -14,7 +14,8 @@ from tiny_runs import gan_run
 from train_commands import SPEC
 
 from t2i_jax import config as configs
-from t2i_jax import evaluate, import_weights, owner, paths, sample, train
+from t2i_jax import owner, paths
+from t2i_jax.commands import evaluate, import_weights, sample, train
 from t2i_jax.data import on_stores
 from t2i_jax.training import loop, networks, runs
 from t2i_jax.training.checkpoints import Checkpoints

@@ -1,0 +1,253 @@
+"""Command line: evaluates a trained run by a named protocol.
+
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds
+    python -m t2i_jax.evaluate --protocol=tsne --workdir=runs/birds --out=DIR
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --images=DIR
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --save_samples=DIR
+
+Samples are drawn from captions of the data set's held-out split and are a function of the seed and
+their index. Writes DIR/<protocol>.json, which says what was computed from what, and pictures; DIR
+is RUN/evaluation, unless --out names another. Numbers that tables take are also added to
+RUN/evaluation/results.jsonl. What a kill left of the drawing is not drawn again.
+
+A protocol of numbers is a family and a number of samples, fid30k or kid2k (docs/evaluation.md has
+what each fixes):
+
+FAMILIES
+
+Of images that another program made (--images), --workdir is the run whose data they are held
+against; --save_samples writes a protocol's samples for other programs and computes nothing.
+
+Other protocols:
+
+tsne: the mode-collapse check of StackGAN-v2. Samples laid out by t-SNE, so that regions of
+near-identical images show; how near they are to each other against real images. Needs the extra
+"eval" (scikit-learn).
+
+text_probe: which attributes of the toy birds a linear classifier finds in the sentence vectors of
+their captions. --workdir is the run of a text encoder, or of a GAN, whose encoder is then probed.
+
+retrieval: how well real held-out images and their captions find each other, by the encoders that a
+DAMSM's or a char-CNN-RNN's run trained, or by the discriminator of XMC-GAN's.
+
+toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
+--classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
+
+rating: a page for people, who choose between the images of --workdir and --against without knowing
+which is whose; --ratings=A.csv,B.csv reports their choices, with the key that lies in --out.
+
+nearest: samples beside their nearest training images, by --features: does it repeat them?
+
+failures: the samples that fit their captions worst by --encoder, and those that fit best.
+
+grid: captions against the same noises.
+
+diversity: distances between ten samples of one caption, by --features and by MS-SSIM.
+
+soa: Semantic Object Accuracy, in two steps around a detector of yours: --save_samples=DIR writes
+images of captions that name COCO's classes, --images=DIR --detections=FILE.json counts what was
+found in them.
+
+style_verification: whether a style encoder's vectors tell images of one style from those of two.
+--workdir is the run of a style encoder; --encoder=RUN adds the captions' vectors as the baseline.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+
+import jax
+
+from t2i_jax import multihost, owner, paths, pictures
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, whole
+from t2i_jax.config import suggest
+from t2i_jax.evaluation import numbers, results
+from t2i_jax.evaluation.extractors import pixels
+from t2i_jax.evaluation.kinds import KINDS, Kind
+from t2i_jax.evaluation.outcome import Outcome
+from t2i_jax.evaluation.protocols import families
+from t2i_jax.evaluation.subject import steps_of
+
+# Options of every protocol.
+_ALWAYS = ("protocol", "workdir", "out", "multihost", "coordinator", "num_processes", "process_id")
+_POLL = 10.0  # seconds between two looks for new checkpoints
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments. Exits with status 2 for an unknown protocol or option, and for an option that the
+    protocol does not look at.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m t2i_jax.evaluate",
+        description=__doc__.replace("FAMILIES", families.listing()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--protocol", required=True, help=", ".join([*families.FAMILIES, *KINDS]))
+    add("--workdir", default="", help="the run directory")
+    add("--out", default="", help="folder for the results (default: RUN/evaluation)")
+    add(
+        "--num",
+        type=whole("num", 1, MANY),
+        default=1000,
+        help="samples or records, of protocols whose name has no number (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=whole("seed", 0, SEED),
+        default=0,
+        help="of captions and noise (default: %(default)s)",
+    )
+    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
+    add("--watch", action="store_true", help="evaluate every new checkpoint until training ends")
+    add(
+        "--features",
+        default="",
+        metavar="NAME",
+        help="what sees the images, where the protocol does not say: the run directory of an "
+        f"encoder, a network's name, or {pixels.NAME}, colours at 16 x 16",
+    )
+    add("--encoder", default="", metavar="RUN", help="encoders that compare images and captions")
+    add("--weights", default=None, metavar="PATH", help="the network's file, if not the usual one")
+    add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
+    add("--images", default="", metavar="DIR", help="images of another program, a folder or .npz")
+    add("--save_samples", default="", metavar="DIR", help="write the samples, a folder or .npz")
+    add("--against", action="append", default=[], metavar="RUN", help="rating: another run")
+    add("--ratings", default="", metavar="CSV,...", help="rating: what raters sent, for a report")
+    add("--detections", default="", metavar="FILE", help="soa: a detector's results, COCO's JSON")
+    add("--captions_folder", default="", metavar="DIR", help="soa: the published captions")
+    add("--groups", default="", metavar="FILE", help="style_verification: which style images have")
+    add("--data_dir", default="", help="where the data set is prepared (default: the run's)")
+    add("--split", default="", help="of the data set (default: test, else val)")
+    add("--captions_file", help="captions instead of the data set's: one a line, in turn")
+    add(
+        "--batch_size",
+        type=whole("batch_size", 1, 4096),
+        default=16,
+        help="images drawn at a time; does not change them (default: %(default)s)",
+    )
+    add(
+        "--extractor_batch_size",
+        type=whole("extractor_batch_size", 1, 4096),
+        default=64,
+        help="images that a network sees at a time; does not change numbers (default: %(default)s)",
+    )
+    multihost.add_options(parser)
+    args = parser.parse_args(argv)
+    if args.protocol in KINDS:
+        kind = KINDS[args.protocol]
+        reads = {*kind.reads, *(("save_samples",) if kind.save_samples else ())}
+    elif families.is_name(args.protocol):
+        try:
+            reads = families.reads(args.protocol)
+        except ValueError as error:
+            parser.error(f"--{error}")
+    else:
+        known = [*KINDS, *families.FAMILIES]
+        parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
+    for name in sorted({*vars(args)} - {*reads, *_ALWAYS}):
+        if getattr(args, name) != parser.get_default(name):
+            hint = "; the number is in its name, as in fid2k" if name == "num" else ""
+            parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
+    if args.images and not args.out:
+        parser.error("--images needs --out: its results are none of a run's")
+    if args.images and (args.captions_file or args.step is not None):
+        parser.error("--images are there already: leave out --captions_file and --step")
+    if not args.workdir and not args.images:
+        parser.error("--workdir is needed, or --images with --out")
+    if args.watch and (args.step is not None or args.images or args.save_samples):
+        parser.error(
+            "--watch takes every checkpoint of a run: leave out --step, --images and --save_samples"
+        )
+    args.out = args.out or f"{args.workdir}/{results.FOLDER}"
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluates and writes; exits with status 2 and one line where the user's input is wrong."""
+    args = parse(argv)
+    with errors_in_a_line(ValueError, OSError, ImportError):
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            multihost.connect(args)
+            (watch if args.watch else run)(args)
+
+
+def _show(message, *_) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Does what the arguments ask for; prints the name of every file it wrote."""
+    paths.path(args.out)  # a wrong one is told before any work
+    kind = KINDS.get(args.protocol) or Kind(numbers.evaluate, (), numbers.save_samples)
+    if args.save_samples:
+        kind.save_samples(args)
+        print(f"wrote {args.save_samples}")
+    else:
+        write(args, kind.run(args))
+
+
+def write(args: argparse.Namespace, outcome: Outcome) -> None:
+    """Prints and writes what came out: the first process does, where there are several."""
+    if jax.process_index():
+        return
+    if outcome.text:
+        print(outcome.text)
+    out = paths.folder(args.out)
+    for name, picture in outcome.pictures.items():
+        pictures.save(picture, out / f"{name}.png")
+        print(f"wrote {out / name}.png")
+    name = args.protocol if outcome.record is None else outcome.record.protocol
+    found = {"protocol": name, **outcome.details, "packages": results.packages()}
+    text = json.dumps(found, indent=2, allow_nan=False)
+    paths.write_bytes(out / f"{name}.json", f"{text}\n".encode())
+    print(f"wrote {out / name}.json")
+    if outcome.record is not None:
+        run = {**outcome.record.conditions.get("run", {}), "options": made_by(args)["options"]}
+        record = dataclasses.replace(
+            outcome.record, conditions={**outcome.record.conditions, "run": run}
+        )
+        own = not args.images and os.access(args.workdir, os.W_OK)
+        results.append(f"{args.workdir}/{results.FOLDER}" if own else args.out, record)
+
+
+def watch(args: argparse.Namespace) -> None:
+    """Evaluates every checkpoint that has no number of this protocol yet, as they come, until
+    nothing trains in the run any more.
+    """
+    known, _ = results.read(f"{args.workdir}/{results.FOLDER}")
+    done = {r.step for r in known if is_of(r, made_by(args))}
+    while True:
+        ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
+        steps = [step for step in steps_of(args.workdir) if step not in done]
+        for step in steps:
+            run(argparse.Namespace(**{**vars(args), "step": step}))
+            done.add(step)
+        if ended and not steps:
+            print(f"nothing trains in {args.workdir}; {len(done)} checkpoints are evaluated")
+            return
+        time.sleep(0 if steps else _POLL)
+
+
+def made_by(args: argparse.Namespace) -> dict:
+    """What was asked for, beside which run and checkpoint: "protocol", as records name it, and
+    "options".
+    """
+    apart = {*_ALWAYS, "step", "watch", "batch_size", "extractor_batch_size", "data_dir"}
+    named = args.protocol in KINDS
+    return {
+        "protocol": args.protocol if named else families.load(args.protocol).name,
+        "options": {k: v for k, v in sorted(vars(args).items()) if k not in apart and v},
+    }
+
+
+def is_of(record: results.Record, made: dict) -> bool:
+    """Whether a record is of what `made_by` says, of whatever checkpoint."""
+    options = record.conditions.get("run", {}).get("options")
+    return {"protocol": record.protocol, "options": options} == made
