@@ -274,7 +274,9 @@ def _prepared(args: argparse.Namespace) -> list[str]:
         for config in catalog.prepared_configs(name, args.data_dir)
     ]
     if not names:
-        raise ValueError(f"no data set is prepared in {args.data_dir}; see python -m t2i_jax.prepare")
+        raise ValueError(
+            f"no data set is prepared in {args.data_dir}; see python -m t2i_jax.prepare --help"
+        )
     return names
 
 
