@@ -55,6 +55,13 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
     own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
     own.add_argument(
+        "--test_share",
+        type=float,
+        metavar="SHARE",
+        help="images held out as a split `test` where the source has none, 0 to 0.5, of all "
+        "(folder; default: 0.1)",
+    )
+    own.add_argument(
         "--num_images",
         type=whole("num_images", 1, 10**8),
         help="train and test together (toy_birds*)",
@@ -64,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
+OPTIONS = ("embeddings", "traces", "no_captions", "test_share", "num_images", "size", "seed")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,6 +130,8 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 def _show(report: Report, console: Console) -> None:
     for table in report.tables():
         console.print(table)
+    for line in report.told:
+        _say(line, "", console)
     for warning in report.warnings:
         _say(f"warning: {warning}", "yellow", console)
 

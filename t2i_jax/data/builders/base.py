@@ -189,6 +189,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager) -> dict[str, Iterator]:
         job = self._job(dl_manager)
         layout = self.layout(job)
+        job.report.layout, job.report.told = layout.name, layout.told
         for problem in layout.problems:
             job.report.add("", problem)
         listed = {name: split for name, split in layout.splits.items() if split.total != 0}

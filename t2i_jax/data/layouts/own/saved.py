@@ -1,0 +1,78 @@
+"""What ``save_to_disk`` of Hugging Face's `datasets` leaves: a folder with ``state.json`` and
+``data-*.arrow``, or one for each split beside a ``dataset_dict.json``.
+"""
+
+import os
+import re
+
+from t2i_jax.data.layouts import files
+from t2i_jax.data.layouts.own import splits, tables
+from t2i_jax.data.layouts.own.listing import Listing
+from t2i_jax.data.layouts.own.rows import Rows
+from t2i_jax.data.records import Layout
+from t2i_jax.data.report import DataError, Problem
+
+NAME = "data set saved by Hugging Face's datasets"
+
+
+def find(listing: Listing) -> list[str]:
+    """The ``state.json`` of every saved split."""
+    infos = {os.path.dirname(name) for name in listing.named("dataset_info.json")}
+    return [name for name in listing.named("state.json") if os.path.dirname(name) in infos]
+
+
+def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool) -> Rows:
+    """The rows of all splits.
+
+    Raises:
+      DataError: no column of images or captions, or a split that is no word.
+    """
+    made: Rows = {}
+    together = set(map(os.path.dirname, listing.named("dataset_dict.json")))
+    for file in found:
+        folder = os.path.dirname(file)
+        state = files.optional_json(listing.root / file, layout.problems)
+        # Of a part, such as "train[:10%]", the split that it is of.
+        word = re.match(r"\w*", str(state.get("_split") or ""))[0]
+        split = splits.translated(word, file)
+        if folder and os.path.dirname(folder) in together:
+            split = splits.translated(os.path.basename(folder), file)
+        for entry in state.get("_data_files") or []:
+            name = os.path.normpath(os.path.join(folder, os.path.basename(entry["filename"])))
+            if name in listing.files:
+                _add(made, listing, name, split, layout, need_captions)
+            else:
+                layout.problems.append(Problem("skipped", "list", "table missing", name))
+    return made
+
+
+def _add(
+    made: Rows, listing: Listing, name: str, split: str, layout: Layout, need_captions: bool
+) -> None:
+    import pyarrow as pa
+
+    path = listing.root / name
+    try:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+            if tables.image_column(stream.schema) is None:
+                columns = ", ".join(stream.schema.names)
+                raise DataError(f"{name} has the columns {columns}: none of them holds images")
+            used = tables.used_columns(stream.schema, name, layout, need_captions)
+            first = 0
+            for batch in stream:
+                table = pa.Table.from_batches([batch])
+                images = batch.column(used.image)
+                tables.add_rows(
+                    made,
+                    name,
+                    first,
+                    table.select(tables.needed(used, table.schema)),
+                    lambda i, images=images: images[i].as_py(),
+                    used,
+                    split,
+                    listing.root,
+                    layout.problems,
+                )
+                first += batch.num_rows
+    except (pa.ArrowException, OSError):
+        layout.problems.append(Problem("skipped", "list", tables.damage(path), name))
