@@ -2,6 +2,7 @@
 
     python -m t2i_jax.prepare --dataset=cub --source=DIR --data_dir=DIR [--max_side=304]
     python -m t2i_jax.prepare --dataset=toy_birds --num_images=5000 --size=96 --data_dir=DIR
+    python -m t2i_jax.prepare --dataset=folder --source=PHOTOS --data_dir=DIR    # your own
     python -m t2i_jax.prepare --dataset=cub --data_dir=DIR --preview=cub.png   # once prepared
 
 What was repaired or skipped is shown, and saved as prepare_report.json in the prepared folder.
@@ -15,7 +16,7 @@ import sys
 from rich.console import Console
 
 from t2i_jax.arguments import SEED, whole
-from t2i_jax.data import catalog, preview
+from t2i_jax.data import catalog, matching, preview
 from t2i_jax.data.report import DataError, Report
 
 
@@ -97,6 +98,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, console: Console) -> int:
     options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
+    anew = args.source or args.overwrite or args.strict
+    if args.preview and not anew and matching.needs_source(args.dataset):
+        name = matching.prepared(
+            args.dataset,
+            args.data_dir,
+            called=args.name,
+            split_kind=args.split_kind,
+            max_side=args.max_side,
+            **options,
+        )
+        return _draw(name, args, console)
     report = catalog.prepare(
         args.dataset,
         args.source,
@@ -116,14 +128,20 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     else:
         print(f"prepared {report.path}")
     if args.preview:
-        name = f"{report.dataset}/{report.config}"
-        try:
-            splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
-            preview.draw(splits, args.preview)
-        except (ValueError, OSError) as error:
-            _say(f"error: no preview: {error}", "red", console)
-            return 1
-        print(f"drew {args.preview}")
+        return _draw(f"{report.dataset}/{report.config}", args, console)
+    return 0
+
+
+def _draw(name: str, args: argparse.Namespace, console: Console) -> int:
+    """Draws the preview of a prepared set; returns the command's exit status."""
+    try:
+        names = catalog.split_names(name, args.data_dir)
+        splits = [catalog.open_split(name, args.data_dir, split) for split in names]
+        preview.draw(splits, args.preview)
+    except (ValueError, OSError) as error:
+        _say(f"error: no preview: {error}", "red", console)
+        return 1
+    print(f"drew {args.preview} of {name}")
     return 0
 
 

@@ -97,15 +97,17 @@ def _csv(
     )
     fields: list[str] | None = None
     while True:
+        first = reader.line_num + 1
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            where = f"{name}:{reader.line_num}"
+            where = f"{name}:{first}"
             problems.append(Problem("skipped", "image", f"line is not CSV: {error}", where))
             continue
-        where = f"{name}:{reader.line_num}"
+        # A quote that is not closed takes further lines with it.
+        where = f"{name}:{first}" + f"-{reader.line_num}" * (reader.line_num > first)
         if not any(cell.strip() for cell in row):
             continue
         if fields is None:

@@ -5,14 +5,20 @@
 import functools
 import pathlib
 import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from t2i_jax.data import source_files
 from t2i_jax.data.layouts.own import splits, tables
+from t2i_jax.data.layouts.own.columns import Columns
 from t2i_jax.data.layouts.own.listing import Listing
 from t2i_jax.data.layouts.own.rows import Rows
 from t2i_jax.data.records import Layout
 from t2i_jax.data.report import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet
 
 NAME = "Parquet files with images"
 _KEPT = 2  # row groups: threads read at the end of one and at the beginning of the next
@@ -52,24 +58,24 @@ def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool
         path = listing.root / name
         try:
             with pa.parquet.ParquetFile(path) as file:
-                schema = file.schema_arrow
-                used = tables.used_columns(schema, name, layout, need_captions)
-                images, first = _Images(path, used.image), 0
-                for group in range(file.num_row_groups):
-                    tables.add_rows(
-                        made,
-                        name,
-                        first,
-                        file.read_row_group(group, columns=tables.needed(used, schema)),
-                        functools.partial(images.value, group),
-                        used,
-                        splits.of_shard(name),
-                        listing.root,
-                        layout.problems,
-                    )
+                used = tables.used_columns(file.schema_arrow, name, layout, need_captions)
+                split, parts = splits.of_shard(name), _parts(file, path, used)
+                root, problems = listing.root, layout.problems
+                made.update(tables.rows_of(parts, name, used, split, root, problems))
         except (pa.ArrowException, OSError):
             layout.problems.append(Problem("skipped", "list", tables.damage(path), name))
     return made
+
+
+def _parts(
+    file: "pa.parquet.ParquetFile", path: pathlib.Path, used: Columns
+) -> "Iterator[tables.Part]":
+    images, wanted = _Images(path, used.image), tables.needed(used, file.schema_arrow)
+    for group in range(file.num_row_groups):
+        yield (
+            file.read_row_group(group, columns=wanted),
+            functools.partial(images.value, group),
+        )
 
 
 class _Images:

@@ -2,15 +2,22 @@
 ``data-*.arrow``, or one for each split beside a ``dataset_dict.json``.
 """
 
+import functools
 import os
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from t2i_jax.data.layouts import files
 from t2i_jax.data.layouts.own import splits, tables
+from t2i_jax.data.layouts.own.columns import Columns
 from t2i_jax.data.layouts.own.listing import Listing
 from t2i_jax.data.layouts.own.rows import Rows
 from t2i_jax.data.records import Layout
 from t2i_jax.data.report import DataError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME = "data set saved by Hugging Face's datasets"
 
@@ -58,21 +65,21 @@ def _add(
                 columns = ", ".join(stream.schema.names)
                 raise DataError(f"{name} has the columns {columns}: none of them holds images")
             used = tables.used_columns(stream.schema, name, layout, need_captions)
-            first = 0
-            for batch in stream:
-                table = pa.Table.from_batches([batch])
-                images = batch.column(used.image)
-                tables.add_rows(
-                    made,
-                    name,
-                    first,
-                    table.select(tables.needed(used, table.schema)),
-                    lambda i, images=images: images[i].as_py(),
-                    used,
-                    split,
-                    listing.root,
-                    layout.problems,
-                )
-                first += batch.num_rows
+            parts = _parts(stream, used)
+            made.update(tables.rows_of(parts, name, used, split, listing.root, layout.problems))
     except (pa.ArrowException, OSError):
         layout.problems.append(Problem("skipped", "list", tables.damage(path), name))
+
+
+def _parts(stream: "pa.RecordBatchReader", used: Columns) -> "Iterator[tables.Part]":
+    import pyarrow as pa
+
+    wanted = tables.needed(used, stream.schema)
+    for batch in stream:
+        images = batch.column(used.image)
+        table = pa.Table.from_batches([batch]).select(wanted)
+        yield table, functools.partial(_value, images)
+
+
+def _value(images: "pa.Array", i: int) -> Any:
+    return images[i].as_py()

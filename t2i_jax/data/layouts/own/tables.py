@@ -4,22 +4,26 @@ An image is bytes, or a struct of ``bytes`` and ``path``, and is read when it is
 classes are taken from the features that `datasets` keeps in a table's schema.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from t2i_jax.data import file_kinds, source_files
 from t2i_jax.data.layouts.own import columns, rows
 from t2i_jax.data.layouts.own.columns import Columns
 from t2i_jax.data.layouts.own.names import inside
-from t2i_jax.data.layouts.own.rows import Rows
-from t2i_jax.data.records import BROKEN, Layout
+from t2i_jax.data.layouts.own.rows import Row
+from t2i_jax.data.records import Layout
 from t2i_jax.data.report import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    # Some rows of a table without the images, and what gives the value of the n-th image, from 0.
+    Part = tuple[pa.Table, Callable[[int], Any]]
 
 # What a column of bytes is called that are images, and the first choice among structs.
 IMAGES = ("image", "img", "photo", "picture", "jpg", "jpeg", "png", "webp", "image_bytes", "bytes")
@@ -46,43 +50,45 @@ def image_column(schema: "pa.Schema") -> str | None:
 
 def used_columns(schema: "pa.Schema", where: str, layout: Layout, need_captions: bool) -> Columns:
     """Which columns of a table count; told once a layout. Raises DataError, see `columns.find`."""
+    import pyarrow.types as kinds
+
     texts = {field.name for field in schema if _is_text(field.type)}
     used = columns.find(schema.names, image_column(schema), where, need_captions, texts)
+    if used.label and kinds.is_nested(schema.field(used.label).type):  # several classes an image
+        used = dataclasses.replace(used, label="")
     told = used.told(schema.names)
     if told not in layout.told:
         layout.told.append(told)
     return used
 
 
-def add_rows(
-    made: Rows,
+def rows_of(
+    parts: "Iterable[Part]",
     file: str,
-    first: int,
-    table: "pa.Table",
-    image: Callable[[int], Any],
     used: Columns,
     split: str,
     root: pathlib.Path,
     problems: list[Problem],
-) -> None:
-    """Adds the rows of a part of a table, named like ``data.parquet:17``.
+) -> Iterator[tuple[str, Row]]:
+    """(name, row) of the rows of a file, named like ``data.parquet:17``.
 
-    first: the number of the part's first row in the file, from 0.
-    table: the part, without the images. image: the value of its n-th image, from 0.
-    split: where no column says another.
+    split: where no column says another. root: the user's folder.
     """
-    names = _class_names(table.schema, used.label)
-    values = {name: _values(table.column(name)) for name in table.column_names}
-    for i in range(table.num_rows):
-        data = {name: column[i] for name, column in values.items()}
-        if names and isinstance(number := data[used.label], int):
-            data[used.label] = names[number] if 0 <= number < len(names) else None
-        name, read = f"{file}:{first + i}", functools.partial(_image, image, i, root)
-        its_split = rows.split_of(data, used, split, name)
-        row = rows.described(data, used, read, its_split, name, problems)
-        if row is not None:
-            row.where = ""  # the name says it
-            made[name] = row
+    number = 0
+    for table, image in parts:
+        names = _class_names(table.schema, used.label)
+        values = {name: _values(table.column(name)) for name in table.column_names}
+        for i in range(table.num_rows):
+            name, data = f"{file}:{number}", {key: column[i] for key, column in values.items()}
+            number += 1
+            if names and isinstance(label := data[used.label], int):
+                data[used.label] = names[label] if 0 <= label < len(names) else None
+            read = functools.partial(_image, image, i, root)
+            its_split = rows.split_of(data, used, split, name)
+            row = rows.described(data, used, read, its_split, name, problems)
+            if row is not None:
+                row.where = ""  # the name says it
+                yield name, row
 
 
 def needed(used: Columns, schema: "pa.Schema") -> list[str]:
@@ -115,7 +121,7 @@ def _class_names(schema: "pa.Schema", column: str) -> list[str]:
 
 
 def _values(column: "pa.ChunkedArray") -> list[Any]:
-    """A column's values; a text that is not UTF-8 becomes a broken character."""
+    """A column's values. Bytes of a text that are not UTF-8 become U+FFFD."""
     try:
         return column.to_pylist()
     except UnicodeDecodeError:
@@ -126,7 +132,9 @@ def _value(scalar: "pa.Scalar") -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
-        return BROKEN
+        if hasattr(scalar, "as_buffer"):  # a text
+            return scalar.as_buffer().to_pybytes().decode("utf-8", "replace")
+        return [_value(item) for item in getattr(scalar, "values", ())]
 
 
 def _image(value_of: Callable[[int], Any], i: int, root: pathlib.Path) -> bytes:
