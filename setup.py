@@ -59,6 +59,7 @@ setup(
             "piq>=0.8",
             "prdc>=0.2",
             "datasets>=5.2",
+            "webdataset>=1.0",
         ],
         "test": [
             "pytest>=8.0",

@@ -1,12 +1,10 @@
 """A user's data set of Hugging Face: what `datasets` saves, and Parquet files."""
 
-import io
 import json
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
 from t2i_jax.data import catalog
 from t2i_jax.data.report import DataError
@@ -154,38 +152,6 @@ def test_a_saved_stream_that_is_cut_short_or_missing(prepare, tmp_path):
         ("skipped", "list", "table cut short or damaged"): 1,
         ("skipped", "list", "table missing"): 1,
     }
-
-
-def test_what_the_library_itself_writes(prepare, tmp_path):
-    datasets = pytest.importorskip("datasets")
-    given = photos(8)
-    rows = {
-        "image": [Image.open(io.BytesIO(photo.data)) for photo in given[:4]],
-        "text": [photo.captions[0] for photo in given[:4]],
-        "label": [1, 0, 1, 0],
-    }
-    kinds = {"image": datasets.Image(), "text": datasets.Value("string")}
-    kinds["label"] = datasets.ClassLabel(names=["owl", "emu"])
-    one = datasets.Dataset.from_dict(rows, features=datasets.Features(kinds))
-    sets = datasets.DatasetDict({"train": one, "validation": one.select([2, 1])})
-    expected = {"train": ["emu", "owl", "emu", "owl"], "val": ["emu", "owl"]}
-
-    sets.save_to_disk(str(tmp_path / "src"))
-    found = {}
-    for form in ("saved", "parquet"):
-        report = prepare()
-        assert report.records == {"train": 4, "val": 2} and not report.counts, form
-        for split, classes in expected.items():
-            opened, names = records(tmp_path, split)
-            assert [names[r["label"]] for r in opened] == classes
-            found[form, split] = [(r["image"], *r["captions"]) for r in opened]
-        (tmp_path / "src").rename(tmp_path / form)
-        for split, part in sets.items():
-            path = tmp_path / f"src/data/{split}-00000-of-00001.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.to_parquet(str(path))
-    assert found["saved", "train"] == found["parquet", "train"]
-    assert found["saved", "val"] == [found["saved", "train"][i] for i in (2, 1)]
 
 
 def test_a_part_of_a_split_is_of_that_split(prepare, tmp_path):

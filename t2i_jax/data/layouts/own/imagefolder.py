@@ -73,7 +73,8 @@ def _columns(
     if not files:
         raise DataError(
             f"{file} has the columns {', '.join(fields)}, and no file_name: the one with the "
-            "images' names, relative to the list's folder, must be called so"
+            "images' names, relative to the list's folder, must be called so. A list that is not "
+            "meant must lie elsewhere"
         )
     image = FILE if FILE in files else files[0]
     used = columns.find(fields, image, file, need_captions)
