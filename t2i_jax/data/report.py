@@ -56,7 +56,7 @@ class Report:
         self.counts[key] += 1
         places = self.examples.setdefault(key, [])
         if len(places) < EXAMPLES:
-            places.append(_printable(problem.where))
+            places.append(printable(problem.where))
 
     @property
     def faults(self) -> int:
@@ -156,7 +156,7 @@ class Report:
         return [*tables, problems]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """With what no terminal or UTF-8 file can hold written out: halves of characters, control
     characters.
     """

@@ -167,3 +167,25 @@ def test_many_row_groups_are_read_in_threads(prepare, tmp_path):
     report = prepare(test_share=0)
     assert report.records == {"train": 60}
     assert [r["image"] for r in records(tmp_path)[0]] == [photo.data for photo in given]
+
+
+def test_offsets_that_point_nowhere_do_not_end_the_program(prepare, tmp_path):
+    given = photos(6)
+    saved(tmp_path / "src", given)
+    path = tmp_path / "src/data-00000-of-00001.arrow"
+    content = pa.table({"image": [p.data for p in given], "text": ["some words"] * 6})
+    write_arrow(path, content, rows=2)
+    data = path.read_bytes()
+    offsets = pa.array([0, 10, 20], pa.int32()).buffers()[1].to_pybytes()[:12]
+    place = data.index(offsets, data.index(offsets) + 1)  # of the second part
+    path.write_bytes(data[: place + 4] + b"\xff\xff\xff\x7f" + data[place + 8 :])
+    report = prepare()
+    assert report.records == {"train": 2}
+    assert reasons(report) == {("skipped", "list", "table cut short or damaged"): 1}
+
+
+@pytest.mark.parametrize("state", ['{"_data_files": [{"x": 1}, 7]}', '{"_data_files": 3}', "[]"])
+def test_a_damaged_description_of_a_saved_set(state, prepare, tmp_path):
+    saved(tmp_path / "src", photos(3))
+    write(tmp_path / "src/state.json", state)
+    assert prepare().records == {"train": 3}

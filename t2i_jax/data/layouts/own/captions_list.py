@@ -38,7 +38,7 @@ def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool
     """
     path, problems = listing.root / NAME, layout.problems
     names = Names(listing)
-    read_rows: Rows = {}
+    made: Rows = {}
     for where, data in json_lines.read(path, NAME, problems):
         for field in sorted(data.keys() - set(FIELDS)):
             problems.append(Problem("kept", "list", f"unknown field {field!r} ignored", where))
@@ -48,5 +48,5 @@ def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool
         split = splits.checked(data.get("split"), where)
         row = rows.described(data, COLUMNS, listing.root / name, split, where, problems)
         if row is not None:
-            rows.add(read_rows, name, row, problems)
-    return read_rows
+            rows.add(made, name, row, problems)
+    return made

@@ -39,27 +39,23 @@ def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool
       DataError: a list without file names or captions.
     """
     problems, names = layout.problems, Names(listing)
-    images: dict[tuple[str, int], str] = {}
-    lists = {}
+    named: list[tuple[str, str, dict[str, Any], columns.Columns]] = []
     for file in found:
         read_list = _csv if file.endswith(".csv") else json_lines.read
         table = list(read_list(listing.root / file, file, problems))
         used, folder = _columns(file, table, layout, need_captions), os.path.dirname(file)
-        for i, (where, data) in enumerate(table):
+        for where, data in table:
             name = names.find(data.get(used.image), folder, used.image, where, problems)
             if name is not None:
-                images[file, i] = name
-        lists[file] = table, used
-    of_folders = splits.of_folders(dict.fromkeys(images.values()), problems)
-    read_rows: Rows = {}
-    for (file, i), name in images.items():
-        table, used = lists[file]
-        where, data = table[i]
-        split = rows.split_of(data, used, of_folders[name], where)
+                named.append((name, where, data, used))
+    folders = splits.of_folders(dict.fromkeys(name for name, *_ in named), problems)
+    made: Rows = {}
+    for name, where, data, used in named:
+        split = rows.split_of(data, used, folders[name], where)
         row = rows.described(data, used, listing.root / name, split, where, problems)
         if row is not None:
-            rows.add(read_rows, name, row, problems)
-    return read_rows
+            rows.add(made, name, row, problems)
+    return made
 
 
 def _columns(

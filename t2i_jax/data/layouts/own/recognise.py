@@ -16,6 +16,7 @@ from t2i_jax.data.layouts.own import (
 from t2i_jax.data.layouts.own.listing import Listing, survey
 from t2i_jax.data.layouts.own.rows import Row, Rows
 from t2i_jax.data.records import Layout
+from t2i_jax.data.source_files import file_text
 
 LAYOUTS = (captions_list, imagefolder, beside, webdataset, saved, parquet)  # the first counts
 FORMATS = f"""\
@@ -42,6 +43,7 @@ def read(source: pathlib.Path, no_captions: bool = False) -> Layout:
     if not found:
         if not (no_captions and listing.images):
             raise files.MissingSource(_unrecognised(listing, no_captions))
+        layout.name = "images alone"
         layout.told.append("layout: images alone, without captions")
         rows.fill(layout, _images_alone(listing))
         return layout
@@ -54,7 +56,7 @@ def read(source: pathlib.Path, no_captions: bool = False) -> Layout:
         layout.told.append(f"left: {left}, since {layout.name} comes first")
     unlisted = len(set(listing.images) - made.keys())
     if unlisted:
-        named = names[0] if len(names) == 1 else layout.name
+        named = _some(names) if len(names) == 1 else layout.name
         layout.notes.append(f"images in the folder that {named} does not name: {unlisted:,}")
     rows.fill(layout, made)
     return layout
@@ -77,4 +79,4 @@ def _unrecognised(listing: Listing, no_captions: bool) -> str:
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 2:,} more" if len(names) > 2 else ""
-    return ", ".join(names[:2]) + more
+    return ", ".join(map(file_text, names[:2])) + more

@@ -44,13 +44,22 @@ def read(listing: Listing, found: list[str], layout: Layout, need_captions: bool
         split = splits.translated(word, file)
         if folder and os.path.dirname(folder) in together:
             split = splits.translated(os.path.basename(folder), file)
-        for entry in state.get("_data_files") or []:
-            name = os.path.normpath(os.path.join(folder, os.path.basename(entry["filename"])))
+        for name in _tables(state, folder, listing):
             if name in listing.files:
                 _add(made, listing, name, split, layout, need_captions)
             else:
                 layout.problems.append(Problem("skipped", "list", "table missing", name))
     return made
+
+
+def _tables(state: dict[str, Any], folder: str, listing: Listing) -> list[str]:
+    """The tables that a ``state.json`` names; all beside it, where it names none."""
+    listed = state.get("_data_files")
+    entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+    names = [e["filename"] for e in entries if isinstance(e.get("filename"), str)]
+    if not names:
+        return [name for name in listing.ending(".arrow") if os.path.dirname(name) == folder]
+    return [os.path.join(folder, os.path.basename(name)) for name in names]
 
 
 def _add(
@@ -76,6 +85,8 @@ def _parts(stream: "pa.RecordBatchReader", used: Columns) -> "Iterator[tables.Pa
 
     wanted = tables.needed(used, stream.schema)
     for batch in stream:
+        for column in batch.columns:
+            tables.check_sound(column)
         images = batch.column(used.image)
         table = pa.Table.from_batches([batch]).select(wanted)
         yield table, functools.partial(_value, images)

@@ -97,6 +97,24 @@ def needed(used: Columns, schema: "pa.Schema") -> list[str]:
     return [name for name in wanted if name in schema.names]
 
 
+def check_sound(column: "pa.Array") -> None:
+    """Raises ArrowInvalid for an array whose parts do not fit together, which would end the whole
+    program when it is read. Texts that are not UTF-8 are no such damage.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_struct(column.type):
+        column.validate()
+        for i in range(column.type.num_fields):
+            check_sound(column.field(i))
+        return
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):
+            raise
+
+
 def damage(path: pathlib.Path) -> str:
     """Why a file cannot be read as a table: a short phrase to count by."""
     with path.open("rb") as file:
