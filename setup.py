@@ -22,6 +22,7 @@ setup(
         "etils[epath]>=1.15",
         "tensorflow-datasets>=4.9.10",
         "array-record>=0.8.3",
+        "pyarrow>=17.0",  # which tensorflow-datasets needs too
         "importlib_resources",  # tfds imports it without declaring it for this Python
         "grain>=0.2.18",
         "ml-collections>=1.1.0",
@@ -57,6 +58,8 @@ setup(
             "torch-fidelity>=0.4",
             "piq>=0.8",
             "prdc>=0.2",
+            "datasets>=5.2",
+            "webdataset>=1.0",
         ],
         "test": [
             "pytest>=8.0",

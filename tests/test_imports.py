@@ -30,6 +30,7 @@ SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
 WALLS = {
     "grain": ("data",),
     "tensorflow_datasets": ("data",),
+    "pyarrow": ("data/layouts/own",),
     "orbax": ("training/checkpoints", "training/checkpoints_item"),
     "tensorflow": (),
     "configs": (),

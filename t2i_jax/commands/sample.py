@@ -97,7 +97,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         metavar="PHOTO",
         help="--attention and --extras of each caption with each photo, in place of drawn images; "
-        "without captions: of a folder with a captions.jsonl",
+        "without captions: of a folder that has them (docs/data.md)",
     )
     add = parser.add_argument
     add("--style_encoder", help="the run directory of a style encoder, for --style")

@@ -45,6 +45,8 @@ class Report:
     captions: dict[str, int] = dataclasses.field(default_factory=dict)
     expected: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    layout: str = ""  # see `t2i_jax.data.records.Layout.name`
+    told: list[str] = dataclasses.field(default_factory=list)
     counts: Counter = dataclasses.field(default_factory=Counter)
     examples: dict[tuple, list[str]] = dataclasses.field(default_factory=dict)
 
@@ -54,7 +56,7 @@ class Report:
         self.counts[key] += 1
         places = self.examples.setdefault(key, [])
         if len(places) < EXAMPLES:
-            places.append(_printable(problem.where))
+            places.append(printable(problem.where))
 
     @property
     def faults(self) -> int:
@@ -78,6 +80,8 @@ class Report:
             "dataset": self.dataset,
             "config": self.config,
             "source": self.source,
+            "layout": self.layout,
+            "told": self.told,
             "splits": {
                 split: {
                     "records": count,
@@ -110,6 +114,7 @@ class Report:
         folder = epath.Path(folder)
         data = json.loads((folder / FILENAME).read_text(encoding="utf-8"))
         report = cls(data["dataset"], data["config"], data["source"], str(folder), already=True)
+        report.layout, report.told = data.get("layout", ""), data.get("told", [])
         for split, row in data["splits"].items():
             report.records[split] = row["records"]
             report.captions[split] = row["captions"]
@@ -151,7 +156,7 @@ class Report:
         return [*tables, problems]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """With what no terminal or UTF-8 file can hold written out: halves of characters, control
     characters.
     """

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from t2i_jax.data import records
 from t2i_jax.data.prepare_progress import track
-from t2i_jax.data.report import DataError, Problem, Report
+from t2i_jax.data.report import DataError, Problem, Report, printable
 from t2i_jax.data.source_files import file_text
 
 RECORDS_PER_SHARD = 2048  # about 200 MB of photos
@@ -189,6 +189,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager) -> dict[str, Iterator]:
         job = self._job(dl_manager)
         layout = self.layout(job)
+        job.report.layout, job.report.told = layout.name, list(map(printable, layout.told))
         for problem in layout.problems:
             job.report.add("", problem)
         listed = {name: split for name, split in layout.splits.items() if split.total != 0}
