@@ -107,12 +107,16 @@ class Page:
         next(tab for tab in tabs if tab.text == label).click()
 
     def addresses(self, where) -> list[str]:
-        images = self.chrome.find_elements("css selector", f"{where} img")
-        return [image.get_attribute("src") for image in images]
+        script = "return [...document.querySelectorAll(arguments[0])].map(image => image.src)"
+        return self.chrome.execute_script(script, f"{where} img")
 
     def images(self, where, other_than=()) -> np.ndarray:
         """The pixels that are shown there, once they are others."""
         self.until(lambda: self.addresses(where) not in ([], list(other_than)))
+        return self.shown(where)
+
+    def shown(self, where) -> np.ndarray:
+        """The pixels that are shown there now."""
         return np.stack([_pixels(address) for address in self.addresses(where)])
 
 
@@ -163,7 +167,7 @@ def test_captions_and_seeds_choose_the_images(page, sampler):
     assert page.addresses("#images") == kept, "the same seed, the same images"
     page.write("#num input[type=number]", "2")
     page.find("#cut input").click()
-    page.until(page.find("#depth").is_displayed)
+    page.until(lambda: page.chrome.find_elements("css selector", "#depth"))
     page.find("#draw").click()
     cut = page.images("#images", kept)
     np.testing.assert_array_equal(cut, sampler.sample("a grey bird", 0, 2, truncation=0.5))
@@ -268,3 +272,23 @@ def test_several_sizes_and_no_text(chrome):
     small = opened.images("#images", before)
     assert small.shape == (4, 8, 8, 3) and (small == 7).all()
     blocks.close(verbose=False)
+
+
+def test_two_people_get_their_own_images(page, sampler, address):
+    """In two windows, each asking before the other's is drawn."""
+    chrome, first = page.chrome, page.chrome.current_window_handle
+    chrome.switch_to.new_window("window")
+    chrome.get(address)
+    page.images("#images")
+    captions = {first: "a grey bird", chrome.current_window_handle: "ten black owls"}
+    for seed in ("1", "2"):
+        for window, caption in captions.items():
+            chrome.switch_to.window(window)
+            page.write("#seed input", seed)
+            page.write("#caption textarea", caption).send_keys(ENTER)
+    for window, caption in captions.items():
+        chrome.switch_to.window(window)
+        expected = sampler.sample(caption, 2, 4)
+        page.until(lambda e=expected: np.array_equal(page.shown("#images"), e))
+    chrome.close()
+    chrome.switch_to.window(first)
