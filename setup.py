@@ -10,6 +10,7 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
     package_data={
+        "t2i_jax.demo_page": ["page.*"],
         "t2i_jax.evaluation.rating": ["page.*"],
         "t2i_jax.reporting": ["page.*"],
     },
@@ -44,7 +45,7 @@ setup(
         "gcs": ["gcsfs>=2026.4.0"],  # run directories and data on gs://
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
-        "demo": ["gradio"],
+        "demo": ["gradio>=6.0"],  # python -m t2i_jax.demo
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         "search": ["optuna>=5.0"],  # launch/sweep.py --search

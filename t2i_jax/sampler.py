@@ -80,6 +80,17 @@ class Sampler:
         config, networks = runs.load_ema(workdir, step)
         return cls(build.restore(config, workdir), networks, batch_size, devices)
 
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many parameters each network has: ``"g"``, ``"encoder"`` where there is text, and
+        others that extras are drawn with.
+        """
+        frozen = {"encoder": self._encoder_vars["params"]} if self._encoder_vars else {}
+        return {
+            name: sum(leaf.size for leaf in jax.tree.leaves(params))
+            for name, params in {**frozen, **self._networks["params"]}.items()
+        }
+
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
