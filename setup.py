@@ -45,7 +45,7 @@ setup(
         "gcs": ["gcsfs>=2026.4.0"],  # run directories and data on gs://
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
-        "demo": ["gradio>=6.0"],  # python -m t2i_jax.demo
+        "demo": ["gradio>=6.31"],  # python -m t2i_jax.demo
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         "search": ["optuna>=5.0"],  # launch/sweep.py --search
