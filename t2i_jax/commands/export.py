@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import t2i_jax
 from t2i_jax import paths
-from t2i_jax.arguments import errors_in_a_line, whole
+from t2i_jax.arguments import errors_in_a_line, warnings_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 
 _FORMATS = ("package", "stablehlo", "onnx")
@@ -64,7 +64,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    with errors_in_a_line(ValueError, OSError):
+    with errors_in_a_line(ValueError, OSError), warnings_in_a_line(t2i_jax.CaptionWarning):
         run(args)
 
 

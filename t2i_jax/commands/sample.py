@@ -12,8 +12,6 @@ import argparse
 import dataclasses
 import io
 import re
-import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +19,7 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
-from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, whole
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 
@@ -140,15 +138,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    with errors_in_a_line(ValueError, OSError):
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", t2i_jax.CaptionWarning)
-            warnings.showwarning = _show
-            run(args)
-
-
-def _show(message: Warning, *_, **__) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    with errors_in_a_line(ValueError, OSError), warnings_in_a_line(t2i_jax.CaptionWarning):
+        run(args)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,8 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 def folder(
     name: str | os.PathLike, revision: str | None = None, token: str | bool | None = None
 ) -> paths.Path:
-    """A folder that is there, or the local copy of ``"user/name"`` on the Hub, of which the files
-    that are needed are downloaded where they have changed.
+    """A folder that is there, or the local copy of ``"user/name"`` on the Hub, of which files that
+    have changed are downloaded.
 
     Raises FileNotFoundError where `name` is neither, ValueError where the package for downloads is
     missing, OSError where the Hub does not give it.
@@ -27,7 +27,7 @@ def folder(
         return place
     if not _NAME.fullmatch(text := os.fspath(name)):
         raise FileNotFoundError(f"{name}: there is no such folder, nor is it USER/NAME on the Hub")
-    download, wanted = _library().snapshot_download, list(exported.FILES)
+    download, wanted = _library().snapshot_download, [*exported.FILES, *exported.BESIDE]
     with _told(f"{text} is no folder here, and the Hub does not give it"):
         place = download(text, revision=revision, token=token, allow_patterns=wanted)
     return pathlib.Path(place)

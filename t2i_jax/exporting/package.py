@@ -58,7 +58,7 @@ def write(
     partial = out.resolve().with_name(f".{out.resolve().name}.partial-{os.getpid()}")
     try:
         (partial / exported.ENCODER).parent.mkdir(parents=True)
-        _write_networks(workdir, partial, step, config, ema)
+        _write_networks(workdir, partial, config, ema)
         if picture is not None:
             pictures.save(picture, partial / exported.PICTURE)
         shown = "" if picture is None else exported.PICTURE
@@ -83,13 +83,19 @@ def _check_place(out: pathlib.Path) -> None:
             f"{out} is there and holds {(others or found)[0].name}, which is of no export: name a "
             "new folder, or an earlier export"
         )
+    card = out / exported.CARD
+    if card.exists() and exported.sha256(card) != exported.manifest(out).get("card"):
+        raise ValueError(
+            f"{card} was edited since the export, and would be lost: move it away, or name a new "
+            "folder"
+        )
 
 
 def _write_networks(
-    workdir: str | os.PathLike, folder: pathlib.Path, step: int, config, ema: Mapping[str, Any]
+    workdir: str | os.PathLike, folder: pathlib.Path, config, ema: Mapping[str, Any]
 ) -> None:
-    metadata = {"format": "t2i_jax", "system": config.system, "step": str(step)}
-    weights.save(folder / exported.WEIGHTS, ema, metadata)
+    # Of several metadata safetensors 0.8.0 writes the order by chance, and no file twice alike.
+    weights.save(folder / exported.WEIGHTS, ema)
     shared = configs.from_dict(_anywhere(config.to_dict()))
     shared.data.name = model_card.data_name(config)  # which needs no module of the user's
     runs.write_config(folder, shared)
@@ -97,7 +103,8 @@ def _write_networks(
         runs.write_tokenizer(folder, runs.read_tokenizer(workdir))
     if config.encoder.name and config.encoder.train == "frozen":
         path = networks.path_of(workdir, networks.TEXT_ENCODER)
-        weights.save(folder / exported.ENCODER, *weights.load(path))  # reading finds damage
+        weights.load(path)  # finds damage
+        paths.write_bytes(folder / exported.ENCODER, paths.read_bytes(path))
 
 
 def _anywhere(value: Any) -> Any:

@@ -38,10 +38,12 @@ def is_export(folder: str | os.PathLike) -> bool:
 
 
 def describe(folder: paths.Path, step: int) -> dict[str, Any]:
-    """The manifest of a folder that has all other files."""
+    """The manifest of a folder that has all other files. The card's digest tells whether somebody
+    has edited it, who should not lose that.
+    """
     names = [name for name in (*NEEDED, *OPTIONAL) if paths.exists(folder / name)]
-    files = {name: _sha256(folder / name) for name in names}
-    return {"format": FORMAT, "step": step, "files": files}
+    files = {name: sha256(folder / name) for name in names}
+    return {"format": FORMAT, "step": step, "files": files, "card": sha256(folder / CARD)}
 
 
 def manifest(folder: str | os.PathLike) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def check(folder: str | os.PathLike) -> dict[str, Any]:
         path = paths.path(folder) / name
         if not paths.exists(path):
             raise FileNotFoundError(f"{path} is missing, a part of the exported folder. {remedy}")
-        if _sha256(path) != digest:
+        if sha256(path) != digest:
             raise ValueError(f"{path} is damaged, or was changed since the export. {remedy}")
     return found
 
@@ -125,7 +127,8 @@ def _named(folder: paths.Path, config: ConfigDict) -> Iterator[tuple[str, str]]:
             yield f"the network in {path.name}", found["module"]
 
 
-def _sha256(path: paths.Path) -> str:
+def sha256(path: paths.Path) -> str:
+    """Of a file's content, in hexadecimal."""
     with paths.told(path), path.open("rb") as file:
         total = hashlib.sha256()
         while block := file.read(1 << 20):
