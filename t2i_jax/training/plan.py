@@ -46,12 +46,12 @@ class Plan:
         config = fields.complete(config)
         ranges.check(configs.flatten(config))
         self.config, self.workdir = config, workdir
-        if exported.is_export(workdir):
+        old = runs.is_run(workdir)
+        if old and exported.is_export(workdir):
             raise ValueError(
                 f"{workdir} is an exported folder, of which no training can go on: train in "
                 "another workdir"
             )
-        old = runs.is_run(workdir)
         # A run that is older than a field had the field's default.
         saved = fields.complete(runs.read_config(workdir)) if old else None
         name = saved.data.name if old else None
