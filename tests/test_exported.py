@@ -145,6 +145,19 @@ def test_a_flipped_bit_is_refused_by_the_files_name(export, name):
             Sampler.from_pretrained(export)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_whole_file_of_another_run_is_refused(export, tmp_path, name):
+    """Which only the manifest can know."""
+    overrides = ["encoder.fields.embedding=16", "generator.channels=8"]
+    package.write(gan_run(tmp_path / "other", *overrides), tmp_path / "out")
+    if name == "tokenizer.json":
+        state = runs.read_tokenizer(tmp_path / "out").to_json()
+        sealed.write(tmp_path / "out" / name, {**state, "length": 99})
+    shutil.copy(tmp_path / "out" / name, export / name)
+    with pytest.raises(ValueError, match=f"{pathlib.Path(name).name} is damaged, or was changed"):
+        Sampler.from_pretrained(export)
+
+
 @pytest.mark.parametrize("name", [*FILES, "export.json"])
 def test_a_missing_file_is_named(export, name):
     (export / name).unlink()
