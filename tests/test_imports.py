@@ -17,12 +17,12 @@ FLOORS = {
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
-    **dict.fromkeys(("reporting", "sampler", "demo_page"), 3),
+    **dict.fromkeys(("reporting", "sampler", "demo_page", "exporting"), 3),
     "commands": 4,
     "sweeps": 5,
     # What `python -m` finds.
     **dict.fromkeys(("train", "sample", "evaluate", "report", "prepare"), 6),
-    **dict.fromkeys(("benchmark", "import_weights", "demo"), 6),
+    **dict.fromkeys(("benchmark", "import_weights", "demo", "export"), 6),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -37,6 +37,7 @@ WALLS = {
     "gradio": ("demo_page",),
     "optuna": ("sweeps/searching",),
     "torch": (),
+    "huggingface_hub": ("exporting/hub",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
