@@ -88,6 +88,18 @@ def test_a_wrong_command_is_found(monkeypatch):
         assert told and why in told, (text, told)
 
 
+def test_options_of_imports_are_understood(monkeypatch):
+    """Those in the table of published files, which leaves out what all commands have."""
+    monkeypatch.chdir(ROOT)
+    page = ROOT / "docs" / "weights.md"
+    shown = [(place, text) for place, text in spans(page) if text.startswith("--system=")]
+    common = "python -m t2i_jax.import_weights --generator=FILE --workdir=RUN".split()
+    told = {
+        f"{place}: {text}": refused(common + text.split(), monkeypatch) for place, text in shown
+    }
+    assert len(shown) > 8 and not any(told.values()), told
+
+
 def test_links_lead_somewhere():
     wrong = []
     for page in PAGES:
