@@ -57,6 +57,9 @@ def describes_networks(spec: str, assignments: tuple[str, ...]) -> None:
 
 def check_module(name: str, words: list[str]) -> None:
     """Raises ValueError where the command of that name does not take the words."""
+    if name == "sweep":
+        check_sweep(words)
+        return
     if name not in ROOMS:
         raise ValueError(f"t2i_jax has no command {name!r}; known: {sorted(ROOMS)}")
     if "--help" in words:
@@ -128,7 +131,7 @@ def check(words: list[str], monkeypatch) -> None:
     """Raises where a command line would be refused."""
     words = [filled(word) for word in words]
     match words:
-        case ["t2i-jax", ("--help" | "--version" | "completion"), *_]:
+        case ["t2i-jax", ("--help" | "--version")] | ["t2i-jax", "COMMAND", "--help"]:
             return
         case ["t2i-jax", name, *rest]:
             check_module(name.replace("-", "_"), rest)

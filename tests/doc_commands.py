@@ -31,10 +31,14 @@ class Place(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command line as it is written, continuation lines joined."""
+    """A command line as it is written, continuation lines joined.
+
+    mention: whether it stands in a sentence, where what it needs besides may be left out.
+    """
 
     place: Place
     text: str
+    mention: bool = False
 
     def forms(self) -> list[list[str]]:
         """Its words: without what stands in [brackets], and with each of the alternatives there.
@@ -70,7 +74,8 @@ def commands(path: pathlib.Path) -> Iterator[Command]:
     own = set()
     for at, (number, line) in enumerate(lines):
         text = re.sub(r"^(?:[-*] |\$ |!|Then: )", "", line.strip())
-        if number in own or not _BEGINS.match(text):
+        prose = path.suffix == ".py" and not line.startswith((" ", "Then: "))
+        if number in own or prose or not _BEGINS.match(text):
             continue
         while text.endswith("\\"):
             at += 1
@@ -82,8 +87,8 @@ def commands(path: pathlib.Path) -> Iterator[Command]:
     if path.suffix == ".md":
         for span in _SPAN.finditer(re.sub(r"^```.*?^```$", _blank, prose, flags=re.M | re.S)):
             text = " ".join(span[1].split())
-            if _BEGINS.match(f"{text} ") and " -" in text.replace(" -m t2i_jax", ""):
-                yield Command(Place(path, prose[: span.start()].count("\n") + 1), text)
+            if "<" not in text and _BEGINS.match(text) and " --" in text:
+                yield Command(Place(path, prose[: span.start()].count("\n") + 1), text, True)
 
 
 def _blank(found: re.Match) -> str:
