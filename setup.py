@@ -45,6 +45,8 @@ setup(
         "gcs": ["gcsfs>=2026.4.0"],  # run directories and data on gs://
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
+        # Noto's fonts, for captions in scripts that DejaVu Sans lacks.
+        "fonts": ["manimgx-fonts>=2026.9", "manimgx-fonts-cjk>=2026.9"],
         "demo": ["gradio>=6.31"],  # python -m t2i_jax.demo
         "hub": ["huggingface_hub>=0.36"],  # exported folders on the Hugging Face Hub
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
@@ -72,6 +74,8 @@ setup(
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",
+            "manimgx-fonts>=2026.9",
+            "manimgx-fonts-cjk>=2026.9",
         ],
     },
 )

@@ -13,7 +13,9 @@ PACKAGE = ROOT / "t2i_jax"
 FLOORS = {
     **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("versions", "multihost", "signals"), -1),
-    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
+    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner"), 0),
+    **dict.fromkeys(("fonts", "waiting"), -1),
+    "pictures": 0,
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),

@@ -2,7 +2,7 @@
 
     python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds
     python -m t2i_jax.evaluate --protocol=tsne --workdir=runs/birds --out=DIR
-    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --images=DIR
+    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --images=DIR --out=DIR
     python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --save_samples=DIR
 
 Samples are drawn from captions of the data set's held-out split and are a function of the seed and

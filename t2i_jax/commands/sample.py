@@ -22,6 +22,7 @@ from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
+from t2i_jax.waiting import Waiting
 
 _IN_GRID = 64  # captions that the grid shows
 _COLUMNS = 8  # of their images side by side
@@ -159,22 +160,21 @@ def run(args: argparse.Namespace) -> None:
     out = paths.path(args.out)  # a wrong one is told before anything is drawn
     photos = [given.photo(path) for path in args.style or ()]
     pairs = given.pairs(args.images or (), args.caption)
-    if args.pretrained:
-        sampler = t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
-    else:
-        sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
+    with Waiting(f"reading {args.pretrained or args.workdir}"):
+        sampler = _sampler(args)
     header, extras = [], {}
-    if args.interpolate:
-        rows = [_between_captions(sampler, args)]
-    elif args.interpolate_noise:
-        rows = _between_seeds(sampler, args)
-    elif args.style:
-        rows = _styled(sampler, args, photos)
-        header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
-    elif args.images:
-        rows, extras = _examined(sampler, args, pairs)
-    else:
-        rows, extras = _sampled(sampler, args)
+    with Waiting("compiling and drawing"):
+        if args.interpolate:
+            rows = [_between_captions(sampler, args)]
+        elif args.interpolate_noise:
+            rows = _between_seeds(sampler, args)
+        elif args.style:
+            rows = _styled(sampler, args, photos)
+            header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
+        elif args.images:
+            rows, extras = _examined(sampler, args, pairs)
+        else:
+            rows, extras = _sampled(sampler, args)
     out = paths.folder(out)
     for row in rows:
         for images in row.images:
@@ -191,6 +191,12 @@ def run(args: argparse.Namespace) -> None:
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
     _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
+
+
+def _sampler(args: argparse.Namespace) -> t2i_jax.Sampler:
+    if args.pretrained:
+        return t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
+    return t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
 
 
 def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, np.ndarray]]:
