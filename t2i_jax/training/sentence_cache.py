@@ -117,10 +117,10 @@ def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) ->
     if not flat:
         raise ValueError("the split has no captions to encode: set encoder.name='' for no text")
     encode = jax.jit(lambda ids, mask: encoder.apply(variables, ids, mask).sentence)
-    table = None
-    for start in range(0, len(flat), _ROWS):
-        part = flat[start : start + _ROWS]
-        texts = [text for _, _, text in part] + [""] * (_ROWS - len(part))
+    table, rows = None, min(_ROWS, len(flat))
+    for start in range(0, len(flat), rows):
+        part = flat[start : start + rows]
+        texts = [text for _, _, text in part] + [""] * (rows - len(part))
         vectors = np.asarray(encode(*tokenizer.encode(texts)))
         if table is None:
             shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
@@ -128,6 +128,6 @@ def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) ->
             _claim(path)
         records, columns = zip(*((i, j) for i, j, _ in part), strict=True)
         table[list(records), list(columns)] = vectors[: len(part)]
-        if start // _ROWS % 20 == 0:
+        if start // rows % 20 == 0:
             say(f"encoding captions: {start + len(part):,}/{len(flat):,}")
     table.flush()
