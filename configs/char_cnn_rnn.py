@@ -79,6 +79,7 @@ def own_photos(config, arg: str) -> None:
     config.train.update({"duration": "30k steps", "sample_every": "0 steps"})
     if arg == "folder_small":
         small(config)
+        config.data.batch = 24
         config.train.duration = "2k steps"
 
 
