@@ -133,6 +133,7 @@ def own_photos(config: ConfigDict, arg: str) -> None:
     if arg == "folder_small":
         config.data.update({"size": 64, "batch": 24})
         toy_gan_training(config)
+        config.ema.ramp = 0.05  # the first pictures show what was learnt, not the random start
     folder_training(config, arg)
 
 

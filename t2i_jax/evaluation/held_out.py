@@ -127,6 +127,6 @@ def open_held_out(options: DataOptions, split: str = "") -> PreparedSplit:
         if not split:
             raise NoHeldOut(
                 f"{options.name} has no split {' or '.join(SPLITS)}, only: {', '.join(splits)}; "
-                "name the one to evaluate on with --split"
+                "prepare it with one, or evaluate on another (--split)"
             )
     return catalog.open_split(options.name, options.data_dir, split)
