@@ -17,6 +17,10 @@ class DataError(ValueError):
     """The source can't be prepared as asked; the message says what to do."""
 
 
+class NoHeldOut(DataError):
+    """A set has nothing that its training does not see, or too little of it to measure on."""
+
+
 class Problem(NamedTuple):
     """One thing found in a source.
 

@@ -330,7 +330,7 @@ class Training:
         if bad := [name for name, norm in found.items() if not math.isfinite(norm)]:
             raise not_finite(bad, done, self.checkpoints)
         found = self._evaluate(done, state)
-        best = self.plan.config.evals.best
+        best = self.plan.best
         if best and best not in found:
             raise ValueError(f"evals.best={best!r}{suggest(best, found)}")
         if self.chief:

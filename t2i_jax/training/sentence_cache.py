@@ -118,11 +118,11 @@ def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) ->
     if not flat:
         raise ValueError("the split has no captions to encode: set encoder.name='' for no text")
     encode = jax.jit(lambda ids, mask: encoder.apply(variables, ids, mask).sentence)
-    table = None
+    table, rows = None, min(_ROWS, len(flat))
     with Waiting("encoding captions", say, done=0, total=len(flat)) as shown:
-        for start in range(0, len(flat), _ROWS):
-            part = flat[start : start + _ROWS]
-            texts = [text for _, _, text in part] + [""] * (_ROWS - len(part))
+        for start in range(0, len(flat), rows):
+            part = flat[start : start + rows]
+            texts = [text for _, _, text in part] + [""] * (rows - len(part))
             vectors = np.asarray(encode(*tokenizer.encode(texts)))
             if table is None:
                 shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
