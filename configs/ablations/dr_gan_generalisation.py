@@ -17,14 +17,13 @@ _SYSTEMS = {"attn_gan": {}, "dm_gan": {}, "stack_gan_v2": {**_SENTENCES, "data.t
 
 
 def sweep():
-    """Twelve flat override dicts; ``name`` is the run's directory, ``config`` the config file in
+    """Twelve flat override dicts; ``name`` is the run's directory, ``config`` the config in
     place of the command line's, with the same argument.
     """
     for system, changes in _SYSTEMS.items():
         sdm, dnm = _sdm(words=system != "stack_gan_v2"), _dnm()
         for name, modules in (("", {}), ("_sdm", sdm), ("_dnm", dnm), ("_both", {**sdm, **dnm})):
-            file = f"configs/{system}.py"
-            yield {"name": f"{system}{name}", "config": file, **changes, **modules}
+            yield {"name": f"{system}{name}", "config": system, **changes, **modules}
 
 
 def _sdm(words: bool) -> dict:

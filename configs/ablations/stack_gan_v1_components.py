@@ -10,7 +10,7 @@ needs the finished Stage I beside it, so the runs of Stage I at 64 px come first
 
 _NO_CA = {"generator.augment": False, "loss.g.kl": 0.0}
 _TEXT_ONCE = {"generator.text": False, "loss.g.kl": 0.0}
-_STAGE2 = "configs/stack_gan_v1_stage2.py"
+_STAGE2 = "stack_gan_v1_stage2"
 
 
 def sweep():

@@ -12,10 +12,10 @@ def sweep():
     file in place of the command line's, with the same argument; "{workdir}" is the folder of the
     runs from the same seed.
     """
-    yield {"name": "v1_stage1", "config": "configs/stack_gan_v1.py"}
+    yield {"name": "v1_stage1", "config": "stack_gan_v1"}
     yield {
         "name": "v1_stage2",
-        "config": "configs/stack_gan_v1_stage2.py",
+        "config": "stack_gan_v1_stage2",
         "frozen.stage1": "{workdir}/v1_stage1",
     }
     yield {"name": "v2"}
