@@ -136,6 +136,12 @@ def load(spec: str) -> ConfigDict:
     return config
 
 
+def arguments(spec: str, function: str = CONFIG) -> tuple[str, ...]:
+    """The ``ARGUMENTS`` of a file: with which its function is called; () where it has none."""
+    path, _ = locate(spec, function)
+    return tuple(getattr(config_files.module(path), "ARGUMENTS", ()))
+
+
 def call(spec: str, function: str) -> Any:
     """What a function of ``"path/to/file.py"`` returns: ``function()``, or ``function(arg)`` for
     ``"path/to/file.py:arg"``. Of a generator, the list. Files and errors as in `load`.

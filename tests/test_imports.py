@@ -14,7 +14,7 @@ FLOORS = {
     **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("versions", "multihost", "signals"), -1),
     **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
-    **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
+    **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts", "completion"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
     **dict.fromkeys(("reporting", "sampler"), 3),
@@ -22,7 +22,7 @@ FLOORS = {
     "sweeps": 5,
     # What `python -m` finds.
     **dict.fromkeys(("train", "sample", "evaluate", "report", "prepare"), 6),
-    **dict.fromkeys(("benchmark", "import_weights"), 6),
+    **dict.fromkeys(("benchmark", "import_weights", "sweep", "__main__"), 6),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -34,6 +34,7 @@ WALLS = {
     "tensorflow": (),
     "configs": (),
     "optuna": ("sweeps/searching",),
+    "argcomplete": ("completion",),
     "torch": (),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

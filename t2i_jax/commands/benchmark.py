@@ -1,14 +1,11 @@
-"""Command line: how fast a train step and its input pipeline are.
-
-    python -m t2i_jax.benchmark --config=configs/x.py:arg [--config=...] [--field=value ...]
-    python -m t2i_jax.benchmark --what=passes --config=configs/x.py:arg
-    python -m t2i_jax.benchmark --what=data --data_dir=data [--dataset=cub,flowers] \\
-        [--size=64,128,256] [--workers=0,1,2] [--data.field=value ...]
+"""Measures how fast a train step and its input pipeline are on this machine.
 
 step: seconds to compile, steps and images per second, FLOPs, memory, parameters, and the images per
 second of the input pipeline alone; of several configs, the ratios to the first.
 passes: the compiled step's FLOPs against those of the passes that the algorithm needs.
 data: the input pipeline of prepared data sets, by image size and number of worker processes.
+
+Fields of the configs, and of data as --data.NAME=value, are options too, as in training.
 """
 
 import argparse
@@ -16,68 +13,110 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from t2i_jax import completion, paths
 from t2i_jax import config as configs
-from t2i_jax import paths
 from t2i_jax.arguments import MANY, errors_in_a_line, real, whole
-from t2i_jax.data import catalog, throughput, tokenizers
+from t2i_jax.arguments import parser as command_parser
+from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 
+if TYPE_CHECKING:
+    from t2i_jax.data.throughput import Throughput
+
 _WHAT = ("step", "passes", "data")
+_EXAMPLES = {
+    "The step of two GANs, side by side": "--config=gan_int_cls:cub --config=df_gan:cub",
+    "How many images a second this machine reads": "--what=data --data_dir=data --size=64,256",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = command_parser("benchmark", __doc__, _EXAMPLES)
+    add = made.add_argument
+    add("--what", choices=_WHAT, default="step", help="see above (default: %(default)s)")
+    completion.add_config(made, action="append", default=[])
+    add(
+        "--steps",
+        metavar="N",
+        type=whole("steps", 1, MANY),
+        default=20,
+        help="train steps that are timed (default: %(default)s)",
+    )
+    add(
+        "--seconds",
+        metavar="S",
+        type=float,
+        default=3.0,
+        help="for which an input pipeline is timed; 0: not at all (default: %(default)s)",
+    )
+    add("--out", metavar="FILE", help="also write the numbers there, as JSON")
+    data = made.add_argument_group("--what=data")
+    add = data.add_argument
+    add(
+        "--data_dir",
+        default="data",
+        metavar="DIR",
+        help="where the prepared sets are (default: %(default)s)",
+    )
+    add(
+        "--dataset",
+        type=_words,
+        default=[],
+        metavar="NAME,...",
+        help="such as cub,flowers (default: all that are prepared)",
+    )
+    add(
+        "--size",
+        type=_numbers,
+        default=[64, 128, 256],
+        metavar="N,...",
+        help="sides in pixels (default: 64,128,256)",
+    )
+    add(
+        "--workers",
+        type=_numbers,
+        default=[0, 1, 2],
+        metavar="N,...",
+        help="worker processes; 0: threads instead (default: 0,1,2)",
+    )
+    add(
+        "--repeats",
+        metavar="N",
+        type=whole("repeats", 1, MANY),
+        default=1,
+        help="measure so often and keep the best (default: %(default)s)",
+    )
+    add(
+        "--need",
+        metavar="X",
+        type=real("need", 1e9),
+        default=1000.0,
+        help="images a second that a step takes; gives the cores (default: %(default)s)",
+    )
+    return made
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments; unknown options are overrides, kept in `overrides`. Exits with status 2 where
     they do not fit each other.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--what", choices=_WHAT, default="step")
-    add("--config", action="append", default=[], help="FILE.py or FILE.py:arg; may be repeated")
-    add("--steps", type=whole("steps", 1, MANY), default=20, help="train steps that are timed")
-    add(
-        "--seconds",
-        type=float,
-        default=3.0,
-        help="that an input pipeline is timed; 0: not at all",
-    )
-    add("--out", help="also write the numbers as JSON")
-    data = parser.add_argument_group("--what=data")
-    add = data.add_argument
-    add("--data_dir", default="data", help="where the prepared sets are")
-    add("--dataset", type=_words, default=[], help="cub,flowers,...; default: all that is prepared")
-    add("--size", type=_numbers, default=[64, 128, 256], help="sides in pixels")
-    add("--workers", type=_numbers, default=[0, 1, 2], help="worker processes; 0: threads instead")
-    add(
-        "--repeats",
-        type=whole("repeats", 1, MANY),
-        default=1,
-        help="measure so often and keep the best",
-    )
-    add(
-        "--need",
-        type=real("need", 1e9),
-        default=1000.0,
-        help="images/s that a step takes; gives the cores",
-    )
-    args, args.overrides = parser.parse_known_args(argv)
+    command = parser()
+    args, args.overrides = command.parse_known_args(argv)
     if args.what != "data" and not args.config:
-        parser.error(f"--what={args.what} needs a --config")
+        command.error(f"--what={args.what} needs a --config")
     if args.what == "data" and args.config:
-        parser.error("--what=data takes --dataset and --data.field=value, not --config")
+        command.error("--what=data takes --dataset and --data.field=value, not --config")
     if not 0 <= args.seconds <= 1e5 or (args.what == "data" and not args.seconds):
-        parser.error(f"--seconds={args.seconds:g}: must be above 0 and at most 100,000")
+        command.error(f"--seconds={args.seconds:g}: must be above 0 and at most 100,000")
     if args.what == "data" and not (args.size and args.workers):
-        parser.error("--size and --workers need a number each, such as --size=64 --workers=0")
+        command.error("--size and --workers need a number each, such as --size=64 --workers=0")
     return args
 
 
@@ -139,7 +178,7 @@ def _as_json(result) -> dict[str, Any]:
     return row
 
 
-def _pipeline(found: throughput.Throughput) -> dict[str, float]:
+def _pipeline(found: "Throughput") -> dict[str, float]:
     names = ("images_per_second", "images_per_cpu_second", "decode_share")
     return {name: getattr(found, name) for name in names}
 
@@ -253,6 +292,8 @@ def data(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
 
 def _best(options: DataOptions, args: argparse.Namespace) -> dict[str, float]:
     """Of several measurements: what other programs take away, they don't all take away."""
+    from t2i_jax.data import throughput, tokenizers  # Grain imports jax, which --help does without
+
     tokenizer = tokenizers.from_config("char") if options.captions else None
     source = catalog.open_split(options.name, options.data_dir, options.split)
     tries = [
