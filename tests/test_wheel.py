@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import pathlib
+import re
 import shutil
 import site
 import subprocess
@@ -80,6 +81,9 @@ def test_a_wheel_holds_the_package_its_configs_and_its_license(wheel):
     told = content[f"{info}/METADATA"].decode()
     assert "License: Apache-2.0\n" in told and "Classifier: Programming Language" in told
     assert "Text-to-image GANs in JAX/Flax" in told
+    extras = re.findall(r"^Provides-Extra: (\S+)$", told, re.M)
+    page = (ROOT / "docs" / "installation.md").read_text()
+    assert len(extras) > 10 and not [name for name in extras if f"`{name}`" not in page]
 
 
 def test_an_sdist_holds_no_tests(sdist):

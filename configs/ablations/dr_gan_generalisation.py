@@ -1,7 +1,7 @@
 """DR-GAN's modules in other systems (TNNLS 2023, the paper's generalisation study).
 
-    python launch/sweep.py --config=configs/attn_gan.py:cub \\
-        --sweep=configs/ablations/dr_gan_generalisation.py --workdir=runs/dr_gan_generalisation
+    t2i-jax sweep --config=attn_gan:cub --sweep=dr_gan_generalisation \\
+        --workdir=runs/dr_gan_generalisation
 
 AttnGAN, DM-GAN and StackGAN-v2, each as it is, with the Semantic Disentangling Module ("sdm"), with
 the Distribution Normalization Module ("dnm") and with both. All read captions with the DAMSM that

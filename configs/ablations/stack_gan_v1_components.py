@@ -1,7 +1,7 @@
 """The paper's component analysis of StackGAN-v1 on birds (ICCV 2017, section 4.3).
 
-    python launch/sweep.py --config=configs/stack_gan_v1.py:cub \\
-        --sweep=configs/ablations/stack_gan_v1_components.py --workdir=runs/components
+    t2i-jax sweep --config=stack_gan_v1:cub --sweep=stack_gan_v1_components \\
+        --workdir=runs/components
 
 Stage I alone at 64 and at 256 px, and both stages at 128 and at 256 px; each without conditioning
 augmentation ("no_ca"), and those of two stages with text in Stage I only ("text_once"). Stage II
