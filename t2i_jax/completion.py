@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from t2i_jax import config_files
 
@@ -33,7 +33,7 @@ def grids(prefix: str, **_) -> list[str]:
     return _specs(prefix, "sweep", config_files.packaged(config_files.GRIDS))
 
 
-def _specs(prefix: str, function: str, known) -> list[str]:
+def _specs(prefix: str, function: str, known: Collection[str]) -> list[str]:
     """Names and the user's own files; with their arguments where no other name can be meant."""
     from argcomplete.completers import FilesCompleter
 
