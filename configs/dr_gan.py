@@ -11,9 +11,10 @@ place, with its constants. The paper's lambdas are not known to us: these are re
 
 import pathlib
 
-from t2i_jax.config import load
+from t2i_jax.config import arguments, load
 
 _ATTN_GAN = pathlib.Path(__file__).with_name("attn_gan.py")
+ARGUMENTS = arguments(str(_ATTN_GAN))
 
 
 def get_config(arg: str = "toy_birds"):

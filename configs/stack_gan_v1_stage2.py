@@ -15,9 +15,10 @@ All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
 
 import pathlib
 
-from t2i_jax.config import load
+from t2i_jax.config import arguments, load
 
 _STAGE1 = pathlib.Path(__file__).with_name("stack_gan_v1.py")
+ARGUMENTS = arguments(str(_STAGE1))
 
 
 def get_config(arg: str = "toy_birds"):

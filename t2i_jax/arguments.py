@@ -1,14 +1,45 @@
-"""What command lines share: numbers with their ranges, types for argparse; errors in a line."""
+"""What command lines share: their help; numbers with their ranges; errors in a line."""
 
 import argparse
 import contextlib
 import os
+import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 SEED = 2**32 - 1  # the largest
 MANY = 10**6  # images or records in one call: more is a slip of the pen
+
+
+def program(command: str) -> str:
+    """How a command is called, as this program was: ``t2i-jax train``, or with ``python -m``."""
+    if pathlib.PurePath(sys.argv[0]).stem == "t2i-jax":
+        return f"t2i-jax {command}"
+    return f"python -m t2i_jax.{command.replace('-', '_')}"
+
+
+def parser(
+    command: str,
+    about: str,
+    examples: Mapping[str, str],
+    parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+    **options: Any,
+) -> argparse.ArgumentParser:
+    """The parser of a command, to which its arguments are added.
+
+    about: the help's text. examples: options by what they do, in words; they end the help.
+    options: others of argparse's.
+    """
+    lines = [f"  # {what}\n  %(prog)s {given}\n" for what, given in examples.items()]
+    return parser_class(
+        prog=program(command),
+        description=about,
+        epilog="examples:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,
+    )
 
 
 def whole(name: str, least: int, most: int) -> Callable[[str], int]:

@@ -7,9 +7,7 @@ losses and recipes take typed dataclass fields.
 import ast
 import difflib
 import fnmatch
-import importlib.util
 import json
-import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +16,7 @@ from ml_collections import ConfigDict
 from t2i_jax import config_files, paths
 from t2i_jax.duration import Duration as Duration
 
+CONFIG = "get_config"  # the function of a config file
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
 
 # Sections to which an override may add entries, and a value of the type that these have.
@@ -114,12 +113,13 @@ def adam(lr: float, b1: float = 0.5, b2: float = 0.999, **fields: Any) -> dict:
 
 
 def load(spec: str) -> ConfigDict:
-    """Loads ``"path/to/file.py"`` or ``"path/to/file.py:arg"``.
+    """Loads ``"path/to/file.py"``, or by its name a config that comes with the package,
+    ``"gan_int_cls"``; each with its argument, ``"gan_int_cls:cub"``.
 
     Raises FileNotFoundError for a missing file and ValueError, with file and line, where it raises
     anything, has no ``get_config``, or that returns no config with the fields of `base`.
     """
-    config, path = call(spec, "get_config"), _split(spec)[0]
+    config, path = call(spec, CONFIG), locate(spec, CONFIG)[0]
     if not isinstance(config, ConfigDict):
         raise ValueError(
             f"the get_config() of {path} returns {type(config).__name__}; a ConfigDict is needed, "
@@ -136,36 +136,33 @@ def load(spec: str) -> ConfigDict:
     return config
 
 
+def arguments(spec: str, function: str = CONFIG) -> tuple[str, ...]:
+    """The ``ARGUMENTS`` of a file: with which its function is called; () where it has none."""
+    path, _ = locate(spec, function)
+    return tuple(getattr(config_files.module(path), "ARGUMENTS", ()))
+
+
 def call(spec: str, function: str) -> Any:
     """What a function of ``"path/to/file.py"`` returns: ``function()``, or ``function(arg)`` for
-    ``"path/to/file.py:arg"``. Of a generator, the list. Errors as in `load`.
+    ``"path/to/file.py:arg"``. Of a generator, the list. Files and errors as in `load`.
     """
-    path, arg = _split(spec)
-    found = config_files.call(path, _load_module(path), function, arg)
+    path, arg = locate(spec, function)
+    found = config_files.call(path, config_files.module(path), function, arg)
     if not isinstance(found, Iterator):
         return found
     with config_files.errors_of(path):  # a generator runs here
         return list(found)
 
 
-def _split(spec: str) -> tuple[str, str]:
+def locate(spec: str, function: str) -> tuple[str, str]:
+    """(path, argument) of the spec of a file with this function; FileNotFoundError without one."""
     paths.local(spec, "config files")
-    path, _, arg = spec.partition(":")
-    return path, arg
+    name, _, arg = spec.partition(":")
+    return config_files.locate(name, _folder(function)), arg
 
 
-def _load_module(path: str):
-    file = pathlib.Path(path)
-    if not file.is_file():
-        siblings = [str(p) for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise FileNotFoundError(f"no config file {path!r}{suggest(path, siblings)}")
-    spec = importlib.util.spec_from_file_location(f"t2i_jax_config_{file.stem}", path)
-    if spec is None:
-        raise ValueError(f"{path}: a config file is Python, with a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    with config_files.errors_of(path):
-        spec.loader.exec_module(module)
-    return module
+def _folder(function: str) -> str:
+    return "" if function == CONFIG else config_files.GRIDS
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -12,13 +12,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="one of several processes. Slurm, GKE and TPU pods are detected; elsewhere give the "
         "next three, or the variables of their names",
     )
-    for flag, variable, kind, text in (
-        ("--coordinator", "JAX_COORDINATOR_ADDRESS", str, "HOST:PORT of process 0, free there"),
-        ("--num_processes", "JAX_NUM_PROCESSES", int, "how many there are"),
-        ("--process_id", "JAX_PROCESS_ID", int, "which one this is, from 0"),
+    address = "address of process 0, with a port that is free there"
+    for flag, variable, kind, metavar, text in (
+        ("--coordinator", "JAX_COORDINATOR_ADDRESS", str, "HOST:PORT", address),
+        ("--num_processes", "JAX_NUM_PROCESSES", int, "N", "how many there are"),
+        ("--process_id", "JAX_PROCESS_ID", int, "N", "which one this is, from 0"),
     ):
+        told = f"{text} (default: ${variable})"
         default = os.environ.get(variable)
-        parser.add_argument(flag, type=kind, default=default, help=f"{text} (${variable})")
+        parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=told)
 
 
 def connect(args: argparse.Namespace) -> None:

@@ -198,8 +198,9 @@ def test_flops_are_those_of_all_devices_together(parallel):
     found = step_time.measure_step(work, steps=3)
     products = 2 * D_FIRST + 3 * D_LAST
     parameters = PIXELS * HIDDEN + HIDDEN
-    # Every device updates its own copy of the parameters: some operations on each.
-    assert products < found.flops < products * 1.06 + 10 * parameters * found.devices
+    # Every device updates its own copy of the parameters: some operations on each, of which XLA
+    # counts those twice that it computes in two places.
+    assert products < found.flops < products * 1.06 + 15 * parameters * found.devices
     assert found.devices == jax.device_count() and found.parameters == {"net": parameters}
     low, median, high = found.seconds
     assert 0 < low <= median <= high and found.compile_seconds > 0

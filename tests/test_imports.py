@@ -12,11 +12,9 @@ PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
     **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
-    **dict.fromkeys(("versions", "multihost", "signals"), -1),
-    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner"), 0),
-    **dict.fromkeys(("fonts", "waiting"), -1),
-    "pictures": 0,
-    **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
+    **dict.fromkeys(("versions", "multihost", "signals", "fonts", "waiting"), -1),
+    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
+    **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts", "completion"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
     **dict.fromkeys(("reporting", "sampler", "demo_page", "exporting"), 3),
@@ -24,7 +22,7 @@ FLOORS = {
     "sweeps": 5,
     # What `python -m` finds.
     **dict.fromkeys(("train", "sample", "evaluate", "report", "prepare"), 6),
-    **dict.fromkeys(("benchmark", "import_weights", "demo", "export"), 6),
+    **dict.fromkeys(("benchmark", "import_weights", "demo", "export", "sweep", "__main__"), 6),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -38,6 +36,7 @@ WALLS = {
     "configs": (),
     "gradio": ("demo_page",),
     "optuna": ("sweeps/searching",),
+    "argcomplete": ("completion",),
     "torch": (),
     "huggingface_hub": ("exporting/hub",),
 }

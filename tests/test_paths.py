@@ -13,9 +13,9 @@ from t2i_jax import paths
 RUN = "gs://bucket/run"
 
 # What makes local paths by pathlib itself: of this machine, or checked before.
-LOCAL = {"paths.py", "config.py", "data/catalog.py", "data/on_stores.py", "data/throughput.py"}
-LOCAL |= {"data/origin.py", "interop/packages.py", "training/loop.py"}
-LOCAL |= {"training/sentence_cache.py", "sweeps/command_line.py", "sweeps/slots.py"}
+LOCAL = {"paths.py", "config_files.py", "data/catalog.py", "data/on_stores.py"}
+LOCAL |= {"data/throughput.py", "data/origin.py", "interop/packages.py", "training/loop.py"}
+LOCAL |= {"training/sentence_cache.py", "sweeps/trainings.py", "sweeps/slots.py"}
 
 
 @pytest.mark.parametrize("text", ["runs/birds", "/runs", "/x/gs:/odd", "runs/a:b", "~"])

@@ -14,7 +14,7 @@ SWEEPS = sorted((ROOT / "configs" / "ablations").glob("*.py"))
 def base_config(sweep: pathlib.Path) -> str:
     """The config whose name the sweep's begins with; AttnGAN's for sweeps of several systems."""
     stems = [p.stem for p in (ROOT / "configs").glob("*.py") if sweep.stem.startswith(p.stem)]
-    return f"configs/{max(stems, key=len, default='attn_gan')}.py"
+    return max(stems, key=len, default="attn_gan")
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
@@ -24,7 +24,7 @@ def test_entries_build_their_recipes(path):
     trainings = []
     for entry in found:
         name, _, arg = (entry.config or base_config(path)).partition(":")
-        config = fields.resolve(f"{ROOT / name}:{arg or 'cub'}", entry.overrides).config
+        config = fields.resolve(f"{name}:{arg or 'cub'}", entry.overrides).config
         modules.make_recipe(config)
         trainings.append(config.to_json())
     assert len(set(trainings)) == len(trainings), "two entries are the same training"
@@ -88,8 +88,8 @@ def test_the_components_of_stack_gan_v1():
     """
     found = {}
     for entry in entries.load(str(ROOT / "configs/ablations/stack_gan_v1_components.py")):
-        file = entry.config or "configs/stack_gan_v1.py"
-        config = fields.resolve(f"{ROOT / file}:cub", entry.overrides).config
+        name = entry.config or "stack_gan_v1"
+        config = fields.resolve(f"{name}:cub", entry.overrides).config
         modules.make_recipe(config)
         generator, size, first = config.generator, config.data.size, None
         assert generator.image_size == config.discriminator.image_size == size

@@ -1,7 +1,6 @@
 """The parts of DF-GAN (Tao et al., CVPR 2022), the paper's table of components.
 
-    python launch/sweep.py --config=configs/df_gan.py:cub \\
-        --sweep=configs/ablations/df_gan_components.py --workdir=runs/df_gan_components
+    t2i-jax sweep --config=df_gan:cub --sweep=df_gan_components --workdir=runs/df_gan_components
 
 ma_gp     the matching-aware gradient penalty
 one_way   one output of D for image and text; without it a second head judges the image alone

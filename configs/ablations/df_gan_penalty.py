@@ -1,9 +1,8 @@
 """The matching-aware gradient penalty: with and without it, its exponent and its factor.
 
-    python launch/sweep.py --config=configs/df_gan.py:cub \\
-        --sweep=configs/ablations/df_gan_penalty.py --workdir=runs/df_gan_penalty
+    t2i-jax sweep --config=df_gan:cub --sweep=df_gan_penalty --workdir=runs/df_gan_penalty
 
-For RAT-GAN the same with --config=configs/rat_gan.py:cub. The penalty is k times the mean of
+For RAT-GAN the same with --config=rat_gan:cub. The penalty is k times the mean of
 (|dD/dx| + |dD/de|)^p; k = 2 and p = 6 are published. released: one norm of both gradients together,
 as in the authors' code.
 """

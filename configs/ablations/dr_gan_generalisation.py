@@ -1,7 +1,7 @@
 """DR-GAN's modules in other systems (TNNLS 2023, the paper's generalisation study).
 
-    python launch/sweep.py --config=configs/attn_gan.py:cub \\
-        --sweep=configs/ablations/dr_gan_generalisation.py --workdir=runs/dr_gan_generalisation
+    t2i-jax sweep --config=attn_gan:cub --sweep=dr_gan_generalisation \\
+        --workdir=runs/dr_gan_generalisation
 
 AttnGAN, DM-GAN and StackGAN-v2, each as it is, with the Semantic Disentangling Module ("sdm"), with
 the Distribution Normalization Module ("dnm") and with both. All read captions with the DAMSM that
@@ -17,14 +17,13 @@ _SYSTEMS = {"attn_gan": {}, "dm_gan": {}, "stack_gan_v2": {**_SENTENCES, "data.t
 
 
 def sweep():
-    """Twelve flat override dicts; ``name`` is the run's directory, ``config`` the config file in
+    """Twelve flat override dicts; ``name`` is the run's directory, ``config`` the config in
     place of the command line's, with the same argument.
     """
     for system, changes in _SYSTEMS.items():
         sdm, dnm = _sdm(words=system != "stack_gan_v2"), _dnm()
         for name, modules in (("", {}), ("_sdm", sdm), ("_dnm", dnm), ("_both", {**sdm, **dnm})):
-            file = f"configs/{system}.py"
-            yield {"name": f"{system}{name}", "config": file, **changes, **modules}
+            yield {"name": f"{system}{name}", "config": system, **changes, **modules}
 
 
 def _sdm(words: bool) -> dict:

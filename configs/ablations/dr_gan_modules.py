@@ -1,7 +1,6 @@
 """The parts of DR-GAN (TNNLS 2023), the paper's table of modules.
 
-    python launch/sweep.py --config=configs/dr_gan.py:cub \\
-        --sweep=configs/ablations/dr_gan_modules.py --workdir=runs/dr_gan_modules
+    t2i-jax sweep --config=dr_gan:cub --sweep=dr_gan_modules --workdir=runs/dr_gan_modules
 
 sdm   the masks of the Semantic Disentangling Module; sdl: its loss and the reconstruction of real
       images, which without the module are nothing

@@ -1,7 +1,6 @@
 """The paper's comparison of losses: GAN, GAN-CLS, GAN-INT, GAN-INT-CLS (section 5, figures 3-4).
 
-    python launch/sweep.py --config=configs/gan_int_cls.py:cub \\
-        --sweep=configs/ablations/gan_int_cls_losses.py --workdir=runs/losses
+t2i-jax sweep --config=gan_int_cls:cub --sweep=gan_int_cls_losses --workdir=runs/losses
 """
 
 

@@ -1,7 +1,6 @@
 """The parts of RAT-GAN (Ye et al., 2022): the recurrent cell, and the attention of D.
 
-    python launch/sweep.py --config=configs/rat_gan.py:cub \\
-        --sweep=configs/ablations/rat_gan_components.py --workdir=runs/rat_gan_components
+    t2i-jax sweep --config=rat_gan:cub --sweep=rat_gan_components --workdir=runs/rat_gan_components
 
 rat         the cell that steers the affine layers; without it each sees the sentence itself
 attention   D's spatial attention, with the soft threshold of the paper

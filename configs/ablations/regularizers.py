@@ -1,12 +1,11 @@
 """What holds back D of any system: slopes of D, the relativistic pairing, DiffAugment.
 
-    python launch/sweep.py --config=configs/attn_gan.py:cub \\
-        --sweep=configs/ablations/regularizers.py --workdir=runs/regularizers
+    t2i-jax sweep --config=attn_gan:cub --sweep=regularizers --workdir=runs/regularizers
 
 The argument says which heads D has, and by that which adversarial terms there are:
 
 two_heads   with the text and without it: AttnGAN, DM-GAN, DR-GAN, both StackGANs (the default)
-one_head    with the text alone: GAN-INT-CLS, XMC-GAN (--sweep=...regularizers.py:one_head)
+one_head    with the text alone: GAN-INT-CLS, XMC-GAN (--sweep=regularizers:one_head)
 one_stage   the same without batch norms and with MA-GP from the start: RAT-GAN, DF-GAN
 
 none          the system's other terms alone

@@ -1,7 +1,7 @@
 """The paper's component analysis of StackGAN-v1 on birds (ICCV 2017, section 4.3).
 
-    python launch/sweep.py --config=configs/stack_gan_v1.py:cub \\
-        --sweep=configs/ablations/stack_gan_v1_components.py --workdir=runs/components
+    t2i-jax sweep --config=stack_gan_v1:cub --sweep=stack_gan_v1_components \\
+        --workdir=runs/components
 
 Stage I alone at 64 and at 256 px, and both stages at 128 and at 256 px; each without conditioning
 augmentation ("no_ca"), and those of two stages with text in Stage I only ("text_once"). Stage II
@@ -10,7 +10,7 @@ needs the finished Stage I beside it, so the runs of Stage I at 64 px come first
 
 _NO_CA = {"generator.augment": False, "loss.g.kl": 0.0}
 _TEXT_ONCE = {"generator.text": False, "loss.g.kl": 0.0}
-_STAGE2 = "configs/stack_gan_v1_stage2.py"
+_STAGE2 = "stack_gan_v1_stage2"
 
 
 def sweep():

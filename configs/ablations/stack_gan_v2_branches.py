@@ -1,7 +1,6 @@
 """StackGAN-v2 with one, two and three branches: up to 64, 128 and 256 px.
 
-    python launch/sweep.py --config=configs/stack_gan_v2.py:cub \\
-        --sweep=configs/ablations/stack_gan_v2_branches.py --workdir=runs/branches
+t2i-jax sweep --config=stack_gan_v2:cub --sweep=stack_gan_v2_branches --workdir=runs/branches
 """
 
 

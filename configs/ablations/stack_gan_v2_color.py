@@ -1,7 +1,7 @@
 """StackGAN-v2 with and without colour consistency, on images alone.
 
-    python launch/sweep.py --config=configs/stack_gan_v2.py:folder_unconditional \\
-        --sweep=configs/ablations/stack_gan_v2_color.py --workdir=runs/color
+    t2i-jax sweep --config=stack_gan_v2:folder_unconditional --sweep=stack_gan_v2_color \\
+        --workdir=runs/color
 
 For conditional models the paper finds it unnecessary.
 """

@@ -1,7 +1,7 @@
 """StackGAN-v2 without the joint conditional and unconditional losses ("no JCU").
 
-    python launch/sweep.py --config=configs/stack_gan_v2.py:cub \\
-        --sweep=configs/ablations/stack_gan_v2_joint_losses.py --workdir=runs/joint_losses
+    t2i-jax sweep --config=stack_gan_v2:cub --sweep=stack_gan_v2_joint_losses \\
+        --workdir=runs/joint_losses
 """
 
 

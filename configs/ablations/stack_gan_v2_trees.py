@@ -1,7 +1,6 @@
 """StackGAN-v2 with other trees: is it the many scales, or the many networks?
 
-    python launch/sweep.py --config=configs/stack_gan_v2.py:cub \\
-        --sweep=configs/ablations/stack_gan_v2_trees.py --workdir=runs/trees
+    t2i-jax sweep --config=stack_gan_v2:cub --sweep=stack_gan_v2_trees --workdir=runs/trees
 
 single  "G3": the whole trunk, but one image and one discriminator, at the full size
 copies  "3G3": the last stage three times, each with its own weights, noise and discriminator

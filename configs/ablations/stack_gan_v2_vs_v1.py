@@ -1,7 +1,6 @@
 """StackGAN-v1 against StackGAN-v2 on the same data.
 
-    python launch/sweep.py --config=configs/stack_gan_v2.py:cub \\
-        --sweep=configs/ablations/stack_gan_v2_vs_v1.py --workdir=runs/v1_vs_v2
+    t2i-jax sweep --config=stack_gan_v2:cub --sweep=stack_gan_v2_vs_v1 --workdir=runs/v1_vs_v2
 
 Runs in this order: Stage II needs the finished Stage I beside it.
 """
@@ -12,10 +11,10 @@ def sweep():
     file in place of the command line's, with the same argument; "{workdir}" is the folder of the
     runs from the same seed.
     """
-    yield {"name": "v1_stage1", "config": "configs/stack_gan_v1.py"}
+    yield {"name": "v1_stage1", "config": "stack_gan_v1"}
     yield {
         "name": "v1_stage2",
-        "config": "configs/stack_gan_v1_stage2.py",
+        "config": "stack_gan_v1_stage2",
         "frozen.stage1": "{workdir}/v1_stage1",
     }
     yield {"name": "v2"}

@@ -1,7 +1,6 @@
 """Projection heads before XMC-GAN's contrastive losses (Zhang et al., CVPR 2021), Figure 5.
 
-    python launch/sweep.py --config=configs/xmc_gan.py:coco \\
-        --sweep=configs/ablations/xmc_gan_heads.py --workdir=runs/xmc_gan_heads
+    t2i-jax sweep --config=xmc_gan:coco --sweep=xmc_gan_heads --workdir=runs/xmc_gan_heads
 
 With deeper heads images find their captions more often (``accuracy_sentence`` and others, under "d"
 of real images, under "g" of fake ones), yet the paper's FID gets worse: 19.42 with two layers

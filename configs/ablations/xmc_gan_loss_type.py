@@ -1,7 +1,6 @@
 """The kind of XMC-GAN's loss by a frozen network of images (Zhang et al., CVPR 2021), Table 6.
 
-    python launch/sweep.py --config=configs/xmc_gan.py:coco \\
-        --sweep=configs/ablations/xmc_gan_loss_type.py --workdir=runs/xmc_gan_loss_type
+    t2i-jax sweep --config=xmc_gan:coco --sweep=xmc_gan_loss_type --workdir=runs/xmc_gan_loss_type
 
 contrastive a fake image finds its real one among those of the batch
 l2          the mean square between the features of both, the usual perceptual loss

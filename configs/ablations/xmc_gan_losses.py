@@ -1,7 +1,6 @@
 """The contrastive losses of XMC-GAN (Zhang et al., CVPR 2021), Table 4.
 
-    python launch/sweep.py --config=configs/xmc_gan.py:coco \\
-        --sweep=configs/ablations/xmc_gan_losses.py --workdir=runs/xmc_gan_losses
+    t2i-jax sweep --config=xmc_gan:coco --sweep=xmc_gan_losses --workdir=runs/xmc_gan_losses
 
 s   an image finds its sentence, real images for D and fake ones for G
 w   and its words, by its regions

@@ -1,7 +1,7 @@
 """The modulation of XMC-GAN's generator (Zhang et al., CVPR 2021), Table 5.
 
-    python launch/sweep.py --config=configs/xmc_gan.py:coco \\
-        --sweep=configs/ablations/xmc_gan_modulation.py --workdir=runs/xmc_gan_modulation
+    t2i-jax sweep --config=xmc_gan:coco --sweep=xmc_gan_modulation \\
+        --workdir=runs/xmc_gan_modulation
 
 self        every norm is modulated by sentence and noise alone
 attentional above 16x16 also by the words that each position attends to (the paper's model)

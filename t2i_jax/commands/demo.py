@@ -1,6 +1,4 @@
-"""Command line: a page in the browser to draw with a trained run.
-
-    python -m t2i_jax.demo --workdir=runs/birds
+"""Serves a page in the browser to draw with a trained run.
 
 One types captions, chooses seeds, moves from one caption or seed to another, and sees where words
 were read. The page is for this machine alone, at http://127.0.0.1:7860 or the next free port, and
@@ -17,37 +15,53 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from t2i_jax.arguments import errors_in_a_line, whole
+from t2i_jax.arguments import parser as command_parser
 
 _EXAMPLES = 6
 _BATCH = 4  # images drawn at a time
 _CAPTION = "a"  # to compile with, where there are no examples
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments; exits with status 2 where they are wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+_SHOWN = {
+    "Draw with the latest checkpoint of a run": "--workdir=runs/birds",
+    "With captions to click on, at another port": "--workdir=runs/birds --port=8000 \\\n"
+    '      --caption "a small red bird" --caption "a blue bird with a white belly"',
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = command_parser("demo", __doc__, _SHOWN)
+    add = made.add_argument
+    add("--workdir", required=True, metavar="RUN", help="the run directory of a GAN")
+    add(
+        "--step",
+        metavar="N",
+        type=whole("step", 0, 2**31),
+        help="of the checkpoint (default: the latest)",
     )
-    add = parser.add_argument
-    add("--workdir", required=True, help="the run directory of a GAN")
-    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
     add(
         "--caption",
         action="append",
         default=[],
+        metavar="TEXT",
         help="an example to click on; may be given several times (default: some that the training "
         "did not see, where its data is on this machine)",
     )
-    add("--data_dir", help="where the data set is prepared (default: where the run had it)")
+    add(
+        "--data_dir",
+        metavar="DIR",
+        help="where the data set is prepared (default: where the run had it)",
+    )
     add(
         "--port",
+        metavar="N",
         type=whole("port", 1, 65535),
         help="of the page (default: the first from 7860 on that is free)",
     )
     add(
         "--host",
+        metavar="ADDRESS",
         default="127.0.0.1",
         help="the address to serve at; 0.0.0.0: everybody who reaches this machine can draw "
         "(default: %(default)s)",
@@ -58,7 +72,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="also at a public address, by a tunnel through gradio's servers: whoever has it can "
         "draw",
     )
-    return parser.parse_args(argv)
+    return made
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments; exits with status 2 where they are wrong."""
+    return parser().parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -75,14 +94,13 @@ def run(args: argparse.Namespace, ended: threading.Event) -> None:
     if not importlib.util.find_spec("gradio"):
         raise ModuleNotFoundError("the page needs gradio: pip install 't2i_jax[demo]'")
     from t2i_jax.demo_page import artist, facts, page, serving
-    from t2i_jax.evaluation.subject import latest_step
     from t2i_jax.sampler import Sampler
     from t2i_jax.training import runs
 
     serving.check_address(args.host, args.port)  # a wrong one is told before anything is compiled
     config = runs.read_config(args.workdir)
     artist.check_typed(config)
-    step = latest_step(args.workdir) if args.step is None else args.step
+    step = runs.latest_step(args.workdir) if args.step is None else args.step
     _say(f"reading {args.workdir}")
     sampler = Sampler.from_workdir(args.workdir, step, _BATCH)
     examples = args.caption or _held_out(config, args.data_dir)

@@ -1,9 +1,4 @@
-"""Command line: evaluates a trained run by a named protocol.
-
-    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds
-    python -m t2i_jax.evaluate --protocol=tsne --workdir=runs/birds --out=DIR
-    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --images=DIR --out=DIR
-    python -m t2i_jax.evaluate --protocol=fid30k --workdir=runs/birds --save_samples=DIR
+"""Evaluates a trained run by a named protocol.
 
 Samples are drawn from captions of the data set's held-out split and are a function of the seed and
 their index. Writes DIR/<protocol>.json, which says what was computed from what, and pictures; DIR
@@ -61,14 +56,13 @@ import time
 import warnings
 from collections.abc import Sequence
 
-import jax
-
 from t2i_jax import multihost, owner, paths, pictures
 from t2i_jax.arguments import MANY, SEED, errors_in_a_line, whole
+from t2i_jax.arguments import parser as command_parser
 from t2i_jax.config import suggest
-from t2i_jax.evaluation import numbers, results
+from t2i_jax.evaluation import results
 from t2i_jax.evaluation.extractors import pixels
-from t2i_jax.evaluation.kinds import KINDS, Kind
+from t2i_jax.evaluation.options import READS
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
 from t2i_jax.training import runs
@@ -78,42 +72,61 @@ _ALWAYS = ("protocol", "workdir", "out", "multihost", "coordinator", "num_proces
 _POLL = 10.0  # seconds between two looks for new checkpoints
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments. Exits with status 2 for an unknown protocol or option, and for an option that the
-    protocol does not look at.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.evaluate",
-        description=__doc__.replace("FAMILIES", families.listing()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--protocol", required=True, help=", ".join([*families.FAMILIES, *KINDS]))
-    add("--workdir", default="", help="the run directory")
-    add("--out", default="", help="folder for the results (default: RUN/evaluation)")
+_EXAMPLES = {
+    "How varied the samples of a caption are": "--protocol=diversity --num=100 "
+    "--workdir=runs/birds",
+    "FID of 2,000 samples, each checkpoint as it comes": "--protocol=fid2k --watch "
+    "--workdir=runs/birds",
+}
+
+
+def parser(
+    parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """The command's arguments."""
+    about = __doc__.replace("FAMILIES", families.listing())
+    made = command_parser("evaluate", about, _EXAMPLES, parser_class, allow_abbrev=False)
+    add = made.add_argument
+    protocols = [*families.FAMILIES, *READS]
+    action = add("--protocol", required=True, metavar="NAME", help=", ".join(protocols))
+    action.completer = lambda **_: protocols
+    add("--workdir", default="", metavar="RUN", help="the run directory, which training has made")
+    add("--out", default="", metavar="DIR", help="for the results (default: RUN/evaluation)")
     add(
         "--num",
+        metavar="N",
         type=whole("num", 1, MANY),
         default=1000,
         help="samples or records, of protocols whose name has no number (default: %(default)s)",
     )
     add(
         "--seed",
+        metavar="N",
         type=whole("seed", 0, SEED),
         default=0,
         help="of captions and noise (default: %(default)s)",
     )
-    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
-    add("--watch", action="store_true", help="evaluate every new checkpoint until training ends")
+    add(
+        "--step",
+        metavar="N",
+        type=whole("step", 0, 2**31),
+        help="of the checkpoint (default: the latest)",
+    )
+    add("--watch", action="store_true", help="evaluate each new checkpoint until training ends")
     add(
         "--features",
         default="",
         metavar="NAME",
         help="what sees the images, where the protocol does not say: the run directory of an "
-        f"encoder, a network's name, or {pixels.NAME}, colours at 16 x 16",
+        f"encoder, a network's name, or {pixels.NAME}, colours at 16 x 16 pixels (default: "
+        f"{pixels.NAME}, of protocols that can do with it)",
     )
     add("--encoder", default="", metavar="RUN", help="encoders that compare images and captions")
-    add("--weights", default=None, metavar="PATH", help="the network's file, if not the usual one")
+    add(
+        "--weights",
+        metavar="PATH",
+        help="the network's file (default: as launch/fetch_weights.sh keeps it)",
+    )
     add("--classifier", default="", metavar="RUN", help="toy_attributes: what reads the images")
     add("--images", default="", metavar="DIR", help="images of another program, a folder or .npz")
     add("--save_samples", default="", metavar="DIR", help="write the samples, a folder or .npz")
@@ -122,46 +135,67 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--detections", default="", metavar="FILE", help="soa: a detector's results, COCO's JSON")
     add("--captions_folder", default="", metavar="DIR", help="soa: the published captions")
     add("--groups", default="", metavar="FILE", help="style_verification: which style images have")
-    add("--data_dir", default="", help="where the data set is prepared (default: the run's)")
-    add("--split", default="", help="of the data set (default: test, else val)")
-    add("--captions_file", help="captions instead of the data set's: one a line, in turn")
+    add(
+        "--data_dir",
+        default="",
+        metavar="DIR",
+        help="where the data set is prepared (default: the run's)",
+    )
+    add("--split", default="", metavar="NAME", help="of the data set (default: test, else val)")
+    add(
+        "--captions_file",
+        metavar="FILE",
+        help="captions, one a line, taken in turn (default: the data set's)",
+    )
     add(
         "--batch_size",
+        metavar="N",
         type=whole("batch_size", 1, 4096),
         default=16,
         help="images drawn at a time; does not change them (default: %(default)s)",
     )
     add(
         "--extractor_batch_size",
+        metavar="N",
         type=whole("extractor_batch_size", 1, 4096),
         default=64,
         help="images that a network sees at a time; does not change numbers (default: %(default)s)",
     )
-    multihost.add_options(parser)
-    args = parser.parse_args(argv)
-    if args.protocol in KINDS:
-        kind = KINDS[args.protocol]
-        reads = {*kind.reads, *(("save_samples",) if kind.save_samples else ())}
+    multihost.add_options(made)
+    return made
+
+
+def parse(
+    argv: Sequence[str] | None = None,
+    parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.Namespace:
+    """Arguments. Exits with status 2, or what `parser_class` does, for an unknown protocol or
+    option, and for an option that the protocol does not look at.
+    """
+    command = parser(parser_class)
+    args = command.parse_args(argv)
+    if args.protocol in READS:
+        reads = READS[args.protocol]
     elif families.is_name(args.protocol):
         try:
             reads = families.reads(args.protocol)
         except ValueError as error:
-            parser.error(f"--{error}")
+            command.error(f"--{error}")
     else:
-        known = [*KINDS, *families.FAMILIES]
-        parser.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
+        known = [*READS, *families.FAMILIES]
+        command.error(f"--protocol={args.protocol!r}{suggest(args.protocol, known)}")
     for name in sorted({*vars(args)} - {*reads, *_ALWAYS}):
-        if getattr(args, name) != parser.get_default(name):
+        if getattr(args, name) != command.get_default(name):
             hint = "; the number is in its name, as in fid2k" if name == "num" else ""
-            parser.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
+            command.error(f"--{name} is not for --protocol={args.protocol}; leave it out{hint}")
     if args.images and not args.out:
-        parser.error("--images needs --out: its results are none of a run's")
+        command.error("--images needs --out: its results are none of a run's")
     if args.images and (args.captions_file or args.step is not None):
-        parser.error("--images are there already: leave out --captions_file and --step")
+        command.error("--images are there already: leave out --captions_file and --step")
     if not args.workdir and not args.images:
-        parser.error("--workdir is needed, or --images with --out")
+        command.error("--workdir is needed, or --images with --out")
     if args.watch and (args.step is not None or args.images or args.save_samples):
-        parser.error(
+        command.error(
             "--watch takes every checkpoint of a run: leave out --step, --images and --save_samples"
         )
     args.out = args.out or f"{args.workdir}/{results.FOLDER}"
@@ -185,7 +219,10 @@ def _show(message, *_) -> None:
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
     paths.path(args.out)  # a wrong one is told before any work
-    kind = KINDS.get(args.protocol) or Kind(numbers.evaluate, (), numbers.save_samples)
+    from t2i_jax.evaluation import numbers  # jax, which --help does without
+    from t2i_jax.evaluation.kinds import KINDS, Kind
+
+    kind = KINDS.get(args.protocol) or Kind(numbers.evaluate, numbers.save_samples)
     if args.save_samples:
         kind.save_samples(args)
         print(f"wrote {args.save_samples}")
@@ -195,6 +232,8 @@ def run(args: argparse.Namespace) -> None:
 
 def write(args: argparse.Namespace, outcome: Outcome) -> None:
     """Prints and writes what came out: the first process does, where there are several."""
+    import jax
+
     if jax.process_index():
         return
     if outcome.text:
@@ -240,7 +279,7 @@ def made_by(args: argparse.Namespace) -> dict:
     "options".
     """
     apart = {*_ALWAYS, "step", "watch", "batch_size", "extractor_batch_size", "data_dir"}
-    named = args.protocol in KINDS
+    named = args.protocol in READS
     return {
         "protocol": args.protocol if named else families.load(args.protocol).name,
         "options": {k: v for k, v in sorted(vars(args).items()) if k not in apart and v},

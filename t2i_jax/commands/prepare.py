@@ -1,10 +1,12 @@
-"""Command line that builds the data sets.
+"""Makes a data set for training, of downloaded files or of your own photos with captions.
 
-    python -m t2i_jax.prepare --dataset=cub --source=DIR --data_dir=DIR [--max_side=304]
-    python -m t2i_jax.prepare --dataset=toy_birds --num_images=5000 --size=96 --data_dir=DIR
-    python -m t2i_jax.prepare --dataset=folder --source=PHOTOS --data_dir=DIR    # your own
-    python -m t2i_jax.prepare --dataset=cub --data_dir=DIR --preview=cub.png   # once prepared
+  toy_birds, toy_birds_mixed  birds that the package draws: nothing to download
+  cub, flowers                CUB-200-2011, Oxford-102 Flowers
+  coco, coco2017              MS COCO
+  ln_coco, ln_openimages      Localized Narratives
+  folder                      photos and captions of your own
 
+docs/data.md says where the others are had and how their files must lie in the folder --source.
 What was repaired or skipped is shown, and saved as prepare_report.json in the prepared folder.
 """
 
@@ -16,36 +18,53 @@ import sys
 from rich.console import Console
 
 from t2i_jax.arguments import SEED, whole
+from t2i_jax.arguments import parser as command_parser
 from t2i_jax.data import catalog, matching, preview
 from t2i_jax.data.report import DataError, Report
+
+_EXAMPLES = {
+    "Birds that the package draws: no download": "--dataset=toy_birds --num_images=5000 "
+    "--data_dir=data",
+    "A folder of your own, for pictures of up to 256 pixels": "--dataset=folder "
+    "--source=photos --max_side=304 \\\n      --data_dir=data --preview=preview.png",
+}
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    p = argparse.ArgumentParser(
-        prog="python -m t2i_jax.prepare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = command_parser("prepare", __doc__, _EXAMPLES)
     names = ", ".join(catalog.DATASETS)
     p.add_argument(
         "--dataset",
         required=True,
+        metavar="NAME",
         help=f"{names}, or a module with a builder of your own, such as mylab.my_birds",
-    )
-    p.add_argument("--source", help="the folder with the data set's own files")
+    ).completer = lambda **_: list(catalog.DATASETS)
+    p.add_argument("--source", metavar="DIR", help="the folder with the data set's own files")
     p.add_argument(
-        "--images", help="the folder with the pictures, if they are not in the source (coco, ln_*)"
+        "--images",
+        metavar="DIR",
+        help="the folder with the pictures (default: the source; coco, ln_*)",
     )
-    p.add_argument("--name", default="", help="what a folder's set is called, if not as the folder")
-    p.add_argument("--data_dir", required=True, help="where prepared data sets are kept")
-    p.add_argument("--split_kind", default="", help="disjoint or official (cub, flowers)")
+    p.add_argument(
+        "--name", default="", help="what a folder's set is called (default: the folder's name)"
+    )
+    p.add_argument(
+        "--data_dir", required=True, metavar="DIR", help="where prepared data sets are kept"
+    )
+    p.add_argument(
+        "--split_kind",
+        default="",
+        metavar="KIND",
+        help="disjoint (default) or official (cub, flowers)",
+    )
     p.add_argument(
         "--max_side",
         type=whole("max_side", 8, 65_536),
         metavar="N",
         help="store images shrunk until the short side (of the crop around the box, where there "
-        "is one) has N pixels; 304 serves 256-pixel training, 152 serves 128, 76 serves 64",
+        "is one) has N pixels; 304 serves 256-pixel training, 152 serves 128, 76 serves 64 "
+        "(default: as they are)",
     )
     p.add_argument("--strict", action="store_true", help="fail instead of repairing or skipping")
     p.add_argument("--overwrite", action="store_true", help="prepare again what is there")
@@ -64,11 +83,22 @@ def parser() -> argparse.ArgumentParser:
     )
     own.add_argument(
         "--num_images",
+        metavar="N",
         type=whole("num_images", 1, 10**8),
-        help="train and test together (toy_birds*)",
+        help="train and test together (toy_birds*; default: 5000)",
     )
-    own.add_argument("--size", type=whole("size", 8, 1024), help="pixels a side (toy_birds*)")
-    own.add_argument("--seed", type=whole("seed", 0, SEED), help="of the generator (toy_birds*)")
+    own.add_argument(
+        "--size",
+        metavar="N",
+        type=whole("size", 8, 1024),
+        help="pixels a side (toy_birds*; default: 96)",
+    )
+    own.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole("seed", 0, SEED),
+        help="of the generator (toy_birds*; default: 0)",
+    )
     return p
 
 

@@ -1,8 +1,6 @@
-"""Command line: compares the runs of a sweep on one page.
+"""Compares the runs of a sweep on one page.
 
-    python -m t2i_jax.report runs/losses [--out=DIR]
-
-DIR is the --workdir of launch/sweep.py (DIR/seed0/POINT or DIR/POINT), or several run directories.
+DIR is the --workdir of a sweep (DIR/seed0/POINT or DIR/POINT), or several run directories.
 Writes report.html, one file that fetches nothing: the points' numbers over their seeds, curves,
 samples of the same captions and noise, costs; and report.md and report.csv (a row a run). Samples
 are drawn on this machine from the latest checkpoints, once each: they stay in the runs' evaluation
@@ -22,6 +20,7 @@ from ml_collections import ConfigDict
 import t2i_jax
 from t2i_jax import paths
 from t2i_jax.arguments import SEED, errors_in_a_line, whole
+from t2i_jax.arguments import parser as command_parser
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.reporting import page, samples, table, text
@@ -29,39 +28,57 @@ from t2i_jax.reporting.gather import Sweep, gather
 from t2i_jax.reporting.run_files import Run
 from t2i_jax.training import files, runs
 
+_EXAMPLES = {
+    "All runs of a sweep; open runs/losses/report.html": "runs/losses",
+    "Two runs, by two numbers": "runs/a runs/b --out=compared \\\n"
+    "      --columns=fid2k/fid,diversity/mean_distance",
+}
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments; exits with status 2 where they do not fit each other."""
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = command_parser("report", __doc__, _EXAMPLES)
+    add = made.add_argument
     add("folders", nargs="+", metavar="DIR", help="the folder of a sweep, or run directories")
-    add("--out", help="folder for the report (default: DIR, where it is one)")
+    add("--out", metavar="DIR", help="folder for the report (default: DIR, where it is one)")
     add(
         "--num",
+        metavar="N",
         type=whole("num", 0, 64),
         default=8,
         help="captions to draw from; 0: show the grids of the trainings (default: %(default)s)",
     )
     add(
         "--seed",
+        metavar="N",
         type=whole("seed", 0, SEED),
         default=0,
         help="of captions and noise (default: %(default)s)",
     )
-    add("--captions_file", help="captions instead of held-out ones: the first --num of its lines")
+    add(
+        "--captions_file",
+        metavar="FILE",
+        help="captions, the first --num of its lines (default: held-out ones)",
+    )
     add(
         "--columns",
         metavar="PROTOCOL/NAME,...",
         help="the columns of numbers, in this order (default: all)",
     )
-    add("--data_dir", help="where the data set is prepared (default: where the runs had it)")
-    args = parser.parse_args(argv)
+    add(
+        "--data_dir",
+        metavar="DIR",
+        help="where the data set is prepared (default: where the runs had it)",
+    )
+    return made
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments; exits with status 2 where they do not fit each other."""
+    command = parser()
+    args = command.parse_args(argv)
     if len(args.folders) > 1 and not args.out:
-        parser.error("--out=DIR is needed for more than one folder")
+        command.error("--out=DIR is needed for more than one folder")
     return args
 
 

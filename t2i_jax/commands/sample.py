@@ -1,7 +1,4 @@
-"""Command line: draws images from a trained run.
-
-    python -m t2i_jax.sample --workdir=runs/birds --num=8 --seed=0 --out=DIR \\
-        --caption "a small red bird with black wings"
+"""Draws images of captions from a trained run.
 
 Or between two captions (--interpolate "A" "B"), between two seeds (--interpolate_noise 0 1), or in
 the style of photos (--style photo.jpg --style_encoder=runs/style). Writes PNG files and grid.png.
@@ -20,6 +17,7 @@ from PIL import Image
 import t2i_jax
 from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
+from t2i_jax.arguments import parser as command_parser
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 from t2i_jax.waiting import Waiting
@@ -29,45 +27,72 @@ _COLUMNS = 8  # of their images side by side
 _ATTENTION = "attention"  # the extra that is drawn
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Arguments, `caption` with the lines of the captions file. Exits with status 2 where they do
-    not fit each other.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.sample",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    source = parser.add_mutually_exclusive_group(required=True).add_argument
-    source("--workdir", help="the run directory of a GAN, or an exported folder")
+_EXAMPLES = {
+    "Eight pictures of a caption": "--workdir=runs/birds --num=8 --out=samples \\\n"
+    '      --caption "a small red bird with black wings"',
+    "From one caption to another, in twelve steps": "--workdir=runs/birds --num=12 \\\n"
+    '      --interpolate "a red bird" "a blue bird"',
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = command_parser("sample", __doc__, _EXAMPLES)
+    add = made.add_argument
+    source = made.add_mutually_exclusive_group(required=True).add_argument
+    source("--workdir", metavar="RUN", help="the run directory of a GAN, or an exported folder")
     source("--pretrained", metavar="NAME", help="an exported folder, here or USER/NAME on the Hub")
-    add("--caption", action="append", default=[], help="what to draw; may be given several times")
-    add("--captions_file", help="a text file with one caption a line; empty lines are skipped")
+    add(
+        "--caption",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what to draw; may be given several times",
+    )
+    add(
+        "--captions_file",
+        metavar="FILE",
+        help="a text file with one caption a line; empty lines are skipped",
+    )
     add(
         "--num",
+        metavar="N",
         type=whole("num", 1, MANY),
-        help="images of each caption (1), or of each interpolation (8)",
+        help="images of each caption (default: 1), or of each interpolation (default: 8)",
     )
     add(
         "--seed",
+        metavar="N",
         type=whole("seed", 0, SEED),
         default=0,
-        help="of the noise: the same seed gives the same images",
+        help="of the noise: the same seed gives the same images (default: %(default)s)",
     )
-    add("--out", default="samples", help="folder for the pictures (default: %(default)s)")
-    add("--step", type=whole("step", 0, 2**31), help="of the checkpoint (default: the latest)")
-    add("--scale", help="a width in pixels, or 'all' (default: the highest)")
+    add(
+        "--out",
+        default="samples",
+        metavar="DIR",
+        help="folder for the pictures (default: %(default)s)",
+    )
+    add(
+        "--step",
+        metavar="N",
+        type=whole("step", 0, 2**31),
+        help="of the checkpoint (default: the latest)",
+    )
+    add("--scale", metavar="N", help="a width in pixels, or 'all' (default: the highest)")
     add(
         "--batch_size",
+        metavar="N",
         type=whole("batch_size", 1, 4096),
         default=16,
-        help="images drawn at a time; does not change them",
+        help="images drawn at a time; does not change them (default: %(default)s)",
     )
     add(
         "--truncation",
+        metavar="X",
         type=real("truncation", 100),
-        help="noise cut at +-2 and scaled by this, such as 0.88",
+        help="cut the noise at +-2 and scale it by X, such as 0.88, for images that vary less "
+        "(default: the noise as it is)",
     )
     add(
         "--extras",
@@ -82,7 +107,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="also draw, into attention.png, where each word of a caption was read in its image, "
         "or where the discriminator looks for the caption",
     )
-    modes = parser.add_mutually_exclusive_group()
+    modes = made.add_mutually_exclusive_group()
     add = modes.add_argument
     add("--interpolate", nargs=2, metavar=("A", "B"), help="from one caption to another")
     add(
@@ -100,27 +125,35 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="--attention and --extras of each caption with each photo, in place of drawn images; "
         "without captions: of a folder that has them (docs/data.md)",
     )
-    add = parser.add_argument
-    add("--style_encoder", help="the run directory of a style encoder, for --style")
+    add = made.add_argument
+    add("--style_encoder", metavar="RUN", help="the run directory of a style encoder, for --style")
     add("--normalise", action="store_true", help="bring styles to the noise's usual norm")
-    args = parser.parse_args(argv)
+    return made
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments, `caption` with the lines of the captions file. Exits with status 2 where they do
+    not fit each other.
+    """
+    command = parser()
+    args = command.parse_args(argv)
     if args.pretrained and args.step is not None:
-        parser.error("--step is for --workdir: an exported folder has one step")
+        command.error("--step is for --workdir: an exported folder has one step")
     if bool(args.style) != bool(args.style_encoder):
-        parser.error("--style PHOTO... and --style_encoder=RUN need each other")
+        command.error("--style PHOTO... and --style_encoder=RUN need each other")
     if args.normalise and not args.style:
-        parser.error("--normalise is for --style")
+        command.error("--normalise is for --style")
     if args.style and not (args.caption or args.captions_file):
-        parser.error("--style needs what to draw: give --caption or --captions_file")
+        command.error("--style needs what to draw: give --caption or --captions_file")
     if args.interpolate and (args.caption or args.captions_file):
-        parser.error("--interpolate has its own two captions; leave out --caption")
+        command.error("--interpolate has its own two captions; leave out --caption")
     if args.style and args.num is not None:
-        parser.error("--style draws one image for each caption and photo; leave out --num")
+        command.error("--style draws one image for each caption and photo; leave out --num")
     if args.images and not (args.attention or args.extras):
-        parser.error("--images needs what to find in them: give --attention or --extras NAME")
+        command.error("--images needs what to find in them: give --attention or --extras NAME")
     for flag in ("num", "scale", "truncation"):
         if args.images and getattr(args, flag) is not None:
-            parser.error(f"--{flag} is for images that are drawn; leave out --images")
+            command.error(f"--{flag} is for images that are drawn; leave out --images")
     other = args.interpolate or args.interpolate_noise or args.style
     for flag, asked in (
         ("--truncation", args.truncation is not None),
@@ -128,11 +161,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         ("--attention", args.attention),
     ):
         if asked and other:
-            parser.error(f"{flag} is for samples of captions; leave out the other modes")
+            command.error(f"{flag} is for samples of captions; leave out the other modes")
     try:
         args.caption += caption_lines(args.captions_file) if args.captions_file else []
     except (OSError, ValueError) as error:
-        parser.error(f"--captions_file: {error}")
+        command.error(f"--captions_file: {error}")
     return args
 
 

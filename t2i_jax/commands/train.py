@@ -1,12 +1,10 @@
-"""Command line: trains what a config describes, or goes on with a run.
-
-    python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --workdir=runs/birds \\
-        --optim.g.lr=1e-4 --train.duration="300 epochs"
-    python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --print_config
-
-Every field of the config is an option of its own dotted name, as --optim.g.lr above; --print_config
-lists them all, with their values and where these come from, and trains nothing. The same command
+"""Trains what a config describes: a GAN, a text encoder or another network. The same command
 resumes a stopped run.
+
+A config says which system is trained on which data, and all numbers. One that comes with the
+package goes by its name and an argument, mostly a data set: gan_int_cls:cub. Every field of it is
+an option of its own dotted name, such as --optim.g.lr=1e-4; --print_config lists them all, with
+their values and where these come from, and trains nothing.
 """
 
 import argparse
@@ -14,29 +12,38 @@ import os
 import sys
 from collections.abc import Sequence
 
-from t2i_jax import multihost
+from t2i_jax import arguments, completion, multihost
+
+_EXAMPLES = {
+    "A first try on birds that the command prepare has drawn: tiny networks, seconds": "--config="
+    'gan_int_cls:debug --workdir=runs/try --train.duration="50 steps"',
+    "What can be set, and what it is set to": "--config=attn_gan:cub --print_config",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    usage = "%(prog)s --config=NAME[:argument] --workdir=RUN [--field=value ...]"
+    made = arguments.parser("train", __doc__, _EXAMPLES, usage=usage, allow_abbrev=False)
+    completion.add_config(made, required=True)
+    made.add_argument(
+        "--workdir", metavar="RUN", help="folder of the run; one that exists already is resumed"
+    )
+    made.add_argument(
+        "--print_config", action="store_true", help="list the fields of the config instead"
+    )
+    multihost.add_options(made)
+    return made
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments, and the config in `resolved`; unknown options override its fields, and are
     `given`.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m t2i_jax.train",
-        usage="%(prog)s --config=FILE.py[:arg] --workdir=RUN [--field=value ...]",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", required=True, help="FILE.py or FILE.py:arg")
-    parser.add_argument("--workdir", help="run directory; an old one is resumed")
-    parser.add_argument(
-        "--print_config", action="store_true", help="list the fields of the config instead"
-    )
-    multihost.add_options(parser)
-    args, rest = parser.parse_known_args(argv)
+    command = parser()
+    args, rest = command.parse_known_args(argv)
     if not (args.workdir or args.print_config):
-        parser.error("--workdir=RUN is missing (or --print_config, to see the config)")
+        command.error("--workdir=RUN is missing (or --print_config, to see the config)")
     from t2i_jax import config as configs
     from t2i_jax.training import fields  # jax, which --help does without
 
@@ -48,7 +55,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         else:
             args.resolved.check()
     except (ValueError, FileNotFoundError) as error:
-        parser.error(str(error))
+        command.error(str(error))
     return args
 
 

@@ -1,4 +1,6 @@
-"""Protocols that are more than a table of numbers, as the command line calls them."""
+"""Protocols that are more than a table of numbers, as the command line calls them: those of
+`t2i_jax.evaluation.options`.
+"""
 
 import argparse
 import itertools
@@ -21,7 +23,7 @@ from t2i_jax.evaluation import (
     tsne,
 )
 from t2i_jax.evaluation.extractors import registry
-from t2i_jax.evaluation.extractors.base import Extractor
+from t2i_jax.evaluation.extractors.base import Extractor, usual_layer
 from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
 from t2i_jax.evaluation.image_sets import described
 from t2i_jax.evaluation.metrics import soa_captions
@@ -35,12 +37,9 @@ from t2i_jax.waiting import Waiting
 
 
 class Kind(NamedTuple):
-    """An evaluation. reads: the options that it looks at, beside protocol, run and folder.
-    save_samples: writes its samples for other programs, where it has some.
-    """
+    """An evaluation. save_samples: writes its samples for other programs, where it has some."""
 
     run: Callable[[argparse.Namespace], Outcome]
-    reads: tuple[str, ...]
     save_samples: Callable[[argparse.Namespace], None] | None = None
 
 
@@ -124,7 +123,7 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
 def _diversity(args: argparse.Namespace) -> Outcome:
     run, console = of_args(args), Console(stderr=True)
     extractor = _features(args)
-    layer = registry.usual_layer(extractor.widths)
+    layer = usual_layer(extractor.widths)
     listed = run.captions_of_file()
     held_out = None if listed else run.held_out()
     captions = (listed or held_out.captions(args.num))[: args.num]
@@ -228,23 +227,16 @@ def _style_verification(args: argparse.Namespace) -> Outcome:
     return Outcome(details=details, text=text, record=record)
 
 
-_DRAWN = ("seed", "step", "data_dir", "split", "captions_file", "batch_size")
-_SEEN = ("features", "weights", "extractor_batch_size")
-
 KINDS = {
-    "tsne": Kind(_tsne, ("num", *_DRAWN, *_SEEN)),
-    "text_probe": Kind(_text_probe, ("num", "seed")),
-    "retrieval": Kind(_retrieval, ("num", "seed", "step", "watch", "data_dir", "split")),
-    "toy_attributes": Kind(
-        _toy_attributes, ("num", "seed", "step", "watch", "classifier", "batch_size", *_SEEN)
-    ),
-    "rating": Kind(looking.rated, ("num", "against", "ratings", *_DRAWN)),
-    "nearest": Kind(looking.nearest_images, ("num", *_DRAWN, *_SEEN)),
-    "failures": Kind(looking.worst, ("num", "encoder", "extractor_batch_size", *_DRAWN)),
-    "grid": Kind(looking.grid, ("num", *_DRAWN)),
-    "diversity": Kind(_diversity, ("num", "watch", *_DRAWN, *_SEEN)),
-    "soa": Kind(_soa, (*_DRAWN, "images", "detections", "captions_folder"), _soa_samples),
-    "style_verification": Kind(
-        _style_verification, ("num", "seed", "data_dir", "split", "groups", "encoder")
-    ),
+    "tsne": Kind(_tsne),
+    "text_probe": Kind(_text_probe),
+    "retrieval": Kind(_retrieval),
+    "toy_attributes": Kind(_toy_attributes),
+    "rating": Kind(looking.rated),
+    "nearest": Kind(looking.nearest_images),
+    "failures": Kind(looking.worst),
+    "grid": Kind(looking.grid),
+    "diversity": Kind(_diversity),
+    "soa": Kind(_soa, _soa_samples),
+    "style_verification": Kind(_style_verification),
 }

@@ -14,7 +14,7 @@ from t2i_jax.data import catalog
 from t2i_jax.data.report import DataError
 from t2i_jax.evaluation import failures, nearest, networks, noise_grid, streaming
 from t2i_jax.evaluation.extractors import registry
-from t2i_jax.evaluation.extractors.base import EMBEDDING
+from t2i_jax.evaluation.extractors.base import EMBEDDING, TEXT, usual_layer
 from t2i_jax.evaluation.extractors.pixels import NAME as PIXELS
 from t2i_jax.evaluation.image_sets import HeldOutPhotos, ImageSet, Photos
 from t2i_jax.evaluation.metrics.clip_score import clip_similarities
@@ -68,7 +68,7 @@ def nearest_images(args: argparse.Namespace) -> Outcome:
     """Samples beside the training images nearest to them."""
     run, console = of_args(args), Console(stderr=True)
     extractor = registry.load(args.features or PIXELS, args.weights, args.extractor_batch_size)
-    layer = registry.usual_layer(extractor.widths)
+    layer = usual_layer(extractor.widths)
     training = Photos(
         run.options, catalog.open_split(run.options.name, run.options.data_dir, run.options.split)
     )
@@ -119,7 +119,7 @@ def worst(args: argparse.Namespace) -> Outcome:
     store = streaming.extracted(
         samples, dual, features_folder(run.workdir, args.out), args.extractor_batch_size, console
     )
-    scores = clip_similarities(*(store.layer(name)[:] for name in (EMBEDDING, streaming.TEXT)))
+    scores = clip_similarities(*(store.layer(name)[:] for name in (EMBEDDING, TEXT)))
     describe = {**run.identity, "seed": args.seed, "encoder": dual.images.name}
     metric = f"cosine of image and caption by {dual.images.name}"
     captions = samples.captions(0, len(samples))

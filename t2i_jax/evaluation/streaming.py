@@ -11,12 +11,11 @@ import numpy as np
 from rich.console import Console
 
 from t2i_jax.data.prepare_progress import track
-from t2i_jax.evaluation.extractors.base import DualEncoder, Extractor
+from t2i_jax.evaluation.extractors.base import TEXT, DualEncoder, Extractor
 from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.image_sets import ImageSet
 
 _MADE = itertools.count()  # a meeting of processes needs a name of its own each time
-TEXT = "text"  # the layer of captions' vectors
 
 See = Callable[[ImageSet, int, int], dict[str, np.ndarray]]  # of images start..stop
 

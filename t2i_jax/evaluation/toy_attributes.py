@@ -26,8 +26,7 @@ from t2i_jax.evaluation import attribute_scores as scores
 from t2i_jax.evaluation import toy_captions
 from t2i_jax.evaluation.attribute_pictures import report
 from t2i_jax.evaluation.attribute_reader import Reader, Readings
-from t2i_jax.evaluation.extractors.base import Extractor
-from t2i_jax.evaluation.extractors.registry import usual_layer
+from t2i_jax.evaluation.extractors.base import Extractor, usual_layer
 from t2i_jax.evaluation.metrics.diversity import distances
 from t2i_jax.losses.degradations import degrade
 from t2i_jax.training.inputs import to_float

@@ -14,8 +14,7 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 
 from t2i_jax import pictures
-from t2i_jax.evaluation.extractors.base import Extractor
-from t2i_jax.evaluation.extractors.registry import usual_layer
+from t2i_jax.evaluation.extractors.base import Extractor, usual_layer
 from t2i_jax.evaluation.subject import Subject
 from t2i_jax.waiting import Waiting
 

@@ -11,7 +11,7 @@ from t2i_jax.reporting import run_files
 from t2i_jax.reporting.run_files import Run
 from t2i_jax.training import runs, sealed
 
-SWEEP = "sweep.json"  # of the folder of all runs, by launch/sweep.py
+SWEEP = "sweep.json"  # of the folder of all runs, by t2i-jax sweep
 _SEED_FOLDER = re.compile(r"seed[_-]?(\w+)")
 _DONE = "done"  # the status of a point of which nothing need be said
 Plan = dict[tuple[str, str], Mapping[str, Any]]  # points by name and seed
@@ -99,7 +99,7 @@ def _no_runs(folder: paths.Path, notes: Sequence[str]) -> str:
     damaged = f" ({'; '.join(notes)})" if notes else ""
     return (
         f"{folder}: no run is there, neither DIR/POINT/config.json nor DIR/seed0/POINT/config.json"
-        f"{damaged}. Give the --workdir of launch/sweep.py, or the run directories themselves"
+        f"{damaged}. Give the --workdir of the sweep, or the run directories themselves"
     )
 
 

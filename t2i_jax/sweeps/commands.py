@@ -10,7 +10,7 @@ from t2i_jax.sweeps.running import commands
 from t2i_jax.sweeps.state import State
 
 _SCRIPT = """#!/usr/bin/env bash
-# Written by launch/sweep.py: the points of {sweep}, a task each.
+# Written by t2i-jax sweep: the points of {sweep}, a task each.
 #SBATCH --job-name={name}
 #SBATCH --requeue
 #SBATCH --signal={signal}@120

@@ -33,12 +33,13 @@ class Entry:
 
 
 def load(spec: str) -> list[Entry]:
-    """The entries of ``"path/to/file.py"`` or ``"path/to/file.py:arg"``, in their order.
+    """The entries of ``"path/to/file.py"`` or ``"path/to/file.py:arg"``, or of a grid that comes
+    with the package by its name, in their order.
 
     Raises FileNotFoundError for a missing file; ValueError, in one line, for whatever the file
     raises and for what is no grid.
     """
-    path = spec.partition(":")[0]
+    path = configs.locate(spec, "sweep")[0]
     found = configs.call(spec, "sweep")
     groups = found if isinstance(found, Mapping) else {"": found}
     if isinstance(found, Mapping) and ("name" in found or not found):

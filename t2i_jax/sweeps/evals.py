@@ -54,11 +54,11 @@ def check_metric(metric: str, evals: Sequence[tuple[str, ...]], trained: Sequenc
     more than one. trained: protocols of the config's evals.names.
     """
     from t2i_jax.commands import evaluate
-    from t2i_jax.evaluation.kinds import KINDS
+    from t2i_jax.evaluation.options import READS
     from t2i_jax.evaluation.protocols import families
 
     protocol = metric.partition("/")[0]
-    if protocol not in KINDS and not families.is_name(protocol):
+    if protocol not in READS and not families.is_name(protocol):
         return
     given = [evaluate.made_by(parse(options))["protocol"] for options in evals]
     if given.count(protocol) > 1:

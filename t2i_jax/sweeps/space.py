@@ -48,7 +48,7 @@ def load(spec: str) -> Space:
 
     Raises FileNotFoundError and ValueError, in one line.
     """
-    path, found = spec.partition(":")[0], configs.call(spec, "search")
+    path, found = configs.locate(spec, "search")[0], configs.call(spec, "search")
     if not isinstance(found, Mapping):
         raise ValueError(f"the search() of {path} returns no dict of ranges by field")
     try:

@@ -158,11 +158,16 @@ def check_same(root: paths.Path, sweep: Sweep) -> None:
     told = read(root)
     for field, now in (("config", sweep.config), ("sweep", sweep.sweep)):
         before = told.get(field, now)
-        if pathlib.PurePath(before).name != pathlib.PurePath(now).name:
+        if _named(before) != _named(now):
             raise ValueError(
                 f"--workdir={root} holds the sweep of --{field}={before}, not of {now}: name "
                 "another folder"
             )
+
+
+def _named(spec: str) -> str:
+    """A file's name with its argument: of ``configs/x.py:cub`` as of the packaged ``x:cub``."""
+    return pathlib.PurePath(spec).name.replace(".py", "", 1)
 
 
 def found(run: paths.Path, told: Standing, total: int) -> Standing:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from evaluation.streams import Colours, Counted, mean_colour, words
 from t2i_jax.evaluation import exchange, streaming
-from t2i_jax.evaluation.extractors.base import DualEncoder
+from t2i_jax.evaluation.extractors.base import TEXT, DualEncoder
 from t2i_jax.evaluation.image_sets import CAPTIONS, Drawn, Files
 
 
@@ -44,7 +44,7 @@ def test_other_networks_and_prompts_are_other_features(tmp_path):
         streaming.extracted(images, dual, tmp_path, 4, prefix="A photo of "),
     ]
     assert len({store.folder for store in stores}) == 4
-    text = stores[3].layer(streaming.TEXT)[:]
+    text = stores[3].layer(TEXT)[:]
     np.testing.assert_array_equal(text, words(["A photo of " + c for c in images.captions(0, 6)]))
 
 

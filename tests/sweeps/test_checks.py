@@ -73,7 +73,7 @@ def test_an_error_of_all_points_is_told_once(place):
         (["--index=0", "--print"], "--index and --print cannot be combined"),
         (["--only=hal"], "--only=hal: .*did you mean 'half'"),
         (["--eval=--num=5"], "--eval='--num=5': .*required: --protocol"),
-        (["--eval=--protocol=tsne --work=b"], "leave out --workdir"),
+        (["--eval=--protocol=tsne --workdir=b"], "leave out --workdir"),
         (["--eval=--protocol=tsna"], "--eval='--protocol=tsna': .*did you mean 'tsne'"),
         (["--eval=--protocol=fid2k --num=5"], "--num is not for --protocol=fid2k"),
         (["--eval=--protocol=tsne --num=0"], "--eval=.*num=0: must be"),

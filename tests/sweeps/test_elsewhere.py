@@ -53,11 +53,10 @@ def test_printed_commands_do_the_sweep(place, tmp_path):
     assert out == "# seed0/first is finished\n# seed0/second is finished\n"
 
 
-def test_a_slurm_array(place, tmp_path, monkeypatch):
+def test_a_slurm_array(place, tmp_path):
     """Submitted to a stand-in of sbatch, which runs every task at once, in a folder of its own."""
     place.write(NEEDS)
     root = pathlib.Path(__file__).resolve().parents[2]
-    monkeypatch.setattr("sys.argv", [str(root / "launch/sweep.py")])
     assert place("--seeds=7,", "--index=0")[0] == 1  # what it needs is not there
     status, out, _ = place("--seeds=7,", "--slurm=--time=1:00:00 --comment='a b'", "--jobs=2")
     assert status == 0 and not place.starts()
@@ -87,9 +86,8 @@ echo 77
     assert status == 0 and "--array=1,3,5 " in out and "--array=0,2,4 " in out
 
 
-def test_a_slurm_array_in_a_folder_with_spaces(place, monkeypatch):
+def test_a_slurm_array_in_a_folder_with_spaces(place):
     """Its options and its command are read as they were meant."""
-    monkeypatch.setattr("sys.argv", ["launch/sweep.py"])
     runs = place.folder / "my runs"
     status, out, _ = place(f"--workdir={runs}", "--slurm")
     assert status == 0 and shlex.split(out.splitlines()[1])[-1].startswith(f"{runs}/slurm_array.sh")
@@ -100,16 +98,17 @@ def test_a_slurm_array_in_a_folder_with_spaces(place, monkeypatch):
     assert f"--workdir={runs}" in shlex.split(command)
 
 
-def test_slurm_trains_by_its_own_script(place, monkeypatch):
-    """Which starts a process on every node."""
+def test_slurm_starts_a_process_on_every_node(place):
+    """As the script for single trainings does, which an installed package lacks."""
     root = pathlib.Path(__file__).resolve().parents[2]
-    monkeypatch.setattr("sys.argv", [str(root / "launch/sweep.py")])
     assert place(f"--train_command={shlex.join(points.TRAIN)}", "--slurm")[0] == 0
     lines = (place.runs / "slurm_array.sh").read_text().splitlines()
     assert "#SBATCH --signal=TERM@120" in lines  # of the steps
     (last,) = [line for line in lines if "exec" in line]
-    assert f"--train_command=bash {root}/launch/slurm.sh" in shlex.split(last)
-    assert "srun python -m t2i_jax.train --multihost" in (root / "launch/slurm.sh").read_text()
+    command = f"srun {sys.executable} -m t2i_jax.train --multihost"
+    assert f"--train_command={command}" in shlex.split(last)
+    script = (root / "launch/slurm.sh").read_text()
+    assert command.replace(sys.executable, "python") in script
 
 
 def test_runs_on_a_store(place, store):

@@ -1,7 +1,7 @@
 """What turns images, and captions, into the vectors that metrics compare."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -47,3 +47,13 @@ class DualEncoder:
 
 
 EMBEDDING = "embedding"
+TEXT = "text"  # the layer of captions' vectors
+_USUAL = (EMBEDDING, "2048", "features", "fc2_relu")
+
+
+def usual_layer(layers: Iterable[str]) -> str:
+    """The one of an extractor's layers by whose distances images are compared where nothing else is
+    asked for.
+    """
+    known = set(layers)
+    return next(layer for layer in _USUAL if layer in known)

@@ -14,12 +14,10 @@ The layers of each are in its `Extractor.widths`.
 """
 
 import os
-from collections.abc import Iterable
 
 from t2i_jax.evaluation.extractors import of_runs, pixels, published
-from t2i_jax.evaluation.extractors.base import EMBEDDING, Extractor
+from t2i_jax.evaluation.extractors.base import Extractor
 
-_USUAL = (EMBEDDING, "2048", "features", "fc2_relu")
 NAMES = (pixels.NAME, *published.NAMES)
 
 
@@ -48,11 +46,3 @@ def load(
         f"features={name!r} is neither {', '.join(map(repr, NAMES))} nor the run directory of an "
         "encoder with an image network"
     )
-
-
-def usual_layer(layers: Iterable[str]) -> str:
-    """The one of an extractor's layers by whose distances images are compared where nothing else is
-    asked for.
-    """
-    known = set(layers)
-    return next(layer for layer in _USUAL if layer in known)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from t2i_jax.evaluation.extractors.base import EMBEDDING
-from t2i_jax.evaluation.extractors.registry import usual_layer
+from t2i_jax.evaluation.extractors.base import EMBEDDING, TEXT, usual_layer
 from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.metrics.clip_score import clip_scores, clip_similarities
 from t2i_jax.evaluation.metrics.frechet import frechet_distance
@@ -18,7 +17,6 @@ from t2i_jax.evaluation.metrics.neighbours import neighbours
 from t2i_jax.evaluation.metrics.object_accuracy import masses, object_accuracy
 from t2i_jax.evaluation.metrics.r_precision import draw_negatives, r_precision
 from t2i_jax.evaluation.protocols.base import Given, Measured
-from t2i_jax.evaluation.streaming import TEXT
 
 Score = Callable[[Given], Measured]
 
