@@ -29,9 +29,9 @@ from t2i_jax.evaluation.metrics.soa import THRESHOLD
 from t2i_jax.evaluation.numbers import of_args
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.results import Record
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.evaluation.trained_run import placed, say
 from t2i_jax.training import runs
+from t2i_jax.training.runs import latest_step
 
 
 class Kind(NamedTuple):

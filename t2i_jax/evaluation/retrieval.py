@@ -21,9 +21,9 @@ from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.intervals import share
 from t2i_jax.evaluation.metrics.cosine import EQUAL, cosines
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.training import build
 from t2i_jax.training.build import System
+from t2i_jax.training.runs import latest_step
 
 POOL = 100
 RANKS = (1, 5)

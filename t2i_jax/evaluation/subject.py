@@ -42,17 +42,9 @@ class Subject:
         }
 
 
-def latest_step(workdir: str | os.PathLike) -> int | None:
-    """The step of a run's latest whole checkpoint, or None."""
-    from t2i_jax.training.checkpoints import Checkpoints  # Orbax is slow to import
-
-    with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
-        return checkpoints.latest_step()
-
-
 def steps_of(workdir: str | os.PathLike) -> list[int]:
     """The steps of all whole checkpoints of a run, in order."""
-    from t2i_jax.training.checkpoints import Checkpoints
+    from t2i_jax.training.checkpoints import Checkpoints  # Orbax is slow to import
 
     with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
         return checkpoints.steps()

@@ -121,6 +121,14 @@ def load_live(workdir: str | os.PathLike, network: str, step: int | None = None)
         return {"params": {}, "stats": {}, **reader.restore_live(network, step)}
 
 
+def latest_step(workdir: str | os.PathLike) -> int | None:
+    """The step of a run's latest whole checkpoint, or None."""
+    from t2i_jax.training.checkpoints import Checkpoints
+
+    with Checkpoints(checkpoints_dir(workdir), read_only=True) as reader:
+        return reader.latest_step()
+
+
 def best_step(workdir: str | os.PathLike) -> int | None:
     """The checkpoint that is best by ``config.evals.best``, or None where nothing chose one."""
     from t2i_jax.training.checkpoints import Checkpoints

@@ -12,11 +12,11 @@ from t2i_jax.encoders.damsm import ImageFeatures
 from t2i_jax.encoders.small_image_net import SmallImageNet
 from t2i_jax.evaluation.extractors.base import EMBEDDING, Extractor, Images
 from t2i_jax.evaluation.extractors.network import Layers, Preprocessing, extractor
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.losses.attributes import split
 from t2i_jax.training import networks, runs
 from t2i_jax.training.inputs import to_float
 from t2i_jax.training.modules import recipe_module
+from t2i_jax.training.runs import latest_step
 
 _OF_CAPTIONS = ("text", networks.TEXT_ENCODER)
 

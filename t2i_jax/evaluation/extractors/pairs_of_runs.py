@@ -18,12 +18,12 @@ from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.extractors.base import DualEncoder, Images
 from t2i_jax.evaluation.extractors.devices import on_all_devices
 from t2i_jax.evaluation.extractors.pairs import pair
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.interop import weights
 from t2i_jax.training import networks, runs
 from t2i_jax.training.build import System
 from t2i_jax.training.inputs import encode, to_float
 from t2i_jax.training.modules import module_hints, recipe_module
+from t2i_jax.training.runs import latest_step
 from t2i_jax.types import IMAGES, MASK, TOKENS
 
 _KIND = "sentence"
