@@ -46,6 +46,7 @@ class Sampler:
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
+        self.step: int | None = None  # of the checkpoint, where that is known
         self.config = system.config
         self._system = system
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
@@ -77,12 +78,26 @@ class Sampler:
                 f"{workdir} is a run of {config.system!r}, which draws no images: the run of a GAN "
                 "is needed"
             )
+        step = runs.latest_step(workdir) if step is None else step
         config, networks = runs.load_ema(workdir, step)
-        return cls(build.restore(config, workdir), networks, batch_size, devices)
+        sampler = cls(build.restore(config, workdir), networks, batch_size, devices)
+        sampler.step = step
+        return sampler
+
+    def __repr__(self) -> str:
+        config, leaves = self.config, jax.tree.leaves(self._networks["params"]["g"])
+        devices = sorted(str(d) for x in leaves[:1] for d in jax.device_put(x).devices())
+        return (
+            f"Sampler(system={config.system!r}, data={config.data.name!r}, "
+            f"size={config.data.size}, step={self.step}, encoder={config.encoder.name!r}, "
+            f"parameters={sum(x.size for x in leaves):_}, batch_size={self._drawer.batch_size}, "
+            f"devices={devices})"
+        )
 
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
+        other.step = None
         other._networks = self._drawer.replicated(networks)
         return other
 
@@ -114,8 +129,8 @@ class Sampler:
         Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
         or seed.
         """
-        if num < 1:
-            raise ValueError(f"num={num}: must be at least 1")
+        if not isinstance(num, int | np.integer) or num < 1:
+            raise ValueError(f"num={num!r}: must be a whole number of at least 1")
         text = self._text(captions)
         count = num
         if text is not None:
@@ -245,6 +260,8 @@ class Sampler:
     ) -> dict[str, np.ndarray] | None:
         system = self._system
         captions = [captions] if isinstance(captions, str) else captions
+        if captions is not None and not hasattr(captions, "__len__"):
+            raise TypeError(f"captions={captions!r}: a text is needed, or a list of texts")
         if captions is not None and not len(captions):
             raise ValueError("no captions")
         if system.encoder is not None:
