@@ -109,9 +109,10 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     else:
         print(f"prepared {report.path}")
     if args.preview:
-        name = f"{report.dataset}/{report.config}"
         try:
-            splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
+            splits = [
+                catalog.open_split(report.name, args.data_dir, split) for split in report.records
+            ]
             preview.draw(splits, args.preview)
         except (ValueError, OSError) as error:
             _say(f"error: no preview: {error}", "red", console)
