@@ -10,6 +10,7 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["t2i_jax", "t2i_jax.*"]),
     package_data={
+        "t2i_jax": ["py.typed"],
         "t2i_jax.evaluation.rating": ["page.*"],
         "t2i_jax.reporting": ["page.*"],
     },
@@ -67,6 +68,8 @@ setup(
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",
+            "nbclient>=0.10",  # docs/first_steps.ipynb
+            "ipykernel>=6.29",
         ],
     },
 )
