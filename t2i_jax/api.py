@@ -10,6 +10,7 @@ signal outside of the main thread, or chooses matplotlib's backend. docs/python.
 """
 
 import signal
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ __all__ = [
 ]
 Option = int | paths.Named | Sequence[paths.Named] | None
 
+# Orbax 0.12 mixes up the saves of two managers that save at once in threads of a process.
+_TRAINING = threading.Lock()
 # Options of the command line that are not for a Python program: it loops, and samples, itself.
 _NOT_HERE = {"protocol", "workdir", "watch", "save_samples"}
 _NOT_HERE |= {"multihost", "coordinator", "num_processes", "process_id"}
@@ -57,13 +60,19 @@ def train(
 
     Raises ValueError for a config that fits neither itself nor the run, FileNotFoundError for
     missing data, `t2i_jax.owner.OwnedError` where another training writes in `workdir`,
-    FloatingPointError where a loss is not finite, TypeError for what is no config or no path.
+    FloatingPointError where a loss is not finite, TypeError for what is no config or no path,
+    RuntimeError while another training runs in this process.
     """
     from t2i_jax.commands.train import evaluators
     from t2i_jax.training import loop, runs
     from t2i_jax.training.stopping import Stopping
 
     workdir, (config, given) = paths.text("workdir", workdir), own_copy(config)
+    if not _TRAINING.acquire(blocking=False):
+        raise RuntimeError(
+            f"another training runs in this process: start that of {workdir} when it has ended, "
+            "or in a process of its own, as by python -m t2i_jax.train"
+        )
     stopping = Stopping()
     try:
         with stopping.interrupted():
@@ -76,6 +85,8 @@ def train(
         raise KeyboardInterrupt(
             f"the training in {workdir} was interrupted. The same call {then}"
         ) from None
+    finally:
+        _TRAINING.release()
     return TrainingResult(workdir, config.system, runs.latest_step(workdir), metrics)
 
 

@@ -49,7 +49,7 @@ def _photos(images: Any) -> int | None:
     return first.shape[1] if np.ndim(first) == 5 else None
 
 
-def _listed(images: Any) -> list[np.ndarray] | np.ndarray:
+def _listed(images: Any) -> Any:
     """Images [H, W, 3] one after the other."""
     if isinstance(images, np.ndarray):
         images = images.reshape(-1, *images.shape[-3:]) if images.ndim in (3, 5) else images
@@ -73,7 +73,7 @@ class TrainingResult:
 
     workdir: str
     system: str
-    step: int
+    step: int | None
     metrics: Mapping[str, float]
 
     def __repr__(self) -> str:
@@ -116,7 +116,8 @@ class EvaluationResult:
         )
 
     def _repr_html_(self) -> str:
-        parts = [f"<pre>{html.escape(self.text or repr(self))}</pre>"]
+        text = html.escape(self.text or repr(self))  # columns, which pages would set in any font
+        parts = [f'<pre style="font-family: monospace">{text}</pre>']
         for name, picture in self.pictures.items():
             drawn = io.BytesIO()
             picture.save(drawn, "PNG")

@@ -184,6 +184,27 @@ def test_an_interrupt_that_ends_a_training_at_once(
     assert len(passed) == heard
 
 
+def test_one_training_at_a_time(data_dir, tmp_path, monkeypatch):
+    began, told = threading.Event(), threading.Event()
+
+    def train(*_):
+        began.set()
+        assert told.wait(60)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(loop, "train", train)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(t2i_jax.train, config_of(data_dir), tmp_path / "a")
+        assert began.wait(60)
+        with pytest.raises(RuntimeError, match="another training runs in this process"):
+            t2i_jax.train(config_of(data_dir), tmp_path / "b")
+        told.set()
+        with pytest.raises(ValueError, match="enough"):
+            first.result()
+    with pytest.raises(ValueError, match="enough"):  # and after it, another one may
+        t2i_jax.train(config_of(data_dir), tmp_path / "b")
+
+
 def test_evaluators_and_the_tokenizer_that_the_user_set_reach_the_loop(
     data_dir, tmp_path, monkeypatch
 ):

@@ -93,7 +93,7 @@ def test_an_evaluation_shows_its_numbers_and_pictures():
     )
     assert "protocol='fid8'" in repr(found) and "{'fid': 1.23457, 'kid': None}" in repr(found)
     page = found._repr_html_()
-    assert "<pre>fid 1.2 &lt;real&gt;</pre>" in page
+    assert ">fid 1.2 &lt;real&gt;</pre>" in page
     (data,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     shown = Image.open(io.BytesIO(base64.b64decode(data)))
     np.testing.assert_array_equal(np.asarray(shown), flat(77)[0])
