@@ -18,7 +18,7 @@ SMALLER = {
     '"encoder.source": "runs/encoder", "frozen.damsm": "runs/encoder"': (
         '"train.duration": "1 steps", "train.sample_every": "0 steps"'
     ),
-    "frechet1k": "frechet20",
+    '"frechet1k"': '"frechet20"',
     ", num=4)\nfound.pictures": ", num=2)\nfound.pictures",
 }
 
