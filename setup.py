@@ -33,6 +33,7 @@ setup(
     package_dir=CONFIGS,
     entry_points={"console_scripts": ["t2i-jax = t2i_jax.__main__:main"]},
     package_data={
+        "t2i_jax": ["py.typed"],
         "t2i_jax.demo_page": ["page.*"],
         "t2i_jax.evaluation.rating": ["page.*"],
         "t2i_jax.reporting": ["page.*"],
@@ -100,6 +101,8 @@ setup(
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",
+            "nbclient>=0.10",  # docs/first_steps.ipynb
+            "ipykernel>=6.29",
             "manimgx-fonts>=2026.9",
             "manimgx-fonts-cjk>=2026.9",
         ],

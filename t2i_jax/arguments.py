@@ -7,7 +7,7 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 SEED = 2**32 - 1  # the largest
 MANY = 10**6  # images or records in one call: more is a slip of the pen
@@ -70,6 +70,14 @@ def _within(kind: type, name: str, least: float, most: float, words: str) -> Cal
 
     read.__name__ = kind.__name__  # which argparse names for what is no number
     return read
+
+
+class RaisingParser(argparse.ArgumentParser):
+    """One for callers in Python: what the user gave wrong is a ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises it."""
+        raise ValueError(message)
 
 
 @contextlib.contextmanager

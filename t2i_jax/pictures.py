@@ -178,10 +178,7 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
 
     rows: those of a run's ``metrics.jsonl``; None stands for what is not finite.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # slow to import; pyplot would choose a backend
 
     names = sorted({name for row in rows for name in row if "/" in name})
     panels: dict[str, list[str]] = {}
@@ -192,7 +189,8 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
             panels.setdefault(f"{group}{kind}", []).append(name)
     if not panels:
         return
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4), squeeze=False)
+    figure = Figure(figsize=(6 * len(panels), 4))
+    axes = figure.subplots(1, len(panels), squeeze=False)
     for panel, (group, members) in zip(axes[0], sorted(panels.items()), strict=True):
         for name in members:
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
@@ -204,7 +202,6 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
     figure.tight_layout()
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110, format="png")
-    plt.close(figure)
     paths.write_bytes(paths.path(out), drawn.getvalue())
 
 

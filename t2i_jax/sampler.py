@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from t2i_jax.drawing import drawer, styles
+from t2i_jax.drawing import drawer, mixing, styles
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, exported, modules, runs
 from t2i_jax.types import Text
@@ -162,6 +162,21 @@ class Sampler:
             for name, params in {**frozen, **self._networks["params"]}.items()
         }
 
+    @property
+    def step(self) -> int | None:
+        """Of the checkpoint that is drawn from; None for networks that are of no run."""
+        return None if self.checkpoint is None else self.checkpoint[1]
+
+    def __repr__(self) -> str:
+        config, leaves = self.config, jax.tree.leaves(self._networks["params"]["g"])
+        devices = sorted(str(d) for x in leaves[:1] for d in jax.device_put(x).devices())
+        return (
+            f"Sampler(system={config.system!r}, data={config.data.name!r}, "
+            f"size={config.data.size}, step={self.step}, encoder={config.encoder.name!r}, "
+            f"parameters={self.parameters['g']:_}, batch_size={self._drawer.batch_size}, "
+            f"devices={devices})"
+        )
+
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
@@ -197,8 +212,8 @@ class Sampler:
         Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
         or seed.
         """
-        if num < 1:
-            raise ValueError(f"num={num}: must be at least 1")
+        if not isinstance(num, int | np.integer) or num < 1:
+            raise ValueError(f"num={num!r}: must be a whole number of at least 1")
         text = self._text(captions)
         count = num
         if text is not None:
@@ -256,11 +271,11 @@ class Sampler:
         The ends are what `sample` draws first of each caption with that seed. Word vectors are
         mixed by position. Raises ValueError as `sample`, and for fewer than 2 steps.
         """
-        text, t = self._text([caption_a, caption_b]), _weights(steps)
+        text, t = self._text([caption_a, caption_b]), mixing.weights(steps)
         mask = text.mask
         if mask is not None:
             mask = (mask[0] & (t[:, None] < 1)) | (mask[1] & (t[:, None] > 0))
-        mixed = jax.tree.map(lambda x: _mix(x[0], x[1], t), text._replace(mask=None))
+        mixed = jax.tree.map(lambda x: mixing.mix(x[0], x[1], t), text._replace(mask=None))
         return self._images(mixed._replace(mask=mask), self._noise(seed, [0] * steps), scale)
 
     def interpolate_noise(
@@ -276,10 +291,12 @@ class Sampler:
         The ends are what `sample` draws first with either seed. Raises ValueError as `sample`, and
         for fewer than 2 steps.
         """
-        t = _weights(steps)
+        t = mixing.weights(steps)
         text = jax.tree.map(lambda x: np.repeat(x, steps, axis=0), self._text(caption))
         ends = (self._noise(seed_a, [0]), self._noise(seed_b, [0]))
-        return self._images(text, jax.tree.map(lambda a, b: _mix(a[0], b[0], t), *ends), scale)
+        return self._images(
+            text, jax.tree.map(lambda a, b: mixing.mix(a[0], b[0], t), *ends), scale
+        )
 
     def transfer(
         self,
@@ -328,6 +345,8 @@ class Sampler:
     ) -> dict[str, np.ndarray] | None:
         system = self._system
         captions = [captions] if isinstance(captions, str) else captions
+        if captions is not None and not hasattr(captions, "__len__"):
+            raise TypeError(f"captions={captions!r}: a text is needed, or a list of texts")
         if captions is not None and not len(captions):
             raise ValueError("no captions")
         if system.encoder is not None:
@@ -372,15 +391,3 @@ class Sampler:
                 "these or 'all'"
             )
         return places[str(scale)]
-
-
-def _weights(steps: int) -> np.ndarray:
-    if steps < 2:
-        raise ValueError(f"steps={steps}: an interpolation has at least its 2 ends")
-    return np.linspace(0, 1, steps, dtype=np.float32)
-
-
-def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """[...] twice -> [steps, ...]; exact at both ends."""
-    t = t.reshape(-1, *[1] * a.ndim)
-    return (1 - t) * a + t * b

@@ -158,7 +158,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     else:
         print(f"prepared {report.path}")
     if args.preview:
-        return _draw(f"{report.dataset}/{report.config}", args, console)
+        return _draw(report.name, args, console)
     return 0
 
 

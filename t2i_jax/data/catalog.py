@@ -6,7 +6,6 @@ metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be
 """
 
 import contextlib
-import io
 import os
 import pathlib
 import re
@@ -288,11 +287,10 @@ def _source_folder(name: str, builder: type[Builder], source: str | None) -> pat
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps tfds' own messages off the terminal; ours say the same in one place."""
+    """Keeps what tfds logs off the terminal; our messages say the same in one place."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
         logging.set_verbosity(before)

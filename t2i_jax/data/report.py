@@ -36,7 +36,7 @@ class Problem(NamedTuple):
     where: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Report:
     """Counts of one preparation. Filled while records are made, then saved beside them."""
 
@@ -61,6 +61,26 @@ class Report:
         places = self.examples.setdefault(key, [])
         if len(places) < EXAMPLES:
             places.append(printable(problem.where))
+
+    @property
+    def name(self) -> str:
+        """What the prepared set is called in configs, as ``data.name``."""
+        return f"{self.dataset}/{self.config}"
+
+    def __repr__(self) -> str:
+        splits = ", ".join(
+            f"{split} {count:,} records with {self.captions.get(split, 0):,} captions"
+            for split, count in self.records.items()
+        )
+        told = [f"Report of {self.name} in {self.path}: {splits or 'no records'}"]
+        if self.already:
+            told.append("it was prepared before")
+        if self.counts:
+            told.append(
+                f"{self.counts.total():,} things in the source were repaired, skipped or "
+                "are unusual (tables() lists them)"
+            )
+        return "; ".join([*told, *self.warnings])
 
     @property
     def faults(self) -> int:

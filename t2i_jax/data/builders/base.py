@@ -119,6 +119,12 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Reads the lists of the source. Subclasses implement it."""
         raise NotImplementedError
 
+    def _log_download_bytes(self) -> None:
+        """Nothing: tfds would print, also into a notebook's cell, what our messages say."""
+
+    def _log_download_done(self) -> None:
+        """Nothing, likewise."""
+
     def extra_features(self) -> dict[str, Any]:
         """Features beyond the common schema, by name."""
         return {}
