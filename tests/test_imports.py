@@ -17,12 +17,12 @@ FLOORS = {
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
-    **dict.fromkeys(("reporting", "sampler"), 3),
+    **dict.fromkeys(("reporting", "sampler", "exporting"), 3),
     "commands": 4,
     "sweeps": 5,
     # What `python -m` finds.
     **dict.fromkeys(("train", "sample", "evaluate", "report", "prepare"), 6),
-    **dict.fromkeys(("benchmark", "import_weights"), 6),
+    **dict.fromkeys(("benchmark", "import_weights", "export"), 6),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
