@@ -80,6 +80,16 @@ class Sampler:
         config, networks = runs.load_ema(workdir, step)
         return cls(build.restore(config, workdir), networks, batch_size, devices)
 
+    @property
+    def system(self) -> build.System:
+        """The run's modules, tokenizer and frozen networks."""
+        return self._system
+
+    @property
+    def networks(self) -> dict:
+        """The averaged networks that it draws with."""
+        return self._networks
+
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
