@@ -44,6 +44,7 @@ setup(
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
         "demo": ["gradio"],
+        "hub": ["huggingface_hub>=1.0"],  # exported folders on the Hugging Face Hub
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         "search": ["optuna>=5.0"],  # launch/sweep.py --search

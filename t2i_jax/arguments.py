@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 
 SEED = 2**32 - 1  # the largest
@@ -52,3 +53,14 @@ def errors_in_a_line(*kinds: type[Exception]) -> Iterator[None]:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def warnings_in_a_line(kind: type[Warning]) -> Iterator[None]:
+    """Inside, every warning of this kind is printed, in a line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", kind)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {message}", file=sys.stderr
+        )
+        yield

@@ -3,12 +3,15 @@
     sampler = t2i_jax.Sampler.from_workdir("runs/birds")
     images = sampler.sample(["a small red bird with black wings"], num=8, seed=0)  # uint8 NHWC
 
-A run directory is all it needs: neither the data nor the runs that it was trained from. An image
+A run directory is all it needs: neither the data nor the runs that it was trained from. What
+`python -m t2i_jax.export` makes of it draws the same images elsewhere (`from_pretrained`). An image
 depends on its caption, the seed and its place in the call, not on the batch it is drawn in.
 """
 
 import copy
 import os
+import pathlib
+import tempfile
 import warnings
 from collections.abc import Sequence
 
@@ -17,7 +20,7 @@ import numpy as np
 
 from t2i_jax.drawing import drawer, styles
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, modules, runs
+from t2i_jax.training import build, exported, modules, runs
 from t2i_jax.types import Text
 
 Images = np.ndarray | tuple[np.ndarray, ...]
@@ -30,10 +33,11 @@ class CaptionWarning(UserWarning):
 class Sampler:
     """Draws images from one generator. Compiled once per batch size; shorter batches are padded.
 
-    Made by `from_workdir`.
+    Made by `from_workdir` or `from_pretrained`.
 
     system: the run's networks; ``frozen["encoder"]`` is the text encoder where it was not trained.
     networks: the averaged networks, as `t2i_jax.training.runs.load_ema` gives them.
+    checkpoint: (run directory, step) that they are from, if any.
     devices: that share every batch, such as ``jax.local_devices()``; by default one draws.
     """
 
@@ -43,10 +47,11 @@ class Sampler:
         networks: dict,
         batch_size: int = 16,
         devices: Sequence[jax.Device] | None = None,
+        checkpoint: tuple[str | os.PathLike, int] | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
-        self.config = system.config
+        self.config, self.checkpoint = system.config, checkpoint
         self._system = system
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
         self._networks = self._drawer.replicated(networks)
@@ -71,14 +76,80 @@ class Sampler:
         Raises FileNotFoundError where `workdir` is no run or has no such checkpoint, ValueError
         where the run trained no generator, or is damaged.
         """
-        config = runs.read_config(workdir)
+        return cls._restored(workdir, step, batch_size, devices)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        batch_size: int = 16,
+        devices: Sequence[jax.Device] | None = None,
+        trust_modules: bool = False,
+    ) -> "Sampler":
+        """The sampler of an exported folder (``python -m t2i_jax.export``): the same images.
+
+        name: the folder; or ``"user/name"`` on the Hugging Face Hub, which is downloaded once.
+        revision, token: for the Hub: a branch, tag or commit, and what lets one in where the
+            repository is private.
+        batch_size, devices: as the class takes them.
+        trust_modules: whether modules that are no part of this library and that the folder names
+            may be imported, and so executed. Nothing else of a folder can be.
+
+        Raises FileNotFoundError where there is no such folder, OSError where the Hub refuses it,
+        ValueError for files that are damaged, and for modules that are not trusted.
+        """
+        from t2i_jax.exporting import hub
+
+        folder = hub.folder(name, revision, token)
+        exported.check(folder)
+        return cls._restored(folder, None, batch_size, devices, trust_modules)
+
+    @classmethod
+    def _restored(
+        cls, workdir, step, batch_size, devices, trust_modules: bool = False
+    ) -> "Sampler":
+        config = runs.read_config(workdir, trust_modules)
         if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
             raise ValueError(
                 f"{workdir} is a run of {config.system!r}, which draws no images: the run of a GAN "
                 "is needed"
             )
-        config, networks = runs.load_ema(workdir, step)
-        return cls(build.restore(config, workdir), networks, batch_size, devices)
+        step = runs.latest_step(workdir) if step is None else step
+        config, networks = runs.load_ema(workdir, step, trust_modules)
+        system = build.restore(config, workdir)
+        return cls(system, networks, batch_size, devices, (workdir, step))
+
+    def push_to_hub(
+        self,
+        name: str,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        captions: Sequence[str] = (),
+        license: str = "",
+    ) -> str:
+        """Exports the run that this draws from, and uploads the folder to the Hugging Face Hub;
+        returns its address.
+
+        name, private, token, revision: as `t2i_jax.exporting.hub.push` takes them.
+        captions, license: as `t2i_jax.exporting.package.write`; an exported folder goes as it is.
+
+        Raises as these do, and ValueError for networks that are of no run.
+        """
+        from t2i_jax.exporting import hub, package
+
+        if self.checkpoint is None:
+            raise ValueError("these networks are of no run: make a sampler by from_workdir")
+        hub.check_name(name)
+        workdir, step = self.checkpoint
+        if exported.is_export(workdir):
+            return hub.push(workdir, name, private, token, revision)
+        with tempfile.TemporaryDirectory() as place:
+            folder = pathlib.Path(place) / "export"
+            package.write(workdir, folder, step, captions, license, name)
+            return hub.push(folder, name, private, token, revision)
 
     @property
     def system(self) -> build.System:
@@ -93,6 +164,7 @@ class Sampler:
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
+        other.checkpoint = None
         other._networks = self._drawer.replicated(networks)
         return other
 

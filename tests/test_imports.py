@@ -35,6 +35,7 @@ WALLS = {
     "configs": (),
     "optuna": ("sweeps/searching",),
     "torch": (),
+    "huggingface_hub": ("exporting/hub",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -71,7 +71,7 @@ from t2i_jax.evaluation.extractors import pixels
 from t2i_jax.evaluation.kinds import KINDS, Kind
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
-from t2i_jax.evaluation.subject import steps_of
+from t2i_jax.training import runs
 
 # Options of every protocol.
 _ALWAYS = ("protocol", "workdir", "out", "multihost", "coordinator", "num_processes", "process_id")
@@ -225,7 +225,7 @@ def watch(args: argparse.Namespace) -> None:
     done = {r.step for r in known if is_of(r, made_by(args))}
     while True:
         ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
-        steps = [step for step in steps_of(args.workdir) if step not in done]
+        steps = [step for step in runs.steps(args.workdir) if step not in done]
         for step in steps:
             run(argparse.Namespace(**{**vars(args), "step": step}))
             done.add(step)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import t2i_jax
 from t2i_jax import paths
-from t2i_jax.arguments import errors_in_a_line, whole
+from t2i_jax.arguments import errors_in_a_line, warnings_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 
 _FORMATS = ("package", "stablehlo", "onnx")
@@ -64,25 +64,42 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    with errors_in_a_line(ValueError, OSError):
+    with errors_in_a_line(ValueError, OSError), warnings_in_a_line(t2i_jax.CaptionWarning):
         run(args)
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes what the arguments ask for; prints the name of every file, and how to go on."""
     out = paths.local(args.out, "exported folders")
-    for file in _write(args, out):
+    if args.format != "package":
+        for file in _generator(args, out):
+            print(f"wrote {file}")
+        return
+    from t2i_jax.exporting import hub, package
+    from t2i_jax.training import exported
+
+    name = args.push_to_hub or ""
+    if name:
+        hub.check_name(name)
+    files = package.write(args.workdir, out, args.step, args.caption, args.license, name)
+    for file in files:
         print(f"wrote {file}")
+    if out / exported.PICTURE not in files:
+        print(
+            "the run keeps no grid of samples of this step, and the card shows none: give --caption"
+        )
+    if name:
+        print(f"pushed to {hub.push(out, name, args.private or None)}")
+    place = name or str(out)
+    print(f"draw from it: t2i_jax.Sampler.from_pretrained({place!r}), in Python")
 
 
-def _write(args: argparse.Namespace, out: pathlib.Path) -> list[pathlib.Path]:
+def _generator(args: argparse.Namespace, out: pathlib.Path) -> list[pathlib.Path]:
     sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step)
     if args.format == "stablehlo":
         from t2i_jax.exporting import stablehlo
 
         return stablehlo.write(sampler, out)
-    if args.format == "onnx":
-        from t2i_jax.exporting import onnx
+    from t2i_jax.exporting import onnx
 
-        return onnx.write(sampler, out)
-    raise NotImplementedError
+    return onnx.write(sampler, out)

@@ -12,8 +12,6 @@ import argparse
 import dataclasses
 import io
 import re
-import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +19,7 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
-from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, whole
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
 
@@ -40,7 +38,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--workdir", required=True, help="the run directory of a GAN")
+    source = parser.add_mutually_exclusive_group(required=True).add_argument
+    source("--workdir", help="the run directory of a GAN, or an exported folder")
+    source("--pretrained", metavar="NAME", help="an exported folder, here or USER/NAME on the Hub")
     add("--caption", action="append", default=[], help="what to draw; may be given several times")
     add("--captions_file", help="a text file with one caption a line; empty lines are skipped")
     add(
@@ -103,6 +103,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--style_encoder", help="the run directory of a style encoder, for --style")
     add("--normalise", action="store_true", help="bring styles to the noise's usual norm")
     args = parser.parse_args(argv)
+    if args.pretrained and args.step is not None:
+        parser.error("--step is for --workdir: an exported folder has one step")
     if bool(args.style) != bool(args.style_encoder):
         parser.error("--style PHOTO... and --style_encoder=RUN need each other")
     if args.normalise and not args.style:
@@ -136,15 +138,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    with errors_in_a_line(ValueError, OSError):
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", t2i_jax.CaptionWarning)
-            warnings.showwarning = _show
-            run(args)
-
-
-def _show(message: Warning, *_, **__) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    with errors_in_a_line(ValueError, OSError), warnings_in_a_line(t2i_jax.CaptionWarning):
+        run(args)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +159,10 @@ def run(args: argparse.Namespace) -> None:
     out = paths.path(args.out)  # a wrong one is told before anything is drawn
     photos = [given.photo(path) for path in args.style or ()]
     pairs = given.pairs(args.images or (), args.caption)
-    sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
+    if args.pretrained:
+        sampler = t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
+    else:
+        sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
     header, extras = [], {}
     if args.interpolate:
         rows = [_between_captions(sampler, args)]

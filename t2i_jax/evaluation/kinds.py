@@ -29,7 +29,6 @@ from t2i_jax.evaluation.metrics.soa import THRESHOLD
 from t2i_jax.evaluation.numbers import of_args
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.results import Record
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.evaluation.trained_run import placed, say
 from t2i_jax.training import runs
 
@@ -208,7 +207,7 @@ def _soa_samples(args: argparse.Namespace) -> None:
 
 def _style_verification(args: argparse.Namespace) -> Outcome:
     run = of_args(args)
-    step = runs.best_step(args.workdir) or latest_step(args.workdir)
+    step = runs.best_step(args.workdir) or runs.latest_step(args.workdir)
     details, values, text = style_verification.evaluate(
         args.workdir, run.held_out(), args.num, args.seed, args.groups, args.encoder
     )

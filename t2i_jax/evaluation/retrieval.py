@@ -21,8 +21,7 @@ from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.intervals import share
 from t2i_jax.evaluation.metrics.cosine import EQUAL, cosines
-from t2i_jax.evaluation.subject import latest_step
-from t2i_jax.training import build
+from t2i_jax.training import build, runs
 from t2i_jax.training.build import System
 
 POOL = 100
@@ -132,7 +131,7 @@ def evaluate(
 
     Raises FileNotFoundError where there is no such checkpoint or no data, and as `Retrieval`.
     """
-    step = latest_step(workdir) if step is None else step
+    step = runs.latest_step(workdir) if step is None else step
     system, networks = embedding.restored(config, workdir, step)
     retrieval = Retrieval(system, build.data_options(config), num, split, seed)
     found, pool = {}, retrieval.pool

@@ -15,7 +15,7 @@ from t2i_jax.data import catalog
 from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.prepared import captions_of
-from t2i_jax.training import build, fields, networks, provenance, ranges, reading, runs
+from t2i_jax.training import build, exported, fields, networks, provenance, ranges, reading, runs
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
@@ -46,6 +46,11 @@ class Plan:
         config = fields.complete(config)
         ranges.check(configs.flatten(config))
         self.config, self.workdir = config, workdir
+        if exported.is_export(workdir):
+            raise ValueError(
+                f"{workdir} is an exported folder, of which no training can go on: train in "
+                "another workdir"
+            )
         old = runs.is_run(workdir)
         # A run that is older than a field had the field's default.
         saved = fields.complete(runs.read_config(workdir)) if old else None
