@@ -44,6 +44,16 @@ setup(
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
         "demo": ["gradio"],
+        "stablehlo": ["flatbuffers>=25.12"],  # export --format=stablehlo
+        # export --format=onnx, which also needs pip install --no-deps 'jax2onnx>=0.17.1': that
+        # package asks for an orbax-checkpoint below ours and uses nothing of it.
+        "onnx": [
+            "onnx>=1.23",
+            "onnx-ir>=1.1",
+            "onnxruntime>=1.32",
+            "equinox>=0.13.8",
+            "dm-pix>=0.4.5",
+        ],
         "hub": ["huggingface_hub>=1.0"],  # exported folders on the Hugging Face Hub
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],

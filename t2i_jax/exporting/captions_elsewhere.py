@@ -31,8 +31,8 @@ _CHAR_IDS = {
     "lower": _BYTE_IDS.format(lower=".lower()"),
     "case_sensitive": _BYTE_IDS.format(lower=""),
     "cut_at_zero": _BYTE_IDS.format(lower=".lower()") + "\n    ids = ids[: (ids + [0]).index(0)]",
-    "unknown_as_space": """    text = "".join(c if c in told["alphabet"] else " " for c in caption.lower())
-    ids = [told["alphabet"].rfind(c) + 1 for c in text]""",
+    "unknown_as_space": """    read = [c if c in told["alphabet"] else " " for c in caption.lower()]
+    ids = [told["alphabet"].rfind(c) + 1 for c in read]""",
 }
 _PIECES = f"""\
 tokenizer = Tokenizer.from_file("{FILE}")
@@ -58,9 +58,9 @@ _CHAR_RULES = {
     "The id of a character is",
 }
 _CHAR_RULE = (
-    " its last place in `alphabet`, counted from 1, or 0 where `alphabet` lacks it. Longer captions "
-    "are cut to `length` ids, shorter ones filled up with 0. `mask` is true where an id is of the "
-    "caption, false where it fills up."
+    " its last place in `alphabet`, counted from 1, or 0 where `alphabet` lacks it. Longer "
+    "captions are cut to `length` ids, shorter ones filled up with 0. `mask` is true where an id "
+    "is of the caption, false where it fills up."
 )
 _PIECES_RULE = (
     "BERT's word pieces between [CLS] and [SEP], in the file format of the `tokenizers` library, "
@@ -90,7 +90,7 @@ def reading(tokenizer: Tokenizer) -> Reading:
     plain = ("a small red bird with black wings", "this flower has yellow petals")
     if tokenizer.name == "word":
         words = state["words"][1:]  # in the order of a real caption, as vocabularies are made
-        known = (" ".join(words[:8]), " ".join(words[2:6]))
+        known = (" ".join(words[:8]), " ".join(words[2:6]) or words[0])
         code = _LOOP.format(ids=_WORD_IDS)
         return Reading(state, _WORD_RULE, known, code, ("import json", "import re"))
     if tokenizer.name == "char":

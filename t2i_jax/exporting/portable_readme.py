@@ -41,8 +41,8 @@ for i, pixels in enumerate(values):
     Image.fromarray(pixels).save(f"image_{i}.png")
 """
 _NORMAL = (
-    "Noise is normal, of mean 0 and deviation 1. Cut at +-2 and made smaller, it gives images that\n"
-    "vary less."
+    "Noise is normal, of mean 0 and deviation 1. Cut at +-2 and made smaller, it gives images\n"
+    "that vary less."
 )
 _UNIFORM = "Noise is uniform from -1 to 1."
 

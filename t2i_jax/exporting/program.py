@@ -6,7 +6,7 @@ platform, so that a GPU's or a TPU's shortcuts do not show in the images.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -60,22 +60,14 @@ def programs(sampler: Sampler) -> tuple[Program, ...]:
     if system.encoder is None:
         text = _stored(sampler, recipe, variables, noise, rows)
         return (_program("generator", _generate(recipe), variables, {**noise, **text}),)
-    encode = _encode(_float32(system.encoder))
     ids = (rows, system.tokenizer.length)
-    tokens = {
-        TOKENS: jax.ShapeDtypeStruct(ids, jnp.int32),
-        MASK: jax.ShapeDtypeStruct(ids, jnp.bool_),
-    }
-    frozen = encoder_variables(networks, system.variables.get("encoder"))
-    encoder = _program("encoder", encode, jax.device_get(frozen), tokens)
+    tokens = {TOKENS: _shape(*ids, dtype=jnp.int32), MASK: _shape(*ids, dtype=jnp.bool_)}
+    frozen = encoder_variables(networks, jax.device_get(system.variables.get("encoder")))
+    module = _float32(system.encoder)
+    encoder = _program("encoder", _encode(module, Text._fields), frozen, tokens)
     text = {**encoder.outputs, MASK: tokens[MASK]}
     generator = _program("generator", _generate(recipe), variables, {**noise, **text})
-
-    def wanted(weights: Arrays, inputs: Arrays) -> dict[str, Any]:
-        found = encode(weights, inputs)
-        return {name: found[name] for name in encoder.outputs if name in generator.inputs}
-
-    return _program("encoder", wanted, jax.device_get(frozen), tokens), generator
+    return _program("encoder", _encode(module, generator.inputs), frozen, tokens), generator
 
 
 def _generate(recipe: GanRecipe) -> Function:
@@ -91,12 +83,12 @@ def _generate(recipe: GanRecipe) -> Function:
     return generate
 
 
-def _encode(module: nn.Module) -> Function:
+def _encode(module: nn.Module, wanted: Collection[str]) -> Function:
     def encode(weights: Arrays, inputs: Arrays) -> dict[str, Any]:
         with jax.default_matmul_precision("highest"):
             text: Text = module.apply(_nested(weights), inputs[TOKENS], inputs.get(MASK))
-        named = text._replace(mask=None)._asdict()  # the mask is the tokenizer's
-        return {name: value for name, value in named.items() if value is not None}
+        made = text._replace(mask=None)._asdict()  # the mask is the tokenizer's
+        return {name: x for name, x in made.items() if x is not None and name in wanted}
 
     return encode
 
@@ -129,8 +121,8 @@ def _in_float32(recipe: GanRecipe) -> GanRecipe:
     return dataclasses.replace(recipe, **own)
 
 
-def _shape(*shape: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
+def _shape(*shape: Any, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def _stored(

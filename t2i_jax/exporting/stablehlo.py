@@ -6,9 +6,11 @@ however large the network is, may be larger than the 2 GB that its file format h
 weights serve programs in other formats.
 """
 
+import contextlib
 import importlib.util
 import os
 import pathlib
+from collections.abc import Iterator
 
 import jax
 from flax import traverse_util
@@ -51,10 +53,25 @@ def write(sampler: Sampler, out: str | os.PathLike) -> list[pathlib.Path]:
 
 def _write(program: Program, folder: pathlib.Path) -> None:
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), program.weights)
-    exported = export.export(jax.jit(program.function), platforms=PLATFORMS)(shapes, program.inputs)
+    with _without_places():
+        lower = export.export(jax.jit(program.function), platforms=PLATFORMS)
+        exported = lower(shapes, program.inputs)
     (folder / f"{program.name}.stablehlo").write_bytes(exported.serialize())
     nested = traverse_util.unflatten_dict(program.weights, sep="/")
     weights.save(folder / f"{program.name}.safetensors", nested)
+
+
+@contextlib.contextmanager
+def _without_places() -> Iterator[None]:
+    """Inside, programs do not say from which lines of which files, by their paths here, they are
+    made: that is nothing to share, and it would make every file another.
+    """
+    before = jax.config.jax_traceback_in_locations_limit
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", before)
 
 
 _FORMAT = portable.Format(

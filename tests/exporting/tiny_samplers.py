@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from tiny_runs import ROOT, random_like
 
 from t2i_jax import Sampler, types
 from t2i_jax import config as configs
@@ -9,7 +10,6 @@ from t2i_jax.data import tokenizers
 from t2i_jax.encoders import bert
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training import build, modules, networks
-from tiny_runs import ROOT, random_like
 
 SYSTEMS = (
     "gan_int_cls",
