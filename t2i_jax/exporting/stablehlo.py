@@ -1,9 +1,8 @@
 """``--format=stablehlo``: a run's generator as StableHLO, by `jax.export`.
 
 One file serves CPUs, NVIDIA's GPUs and TPUs, and any number of images. The weights lie beside it as
-safetensors and are the program's first argument: a program of tens of kilobytes compiles quickly
-however large the network is, may be larger than the 2 GB that its file format holds, and the same
-weights serve programs in other formats.
+safetensors and are the program's first argument: so the program stays at tens of kilobytes however
+large the network is, and the 2 GB that its file format holds do not bound them.
 """
 
 import contextlib
