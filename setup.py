@@ -71,8 +71,18 @@ setup(
         "wandb": ["wandb"],
         # Noto's fonts, for captions in scripts that DejaVu Sans lacks.
         "fonts": ["manimgx-fonts>=2026.9", "manimgx-fonts-cjk>=2026.9"],
-        "demo": ["gradio>=6.31"],  # python -m t2i_jax.demo
+        "demo": ["gradio>=6.31"],  # t2i-jax demo
         "hub": ["huggingface_hub>=0.36"],  # exported folders on the Hugging Face Hub
+        "stablehlo": ["flatbuffers>=25.12"],  # export --format=stablehlo
+        # export --format=onnx, which also needs pip install --no-deps 'jax2onnx>=0.17.1': that
+        # package asks for an orbax-checkpoint below ours and uses nothing of it.
+        "onnx": [
+            "onnx>=1.23",
+            "onnx-ir>=1.1",
+            "onnxruntime>=1.32",
+            "equinox>=0.13.8",
+            "dm-pix>=0.4.5",
+        ],
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         "search": ["optuna>=5.0"],  # t2i-jax sweep --search

@@ -52,9 +52,9 @@ class Sampler:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
         self.config, self.checkpoint = system.config, checkpoint
-        self._system = system
+        self.system = system
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
-        self._networks = self._drawer.replicated(networks)
+        self.networks = self._drawer.replicated(networks)
         self._encoder_vars = self._drawer.replicated(
             jax.device_put(system.variables.get("encoder"))
         )
@@ -159,7 +159,7 @@ class Sampler:
         frozen = {"encoder": self._encoder_vars["params"]} if self._encoder_vars else {}
         return {
             name: sum(leaf.size for leaf in jax.tree.leaves(params))
-            for name, params in {**frozen, **self._networks["params"]}.items()
+            for name, params in {**frozen, **self.networks["params"]}.items()
         }
 
     @property
@@ -168,7 +168,7 @@ class Sampler:
         return None if self.checkpoint is None else self.checkpoint[1]
 
     def __repr__(self) -> str:
-        config, leaves = self.config, jax.tree.leaves(self._networks["params"]["g"])
+        config, leaves = self.config, jax.tree.leaves(self.networks["params"]["g"])
         devices = sorted(str(d) for x in leaves[:1] for d in jax.device_put(x).devices())
         return (
             f"Sampler(system={config.system!r}, data={config.data.name!r}, "
@@ -181,7 +181,7 @@ class Sampler:
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
         other.checkpoint = None
-        other._networks = self._drawer.replicated(networks)
+        other.networks = self._drawer.replicated(networks)
         return other
 
     def sample(
@@ -223,7 +223,7 @@ class Sampler:
         if not extras:
             return self._images(text, noise, scale)
         place = self._place(text, noise, scale)
-        images, found = self._drawer.examined(self._networks, text, noise, extras)
+        images, found = self._drawer.examined(self.networks, text, noise, extras)
         return (images if place is None else images[place]), found
 
     def examine(
@@ -246,13 +246,13 @@ class Sampler:
             if len(text.sentence) not in (1, len(images)):
                 raise ValueError(f"{len(text.sentence)} captions for {len(images)} photos")
             text = jax.tree.map(lambda x: np.broadcast_to(x, (len(images), *x.shape[1:])), text)
-        return self._drawer.given(self._networks, text, images, extras)
+        return self._drawer.given(self.networks, text, images, extras)
 
     def words(self, caption: str) -> list[str]:
         """The tokens of a caption as the run's text encoder reads them: the i-th belongs to the
         i-th entry of the last axis of word attention. Raises ValueError for a run without text.
         """
-        tokenizer = self._system.tokenizer
+        tokenizer = self.system.tokenizer
         if tokenizer is None:
             raise ValueError("this run reads no captions")
         ids, mask = tokenizer.encode([caption])
@@ -319,7 +319,7 @@ class Sampler:
         key = os.fspath(style_encoder)
         if key not in self._style_encoders:
             self._style_encoders[key] = styles.StyleEncoder(
-                key, self._system, self._drawer.batch_size
+                key, self.system, self._drawer.batch_size
             )
         noise = self._style_encoders[key](self.view(photos), normalise)
         texts, columns = len(text.sentence), len(noise)
@@ -338,12 +338,12 @@ class Sampler:
         inputs = self._inputs(captions)
         if inputs is None:
             return None
-        return self._drawer.text(self._networks, self._encoder_vars, inputs)
+        return self._drawer.text(self.networks, self._encoder_vars, inputs)
 
     def _inputs(
         self, captions: str | Sequence[str] | np.ndarray | None
     ) -> dict[str, np.ndarray] | None:
-        system = self._system
+        system = self.system
         captions = [captions] if isinstance(captions, str) else captions
         if captions is not None and not hasattr(captions, "__len__"):
             raise TypeError(f"captions={captions!r}: a text is needed, or a list of texts")
@@ -374,7 +374,7 @@ class Sampler:
 
     def _images(self, text: Text | None, noise, scale: int | str | None) -> Images:
         place = self._place(text, noise, scale)
-        images = self._drawer.images(self._networks, text, noise)
+        images = self._drawer.images(self.networks, text, noise)
         return images if place is None else images[place]
 
     def _place(self, text: Text | None, noise, scale: int | str | None) -> int | None:
@@ -383,7 +383,7 @@ class Sampler:
             return None
         if scale is None:
             return -1
-        widths = self._drawer.scales(self._networks, text, noise)
+        widths = self._drawer.scales(self.networks, text, noise)
         places = {str(width): i for i, width in enumerate(widths)}  # of equals, the last
         if str(scale) not in places:
             raise ValueError(

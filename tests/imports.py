@@ -44,7 +44,7 @@ def levels(images, expected) -> int:
 
 def noise(sampler):
     """Of the first two images of seed 5."""
-    return sampler._system.recipe.sample_noise(drawer.image_keys(5, range(2)))
+    return sampler.system.recipe.sample_noise(drawer.image_keys(5, range(2)))
 
 
 def applied(module, variables, *inputs):

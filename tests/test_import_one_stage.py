@@ -89,7 +89,7 @@ def test_df_gan_of_both_releases_and_truncated_noise(version, words, tmp_path, c
     (expected,) = applied(module, variables, noise(sampler), sentence)
     assert levels(sampler.sample(CAPTIONS, seed=5), expected) <= 1
 
-    cut = sampler._system.recipe.sample_noise(drawer.image_keys(5, range(2)), truncation=1.0)
+    cut = sampler.system.recipe.sample_noise(drawer.image_keys(5, range(2)), truncation=1.0)
     assert np.abs(cut["z"]).max() <= 2
     (expected,) = applied(module, variables, {"z": 0.88 * cut["z"]}, sentence)
     assert levels(sampler.sample(CAPTIONS, seed=5, truncation=0.88), expected) <= 1

@@ -162,7 +162,7 @@ def test_gan_int_cls_of_torch7(golden_dir, tmp_path):
     _, ema = runs.load_ema(tmp_path / "run")
     variables = {"params": ema["params"]["g"], **ema["stats"]["g"]}
     given = {"z": golden["in/z"][:, :, 0, 0]}, golden["in/text"]
-    (images,) = applied(sampler._system.recipe.generator, variables, *given)
+    (images,) = applied(sampler.system.recipe.generator, variables, *given)
     wanted = golden["out/g_eval_image"].transpose(0, 2, 3, 1)
     np.testing.assert_allclose(images, wanted, atol=1e-5)
     assert sampler.sample(golden["in/text"][:2], seed=1).shape == (2, 64, 64, 3)

@@ -54,6 +54,22 @@ def in_batches(function: Callable[[Any], Any], tree: Any, size: int) -> Any:
     return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
 
 
+def encoder_variables(networks, frozen: Any) -> Any:
+    """Variables of the text encoder: of the one that was trained with G, else the `frozen` ones."""
+    if "encoder" in networks["params"]:
+        return {"params": networks["params"]["encoder"]}
+    return frozen
+
+
+def players(recipe: GanRecipe, networks) -> dict[str, dict]:
+    """Variables of G, and of the players that samples show, by name."""
+    return {
+        name: {"params": networks["params"][name], **networks["stats"].get(name, {})}
+        for name in ("g", *recipe.kept)
+        if name in networks["params"]
+    }
+
+
 class Drawer:
     """Draws from a generator. Compiled once per batch size; shorter batches are padded.
 
@@ -76,26 +92,17 @@ class Drawer:
         self.recipe, self.batch_size = recipe, self._spread.rounded_up(batch_size)
 
         def text_of(networks, encoder_vars, inputs) -> Text | None:
-            if "encoder" in networks["params"]:
-                encoder_vars = {"params": networks["params"]["encoder"]}
-            return encode(encoder, encoder_vars, inputs)
-
-        def players(networks) -> dict[str, dict]:
-            return {
-                name: {"params": networks["params"][name], **networks["stats"].get(name, {})}
-                for name in ("g", *recipe.kept)
-                if name in networks["params"]
-            }
+            return encode(encoder, encoder_variables(networks, encoder_vars), inputs)
 
         def draw(networks, text, noise, examined: bool):
-            variables, seen = players(networks), Seen({}, text)
+            variables, seen = players(recipe, networks), Seen({}, text)
             out, _ = recipe.generate(variables["g"], seen, noise, train=False)
             images = tuple(to_uint8(x) for x in out["images"])
             return images, recipe.examine(variables, seen, out) if examined else {}
 
         def examine(networks, text, images):
             out = {"images": (to_float(images),)}
-            return recipe.examine(players(networks), Seen({}, text), out)
+            return recipe.examine(players(recipe, networks), Seen({}, text), out)
 
         self._text = jax.jit(text_of)
         self._noise = jax.jit(recipe.sample_noise, static_argnames="truncation")

@@ -189,8 +189,8 @@ class TextEncoder(nn.Module):
             )
 
         # A gather of table rows gives the same sums; with its scattered gradient it is no faster
-        # on a CPU, and slow and unordered on a GPU. Id 0 becomes -1: an all-zero row.
-        x = jax.nn.one_hot(tokens - 1, ALPHABET, dtype=self.dtype)
+        # on a CPU, and slow and unordered on a GPU. Id 0 is none of them: an all-zero row.
+        x = (tokens[..., None] == jnp.arange(1, ALPHABET + 1)).astype(self.dtype)
         # Pooling before the threshold is the same, on a third of the values.
         x = threshold(max_pool(conv(self.conv_widths[0], "conv1")(x), 3, 3))
         self.sow("intermediates", "pool1", x)

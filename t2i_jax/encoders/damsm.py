@@ -63,8 +63,10 @@ class Lstm(nn.Module):
 
         zero = jnp.zeros((x.shape[0], self.width), self.dtype)
         steps = jnp.swapaxes(given, 0, 1), jnp.swapaxes(mask, 0, 1)[..., None]
-        (last, _), states = jax.lax.scan(step, (zero, zero), steps, reverse=self.reverse)
-        return jnp.swapaxes(states, 0, 1), last
+        # Turned by hand: converters to other formats know no scan that runs backwards.
+        turned = (lambda x: x[::-1]) if self.reverse else (lambda x: x)
+        (last, _), states = jax.lax.scan(step, (zero, zero), jax.tree.map(turned, steps))
+        return jnp.swapaxes(turned(states), 0, 1), last
 
 
 class TextEncoder(nn.Module):

@@ -137,7 +137,7 @@ class Generator(OneNoiseGenerator):
         check_side("image_size", self.image_size, 32)
         chex.assert_rank(sentence, 2)
         z = noise["z"]
-        chex.assert_shape(z, (len(sentence), self.noise_dim))
+        chex.assert_shape(z, (sentence.shape[0], self.noise_dim))
         common = dict(use_bias=self.conv_bias, dtype=self.dtype)
         text = torch_linear(self.text_dim, sentence.shape[-1], self.dtype, "fc")(sentence)
         x = jnp.concatenate([z.astype(self.dtype), leaky_relu(text)], axis=-1)

@@ -109,7 +109,7 @@ class Generator(nn.Module):
         width = 8 * self.channels
         _check_width(width, self.image_size // 4)
         chex.assert_rank(sentence, 2)
-        check_noise(noise, self.noise_shapes, len(sentence))
+        check_noise(noise, self.noise_shapes, sentence.shape[0])
         augmentation = ConditioningAugmentation(
             self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
         )
@@ -182,8 +182,8 @@ class Stage2Generator(nn.Module):
             x = nn.relu(block(x, train))
         width, mu, logvar = x.shape[-1], None, None
         if self.text:
-            chex.assert_shape(sentence, (len(low), None))
-            check_noise(noise, self.noise_shapes, len(low))
+            chex.assert_shape(sentence, (low.shape[0], None))
+            check_noise(noise, self.noise_shapes, low.shape[0])
             augmentation = ConditioningAugmentation(
                 self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
             )

@@ -163,7 +163,7 @@ class Generator(nn.Module):
         Raises ValueError for fields that do not fit each other.
         """
         emitting = self.emitting
-        rows = len(noise["z"])
+        rows = noise["z"].shape[0]
         check_noise(noise, self.noise_shapes, rows)
         if real is None and self.is_initializing():  # the encoder of real images needs weights too
             real = [jnp.zeros((rows, s, s, 3)) for s in self.image_sizes]

@@ -178,11 +178,11 @@ class Generator(nn.Module):
         """
         sizes = self.image_sizes
         chex.assert_rank(sentence, 2)
-        chex.assert_shape(words, (len(sentence), None, None))
+        chex.assert_shape(words, (sentence.shape[0], None, None))
         chex.assert_shape(mask, words.shape[:2])
-        check_noise(noise, self.noise_shapes, len(sentence))
+        check_noise(noise, self.noise_shapes, sentence.shape[0])
         if real is None and self.is_initializing():  # the encoder of real images needs weights too
-            real = [jnp.zeros((len(sentence), s, s, 3)) for s in sizes]
+            real = [jnp.zeros((sentence.shape[0], s, s, 3)) for s in sizes]
         if real is not None:
             chex.assert_equal(len(real), self.scales)
         norm = dict(axis_name=self.axis_name, dtype=self.dtype)

@@ -72,7 +72,7 @@ def test_attention_is_a_picture_for_each_word(sampler, monkeypatch):
         return {"attention": np.broadcast_to(maps, (len(out["images"][-1]), 32, 32, 201))}
 
     monkeypatch.setattr(Recipe, "examine", examine)
-    sampler = Sampler(sampler._system, sampler._networks, batch_size=4)
+    sampler = Sampler(sampler.system, sampler.networks, batch_size=4)
     drawing = artist.compiled(sampler, "abcd")
     assert drawing.attends
     found = drawing.attention(Asked("abcd", 3))
@@ -104,7 +104,7 @@ def test_facts_of_the_run(workdir, sampler):
     found = dict(facts.facts(workdir, 2, sampler, drawing))
     assert found["Run"] == "gan" and found["Step"] == "2" and found["Images"] == "32 px"
     assert found["Cost of training"] == "not written down"
-    count = sum(x.size for x in _leaves(sampler._networks["params"]["g"]))
+    count = sum(x.size for x in _leaves(sampler.networks["params"]["g"]))
     assert f"generator {count:,}" in found["Parameters"]
     start = {"devices": "8 x TPU v4", "processes": 1, "code": "", "from_step": 0, "to_step": 2}
     start |= {"hours": 0.5, "device_hours": 4.0, "images": 1000}
