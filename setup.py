@@ -33,6 +33,8 @@ setup(
     package_dir=CONFIGS,
     entry_points={"console_scripts": ["t2i-jax = t2i_jax.__main__:main"]},
     package_data={
+        "t2i_jax": ["py.typed"],
+        "t2i_jax.demo_page": ["page.*"],
         "t2i_jax.evaluation.rating": ["page.*"],
         "t2i_jax.reporting": ["page.*"],
     },
@@ -45,6 +47,7 @@ setup(
         "etils[epath]>=1.15",
         "tensorflow-datasets>=4.9.10",
         "array-record>=0.8.3",
+        "pyarrow>=17.0",  # which tensorflow-datasets needs too
         "importlib_resources",  # tfds imports it without declaring it for this Python
         "grain>=0.2.18",
         "ml-collections>=1.1.0",
@@ -66,7 +69,10 @@ setup(
         "gcs": ["gcsfs>=2026.4.0"],  # run directories and data on gs://
         "tensorboard": ["tensorboardX>=2.6"],
         "wandb": ["wandb"],
-        "demo": ["gradio"],
+        # Noto's fonts, for captions in scripts that DejaVu Sans lacks.
+        "fonts": ["manimgx-fonts>=2026.9", "manimgx-fonts-cjk>=2026.9"],
+        "demo": ["gradio>=6.31"],  # python -m t2i_jax.demo
+        "hub": ["huggingface_hub>=0.36"],  # exported folders on the Hugging Face Hub
         "browser": ["selenium>=4.20"],  # the test of the report page; Chromium is the system's
         "eval": ["scikit-learn>=1.4", "h5py>=3.11"],
         "search": ["optuna>=5.0"],  # t2i-jax sweep --search
@@ -81,6 +87,8 @@ setup(
             "torch-fidelity>=0.4",
             "piq>=0.8",
             "prdc>=0.2",
+            "datasets>=5.2",
+            "webdataset>=1.0",
         ],
         "test": [
             "pytest>=8.0",
@@ -93,6 +101,10 @@ setup(
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",
+            "nbclient>=0.10",  # docs/first_steps.ipynb
+            "ipykernel>=6.29",
+            "manimgx-fonts>=2026.9",
+            "manimgx-fonts-cjk>=2026.9",
         ],
     },
 )

@@ -4,8 +4,9 @@
         --encoder.source=runs/damsm_cub --frozen.damsm=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's sizes, 64 to 256 px:
-one GPU or more), debug (seconds). Each with "_released" after it has the weights of the authors'
-code, which adds a mismatched pair to D's terms.
+one GPU or more), folder_small (photos of your own at 64 px, see docs/own_photos.md), debug
+(seconds). Each with "_released" after it has the weights of the authors' code, which adds a
+mismatched pair to D's terms.
 
 Other sizes: --generator.scales=2 --data.size=128. DR-GAN's modules: --generator.sdm=True and
 --discriminator.dnm=True with weights for their terms (configs/ablations/dr_gan_generalisation.py).
@@ -14,7 +15,7 @@ Other sizes: --generator.scales=2 --data.size=128. DR-GAN's modules: --generator
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -62,6 +63,10 @@ def get_config(arg: str = "toy_birds"):
         config.train.duration = "120 epochs"
     elif name == "toy_birds":
         toy_birds(config)
+    elif name in parts.FOLDERS:
+        parts.own_photos(config, name)
+        if name == "folder_small":
+            small(config)
     elif name == "debug":
         debug(config)
     if name != arg:
@@ -76,14 +81,19 @@ def released(config) -> None:
     config.loss.g.update({"fake": 1.0, "uncond_fake": 1.0})
 
 
-def toy_birds(config) -> None:
+def small(config) -> None:
     """Two scales, 32 and 64 px, of small networks for two CPU cores."""
     config.generator.update({"channels": 16, "scales": 2, "base_size": 32, "residual_blocks": 1})
     config.generator.update({"condition_dim": 32, "noise_dim": 32})
     config.discriminator.channels = 16
     released(config)  # without mismatched pairs captions are learnt later than in minutes
-    config.recipe.mismatch = "caption"
-    parts.toy_birds_data(config, size=64, batch=24, mismatch="caption")
+    config.recipe.mismatch = config.data.mismatch = "caption"
+
+
+def toy_birds(config) -> None:
+    """The small networks on the embedded birds."""
+    small(config)
+    parts.toy_birds_data(config, size=64, batch=24)
     parts.toy_gan_training(config)
 
 

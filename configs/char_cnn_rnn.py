@@ -3,7 +3,8 @@
     python -m t2i_jax.train --config=configs/char_cnn_rnn.py:cub --workdir=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores, minutes; reads the set toy_birds_mixed), cub, flowers, coco
-(two captions of an image, no images), debug (seconds). A small image network is trained along,
+(two captions of an image, no images), folder, folder_small (photos of your own, see
+docs/own_photos.md), debug (seconds). A small image network is trained along,
 since no GoogLeNet features are given. The paper's surrogate (maximum over wrong classes):
 --recipe.surrogate=max.
 """
@@ -11,7 +12,7 @@ since no GoogLeNet features are given. The paper's surrogate (maximum over wrong
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base, optimizer
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -50,6 +51,8 @@ def get_config(arg: str = "toy_birds"):
         coco(config)
     elif arg == "toy_birds":
         toy_birds(config)
+    elif arg in parts.FOLDERS:
+        own_photos(config, arg)
     elif arg == "debug":
         debug(config)
     return config
@@ -69,12 +72,28 @@ def coco(config) -> None:
     config.train.update({"duration": "200 epochs", "log_every": "0.1 epochs"})
 
 
-def toy_birds(config) -> None:
-    """A narrow encoder for two CPU cores, that hears every colour; see docs/char_cnn_rnn.md."""
+def own_photos(config, arg: str) -> None:
+    """By classes where photos have some; else every photo is a class of its own."""
+    config.data.update({"name": "folder", "sampling": "auto", "resize": "short_side"})
+    parts.folder_training(config, arg)
+    config.train.update({"duration": "30k steps", "sample_every": "0 steps"})
+    if arg == "folder_small":
+        small(config)
+        config.data.batch = 24
+        config.train.duration = "2k steps"
+
+
+def small(config) -> None:
+    """A narrow encoder for two CPU cores."""
     config.text.update({"conv_widths": (64, 96), "width": 128, "embedding": 128})
     config.text.update({"recurrent": "gru18", "init_scheme": "fan_in"})
     config.image.update({"widths": (16, 32, 64, 128), "embedding": 128})
     config.optim = {"net": adam(6e-3, b1=0.9, schedule="cosine to 0.05 over 2000 steps")}
+
+
+def toy_birds(config) -> None:
+    """The narrow encoder, that hears every colour; see docs/char_cnn_rnn.md."""
+    small(config)
     parts.toy_encoder_data(config, batch=64)
     config.train.update(
         {"duration": "2000 steps", "log_every": "100 steps", "checkpoint_every": "500 steps"}

@@ -3,9 +3,9 @@
     python -m t2i_jax.train --config=configs/damsm.py:cub --workdir=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores, minutes; reads the set toy_birds_mixed), cub, flowers, coco,
-folder, debug (seconds). The vocabulary is made of the training split's captions and kept in the
-run. The best checkpoint by retrieval on the held-out split is kept, and used where the run is a
-source.
+folder, folder_small (photos of your own, see docs/own_photos.md), debug (seconds). The vocabulary
+is made of the training split's captions and kept in the run. The best checkpoint by retrieval on
+the held-out split is kept, and used where the run is a source.
 
 The image encoder is a compact network trained from scratch. The paper's, on a frozen Inception-v3,
 is the argument with "_inception" after it, with torchvision's weights:
@@ -23,7 +23,7 @@ is the argument with "_inception" after it, with torchvision's weights:
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 _ENCODERS = "t2i_jax.encoders.damsm"
 
 
@@ -76,6 +76,8 @@ def get_config(arg: str = "toy_birds"):
         config.train.duration = "100 epochs"
     elif name == "toy_birds":
         toy_birds(config)
+    elif name in parts.FOLDERS:
+        own_photos(config, name)
     elif name == "debug":
         debug(config)
     if name != images:
@@ -106,10 +108,21 @@ def nsfwjs(config) -> None:
 def minilm(config) -> None:
     """Frozen words and sentences in the place of a text encoder that is trained."""
     del config.text, config.optim.net.clip["text"]
-    config.encoder.update({"name": "bert", "source": "minilm"})
-    config.tokenizer = {"name": "wordpiece"}
-    config.data.truncate = "head"
+    parts.minilm_text(config)
     config.image.embedding = 384
+
+
+def own_photos(config, name: str) -> None:
+    """The lengths of CUB's epochs, in steps, whatever the number of photos."""
+    config.data.name = "folder"
+    config.optim.net.update({"schedule": "multiply 0.98 every 200 steps", "reset_every": ""})
+    parts.folder_training(config, name)
+    config.train.update({"duration": "20k steps", "sample_every": "0 steps"})
+    if name == "folder_small":
+        config.data.update({"size": 64, "batch": 24})
+        config.text.update({"word_dim": 64, "embedding": 128})
+        config.image.update({"embedding": 128, "widths": (16, 32, 64, 128)})
+        config.train.duration = "2k steps"
 
 
 def toy_birds(config) -> None:

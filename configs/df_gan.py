@@ -4,9 +4,9 @@
         --encoder.source=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's size, 256 px: one
-GPU), debug (seconds). Each with "_released" after it is the authors' code, which takes one norm of
-both gradients in the penalty; with "_released_2020" their first one, of other networks and another
-order of updates.
+GPU), folder_small (photos of your own at 64 px, see docs/own_photos.md), debug (seconds). Each with
+"_released" after it is the authors' code, which takes one norm of both gradients in the penalty;
+with "_released_2020" their first one, of other networks and another order of updates.
 
 Other sizes: --generator.image_size=128 --discriminator.image_size=128 --data.size=128. Less memory
 for more time: --generator.remat=True --discriminator.remat=True. Another text encoder:
@@ -14,9 +14,9 @@ for more time: --generator.remat=True --discriminator.remat=True. Another text e
 """
 
 from t2i_jax import config_parts as parts
-from t2i_jax.config import base
+from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 _EPOCHS = {"cub": 1300, "coco": 300, "flowers": 1000}
 
 
@@ -49,6 +49,8 @@ def get_config(arg: str = "toy_birds"):
     parts.damsm_captions(config)
     if name == "toy_birds":
         toy_birds(config)
+    elif name in parts.FOLDERS:
+        own_photos(config, name)
     elif name == "debug":
         debug(config)
     if name != arg:
@@ -68,13 +70,27 @@ def released_2020(config) -> None:
         config.train.duration = {"cub": "600 epochs", "coco": "120 epochs"}[config.data.name]
 
 
-def toy_birds(config) -> None:
-    """64 px, small networks for two CPU cores."""
+def own_photos(config, name: str) -> None:
+    """Read with MiniLM."""
+    parts.minilm_text(config)
+    parts.own_photos(config, name)
+    if name == "folder_small":
+        small(config)
+
+
+def small(config) -> None:
+    """64 px, small networks for two CPU cores, G at twice the published rate."""
     config.generator.update({"channels": 16, "image_size": 64, "noise_dim": 32})
     config.discriminator.update({"channels": 16, "image_size": 64})
-    config.recipe.mismatch = "caption"
-    parts.toy_birds_data(config, size=64, batch=24, mismatch="caption")
-    parts.toy_one_stage_training(config)
+    config.recipe.mismatch = config.data.mismatch = "caption"
+    config.optim = {"g": adam(2e-4, 0.0, 0.9), "d": adam(4e-4, 0.0, 0.9)}
+
+
+def toy_birds(config) -> None:
+    """The small networks on the embedded birds."""
+    parts.toy_birds_data(config, size=64, batch=24)
+    parts.toy_gan_training(config)
+    small(config)
 
 
 def debug(config) -> None:

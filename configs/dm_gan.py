@@ -20,9 +20,10 @@ def get_config(arg: str = "toy_birds"):
     config.system = "dm_gan"
     config.discriminator.norm = "spectral"
     name = arg.removesuffix("_released")
-    if name not in ("toy_birds", "debug"):
+    if name not in ("toy_birds", "folder_small", "debug"):
         config.generator.update({"channels": 64, "residual_blocks": 3 if name == "coco" else 2})
         config.discriminator.channels = 32
         config.data.batch = 16 if name == "coco" else 10
-        config.train.duration = "200 epochs" if name == "coco" else "800 epochs"
+        if name != "folder":
+            config.train.duration = "200 epochs" if name == "coco" else "800 epochs"
     return config

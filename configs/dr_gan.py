@@ -25,13 +25,14 @@ def get_config(arg: str = "toy_birds"):
     config.generator.update({"sdm": True, "sdm_form": "paper", "head_convs": 3})
     config.discriminator.update({"dnm": True, "dnm_form": "paper", "norm": "spectral"})
     config.discriminator.condition_dim = config.generator.condition_dim
-    if name == "toy_birds":
+    if name in ("toy_birds", "folder_small"):
         config.discriminator.channels = 8  # half of G's, as published; the decoders cost the most
     elif name != "debug":
         config.generator.update({"channels": 64, "residual_blocks": 3 if name == "coco" else 2})
         config.discriminator.channels = 32
         config.data.batch = 20 if name == "coco" else 22
-        config.train.duration = "250 epochs" if name == "coco" else "1000 epochs"
+        if name != "folder":
+            config.train.duration = "250 epochs" if name == "coco" else "1000 epochs"
     if name == arg:
         paper(config)
     else:

@@ -4,8 +4,9 @@
         --encoder.source=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco (the papers' sizes: one GPU or
-more), debug (seconds). toy_birds_damsm is the quick start's: GAN-CLS that reads and is told by a
-DAMSM (docs/gan_int_cls.md), with --encoder.source=RUN --frozen.damsm=RUN.
+more), folder, folder_small (photos of your own, see docs/own_photos.md), debug (seconds).
+toy_birds_damsm is the quick start's: GAN-CLS that reads and is told by a DAMSM
+(docs/gan_int_cls.md), with --encoder.source=RUN --frozen.damsm=RUN.
 
 The other three models of the paper are overrides:
 
@@ -20,7 +21,7 @@ options that no published model uses: --generator.noise=uniform, --generator.lar
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "toy_birds_damsm", "cub", "flowers", "coco", "debug")
+ARGUMENTS = ("toy_birds", "toy_birds_damsm", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -73,6 +74,8 @@ def get_config(arg: str = "toy_birds"):
     elif arg == "toy_birds_damsm":
         toy_birds(config)
         told_by_damsm(config)
+    elif arg in parts.FOLDERS:
+        own_photos(config, arg)
     elif arg == "debug":
         debug(config)
     return config
@@ -92,6 +95,19 @@ def toy_birds(config) -> None:
     parts.toy_gan_training(
         config, duration="3600 steps", log_every="100 steps", sample_every="400 steps"
     )
+
+
+def own_photos(config, arg: str) -> None:
+    """Read with MiniLM; sampled by classes, as in the paper, where photos have some."""
+    halving = "multiply 0.5 every 20k steps"
+    config.optim = {p: adam(2e-4, name="torch_adam", schedule=halving) for p in ("g", "d")}
+    config.data.update({"sampling": "auto", "captions": 1, "resize": "short_side"})
+    parts.minilm_text(config)
+    parts.own_photos(config, arg)
+    if arg == "folder_small":
+        config.generator.channels = config.discriminator.channels = 16
+        # Photos, seen augmented, are learnt late with a slow D and do not let a fast one win.
+        config.optim.d.lr = config.optim.g.lr
 
 
 def told_by_damsm(config) -> None:

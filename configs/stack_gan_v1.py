@@ -5,7 +5,8 @@
 
 Then Stage II: configs/stack_gan_v1_stage2.py. Arguments: toy_birds (two CPU cores, minutes), cub,
 flowers, coco (the paper's form), coco_released (the networks and losses of the authors' PyTorch
-release, whose COCO model is published), debug (seconds).
+release, whose COCO model is published), folder, folder_small (photos of your own, see
+docs/own_photos.md), debug (seconds).
 
 Without conditioning augmentation (a paper's ablation): --generator.augment=False --loss.g.kl=0.
 All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
@@ -14,7 +15,7 @@ All of the paper's ablations: configs/ablations/stack_gan_v1_components.py.
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "coco_released", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "coco_released", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -62,6 +63,8 @@ def get_config(arg: str = "toy_birds"):
         released(config)
     elif arg == "toy_birds":
         toy_birds(config)
+    elif arg in parts.FOLDERS:
+        own_photos(config, arg)
     elif arg == "debug":
         debug(config)
     return config
@@ -81,10 +84,26 @@ def released(config) -> None:
     config.data.mismatch = ""
 
 
-def toy_birds(config) -> None:
-    """Small networks at 32 px for two CPU cores: Stage II makes 64 px of them."""
+def own_photos(config, arg: str) -> None:
+    """Read with MiniLM."""
+    config.optim = {p: adam(2e-4, schedule="multiply 0.5 every 20k steps") for p in ("g", "d")}
+    config.data.resize = "short_side"
+    parts.minilm_text(config)
+    parts.own_photos(config, arg)
+    if arg == "folder_small":
+        small(config)
+        config.data.size = 32
+
+
+def small(config) -> None:
+    """Networks at 32 px for two CPU cores: Stage II makes 64 px of them."""
     config.generator.update({"image_size": 32, "channels": 32})
     config.discriminator.update({"image_size": 32, "channels": 32})
+
+
+def toy_birds(config) -> None:
+    """Small networks for two CPU cores."""
+    small(config)
     parts.toy_birds_data(config, size=32, batch=32)
     parts.toy_gan_training(config)
 

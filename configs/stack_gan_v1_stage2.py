@@ -56,11 +56,12 @@ def get_config(arg: str = "toy_birds"):
         }
         config.data.batch = 40
         config.train.duration = "100 epochs"
-    elif arg == "toy_birds":
+    elif arg in ("toy_birds", "folder_small"):
         config.generator.update({"image_size": 64, "residual_blocks": 2})
         config.discriminator.image_size = 64
         config.data.size = 64
-        config.train.duration = "1500 steps"
+        if arg == "toy_birds":
+            config.train.duration = "1500 steps"
     elif arg == "debug":
         config.generator.update({"image_size": 32, "residual_blocks": 1})
         config.discriminator.image_size = 32

@@ -4,8 +4,10 @@
         --encoder.source=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's sizes, 64 to 256 px:
-one GPU or more), debug (seconds). Each of them with "_unconditional" after it trains on the images
-alone; folder_unconditional is the paper's way with LSUN and ImageNet's dogs and cats.
+one GPU or more), folder_small (photos of your own at 64 px, see docs/own_photos.md), debug
+(seconds). Each of them with "_unconditional" after it trains on the images alone;
+folder_unconditional, with --recipe.augment="()", is the paper's way with LSUN and ImageNet's
+dogs and cats.
 
 Fewer or more scales: --generator.scales=2 (with --data.size=128 to load no larger images than
 needed). The authors' code form: --recipe.condition=mean --recipe.color=released, and its
@@ -17,7 +19,7 @@ modules: --generator.sdm=True and --discriminator.dnm=True with weights for thei
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "folder", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -78,6 +80,11 @@ def get_config(arg: str = "toy_birds"):
         config.train.duration = "120 epochs"
     elif name == "toy_birds":
         toy_birds(config)
+    elif name in parts.FOLDERS:
+        parts.minilm_text(config)
+        parts.own_photos(config, name)
+        if name == "folder_small":
+            small(config)
     elif name == "debug":
         debug(config)
     if name != arg:
@@ -95,7 +102,7 @@ def unconditional(config) -> None:
     config.tokenizer.name = ""
 
 
-def toy_birds(config) -> None:
+def small(config) -> None:
     """Two scales, 32 and 64 px, of small networks for two CPU cores."""
     config.generator.update({"channels": 16, "scales": 2, "base_size": 32, "residual_blocks": 1})
     config.generator.update({"condition_dim": 32, "noise_dim": 32})
@@ -104,6 +111,11 @@ def toy_birds(config) -> None:
     config.loss.g.kl = 0.5
     # With a condition that is mostly noise at first, D does not learn in time to read captions.
     config.recipe.condition = "mean"
+
+
+def toy_birds(config) -> None:
+    """The small networks on the embedded birds."""
+    small(config)
     parts.toy_birds_data(config, size=64)
     parts.toy_gan_training(config)
 

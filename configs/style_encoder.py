@@ -5,8 +5,8 @@
 
 Give it the data and the encoder that the generator was trained with, and its sizes:
 --net.image_size, --net.noise_dim (DF-GAN, RAT-GAN and XMC-GAN have one noise vector, too).
-Arguments: toy_birds (for the quick start's GAN), cub, flowers, coco, debug (seconds, with an
-untrained generator).
+Arguments: toy_birds (for the quick start's GAN), cub, flowers, coco, folder, folder_small (for a
+GAN on photos of your own, see docs/own_photos.md), debug (seconds, with an untrained generator).
 Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
     --style_encoder=runs/style_cub --style=photo.jpg --caption="a red bird"
 """
@@ -14,7 +14,7 @@ Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", "debug")
+ARGUMENTS = ("toy_birds", "cub", "flowers", "coco", *parts.FOLDERS, "debug")
 
 
 def get_config(arg: str = "toy_birds"):
@@ -33,9 +33,23 @@ def get_config(arg: str = "toy_birds"):
         config.data.captions = 3
     elif arg == "toy_birds":
         toy_birds(config)
+    elif arg in parts.FOLDERS:
+        own_photos(config, arg)
     elif arg == "debug":
         debug(config)
     return config
+
+
+def own_photos(config, arg: str) -> None:
+    """Inverts gan_int_cls.py with the same argument."""
+    config.data.update({"name": "folder", "captions": 1, "resize": "short_side"})
+    parts.minilm_text(config)
+    parts.folder_training(config, arg)
+    config.train.update({"duration": "20k steps", "sample_every": "0 steps"})
+    if arg == "folder_small":
+        config.net.channels = 32
+        config.data.batch = 24
+        config.train.duration = "2k steps"
 
 
 def toy_birds(config) -> None:

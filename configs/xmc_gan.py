@@ -4,8 +4,9 @@
         --encoder.source=weights/bert-base-uncased --frozen.image_network=weights/vgg19.pth
 
 Arguments: toy_birds (two CPU cores), coco, ln_coco, ln_openimages, cub, folder (the paper's size,
-256 px: 32 cores of a TPU v3, or a few large GPUs), debug (seconds). Each with "_released" after it
-is the authors' code: 128 px, batches of 56, and its forms of generator and losses.
+256 px: 32 cores of a TPU v3, or a few large GPUs), folder_small (photos of your own at 64 px, see
+docs/own_photos.md), debug (seconds). Each with "_released" after it is the authors' code: 128 px,
+batches of 56, and its forms of generator and losses.
 
 The paper's three sets are read with BERT-Base and looked at with VGG-19; the others with a DAMSM,
 whose image encoder is also their image network. Other sizes: --generator.image_size=128
@@ -15,7 +16,7 @@ whose image encoder is also their image network. Other sizes: --generator.image_
 from t2i_jax import config_parts as parts
 from t2i_jax.config import adam, base
 
-ARGUMENTS = ("toy_birds", "coco", "ln_coco", "ln_openimages", "cub", "folder", "debug")
+ARGUMENTS = ("toy_birds", "coco", "ln_coco", "ln_openimages", "cub", *parts.FOLDERS, "debug")
 _BERT = "weights/bert-base-uncased"
 
 
@@ -65,6 +66,11 @@ def get_config(arg: str = "toy_birds"):
         config.frozen = {"image_network": "runs/damsm"}
     if name == "toy_birds":
         toy_birds(config)
+    elif name in parts.FOLDERS:
+        config.data.batch = 64  # of few photos there are no 256
+        parts.own_photos(config, name)
+        if name == "folder_small":
+            small(config)
     elif name == "debug":
         debug(config)
     if name != arg:
@@ -102,13 +108,14 @@ def released(config) -> None:
         # The sum over all positions, by the number of pieces.
         config.encoder.fields = {"pooling": "released"}
         config.frozen.image_network = "weights/resnet_pretrained.npy"
-    if config.data.name != "toy_birds":
+    if config.data.size > 64:
         config.generator.image_size = config.discriminator.image_size = config.data.size = 128
         config.data.batch = 56
-        config.train.duration = "500 epochs"
+        if config.data.name != "folder":
+            config.train.duration = "500 epochs"
 
 
-def toy_birds(config) -> None:
+def small(config) -> None:
     """64 px, small networks for two CPU cores."""
     config.dtype = "float32"
     config.generator.update({"channels": 8, "image_size": 64, "noise_dim": 32})
@@ -116,6 +123,11 @@ def toy_birds(config) -> None:
     config.generator.gain = "one_plus_gamma"
     config.discriminator.update({"channels": 8, "image_size": 64})
     config.d_steps = 1
+
+
+def toy_birds(config) -> None:
+    """The small networks on the embedded birds."""
+    small(config)
     parts.toy_birds_data(config, size=64, batch=24)
     parts.toy_gan_training(config)
 

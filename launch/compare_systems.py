@@ -9,7 +9,8 @@ its first logged line (compiling, encoding captions) do not count. As many run a
 cores. StackGAN-v1 spends half of the time on each stage. Then `t2i_jax.evaluate
 --protocol=toy_attributes` reads the samples of every run. Writes table.md, and grid.png with
 samples of the same captions from every system. The same command goes on where it was stopped; a
-training that was not finished begins anew.
+training that was not finished begins anew. `launch/which_gan.py` makes a page of what is there
+then.
 """
 
 import argparse
@@ -75,6 +76,11 @@ class Job:
         return self.folder / "samples"
 
     @property
+    def cost(self) -> pathlib.Path:
+        """What the benchmark of its step wrote."""
+        return self.folder / "cost.json"
+
+    @property
     def result(self) -> pathlib.Path:
         """What the evaluation wrote."""
         return self.folder / "toy_attributes.json"
@@ -136,55 +142,78 @@ def parse() -> argparse.Namespace:
 
 
 def run(job: Job, core: int, args: argparse.Namespace) -> None:
-    """Trains and evaluates, unless that was done."""
-    if job.result.exists():
-        return
+    """Trains, evaluates and measures the step, as far as that was not done."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    configs, text = SYSTEMS[job.system]
-    for before, config in zip((None, *configs), configs, strict=False):
-        marker = job.folder / f"{config}.json"
-        if marker.exists():
-            continue
-        options = [
-            f"--config=configs/{config}.py:toy_birds",
-            f"--workdir={job.folder / config}",
-            f"--data.data_dir={args.data_dir}",
-            "--data.name=toy_birds_mixed",
-            "--data.sampling=epoch",
-            f"--encoder.source={getattr(args, text)}",
-            f"--seed={job.seed}",
-            "--train.duration=1M steps",
-            "--train.log_every=10 steps",
-            "--train.sample_every=0 steps",
-            "--train.checkpoint_every=1M steps",
-        ]
-        if job.system in IMAGE_ENCODERS:
-            options.append(f"--frozen.{IMAGE_ENCODERS[job.system]}={args.damsm}")
-        if before:
-            options.append(f"--frozen.stage1={job.folder / before}")
-        done = train(options, job.folder / config, args.cpu_seconds / len(configs), core)
-        marker.write_text(json.dumps({"steps": done}))
-    evaluation = [
-        "t2i_jax.evaluate",
-        "--protocol=toy_attributes",
-        f"--workdir={job.run}",
-        f"--classifier={args.classifier}",
-        f"--num={args.captions}",
-        f"--out={job.folder}",
-    ]
-    samples = [
-        "t2i_jax.sample",
-        f"--workdir={job.run}",
-        f"--captions_file={CAPTIONS}",
-        "--num=1",
-        "--seed=0",
-        f"--out={job.pictures}",
-    ]
-    for command in (samples, evaluation):
+    configs = SYSTEMS[job.system][0]
+    if not job.result.exists():
+        for before, config in zip((None, *configs), configs, strict=False):
+            marker = job.folder / f"{config}.json"
+            if marker.exists():
+                continue
+            seconds = args.cpu_seconds / len(configs)
+            done = train(
+                [
+                    *fields(job, config, before, args),
+                    f"--workdir={job.folder / config}",
+                    "--train.duration=1M steps",
+                    "--train.log_every=10 steps",
+                    "--train.sample_every=0 steps",
+                    "--train.checkpoint_every=1M steps",
+                ],
+                job.folder / config,
+                seconds,
+                core,
+            )
+            marker.write_text(json.dumps({"steps": done, "cpu_seconds": seconds}))
+    commands = {
+        job.result: [
+            "t2i_jax.evaluate",
+            "--protocol=toy_attributes",
+            f"--workdir={job.run}",
+            f"--classifier={args.classifier}",
+            f"--num={args.captions}",
+            f"--out={job.folder}",
+        ],
+        job.pictures: [
+            "t2i_jax.sample",
+            f"--workdir={job.run}",
+            f"--captions_file={CAPTIONS}",
+            "--num=1",
+            "--seed=0",
+            f"--out={job.pictures}",
+        ],
+        job.cost: [
+            "t2i_jax.benchmark",
+            *fields(job, configs[-1], configs[-2] if len(configs) > 1 else None, args),
+            "--steps=10",
+            "--seconds=0",
+            f"--out={job.cost}",
+        ],
+    }
+    for made, command in commands.items():
         log = job.folder / f"{command[0]}.txt"
-        if python(command, log, core).wait():
+        if not made.exists() and python(command, log, core).wait():
             raise SystemExit(f"{' '.join(command)} failed, see {log}")
     print(f"{job.system}, seed {job.seed}: done", flush=True)
+
+
+def fields(job: Job, config: str, before: str | None, args: argparse.Namespace) -> list[str]:
+    """The config of one training and its overrides; `before`: the config whose run it goes on
+    from.
+    """
+    options = [
+        f"--config=configs/{config}.py:toy_birds",
+        f"--data.data_dir={args.data_dir}",
+        "--data.name=toy_birds_mixed",
+        "--data.sampling=epoch",
+        f"--encoder.source={getattr(args, SYSTEMS[job.system][1])}",
+        f"--seed={job.seed}",
+    ]
+    if job.system in IMAGE_ENCODERS:
+        options.append(f"--frozen.{IMAGE_ENCODERS[job.system]}={args.damsm}")
+    if before:
+        options.append(f"--frozen.stage1={job.folder / before}")
+    return options
 
 
 def python(command: list[str], log: pathlib.Path, core: int) -> psutil.Popen:

@@ -5,8 +5,9 @@ import contextlib
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 SEED = 2**32 - 1  # the largest
 MANY = 10**6  # images or records in one call: more is a slip of the pen
@@ -71,6 +72,14 @@ def _within(kind: type, name: str, least: float, most: float, words: str) -> Cal
     return read
 
 
+class RaisingParser(argparse.ArgumentParser):
+    """One for callers in Python: what the user gave wrong is a ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises it."""
+        raise ValueError(message)
+
+
 @contextlib.contextmanager
 def errors_in_a_line(*kinds: type[Exception]) -> Iterator[None]:
     """Inside, an error of these kinds is printed in a line and ends the program with status 2; with
@@ -83,3 +92,14 @@ def errors_in_a_line(*kinds: type[Exception]) -> Iterator[None]:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def warnings_in_a_line(kind: type[Warning]) -> Iterator[None]:
+    """Inside, every warning of this kind is printed, in a line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", kind)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {message}", file=sys.stderr
+        )
+        yield

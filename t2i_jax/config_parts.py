@@ -13,6 +13,10 @@ TOY_ATTRIBUTES = {
 }
 
 
+# Arguments for photos of one's own: at the papers' sizes, and at 64 px on two CPU cores.
+FOLDERS = ("folder", "folder_small")
+
+
 def one_of(arg: str, known: tuple[str, ...], more: str = "") -> str:
     """`arg`, or ValueError with the arguments that the config file knows (and `more` to say)."""
     if arg not in known:
@@ -112,6 +116,40 @@ def damsm_text(config: ConfigDict) -> None:
     config.frozen = {"damsm": "runs/damsm"}
 
 
+def minilm_text(config: ConfigDict) -> None:
+    """Words and sentences of a frozen MiniLM, which needs no training first (docs/bert.md)."""
+    config.encoder.update({"name": "bert", "source": "minilm"})
+    config.tokenizer = {"name": "wordpiece"}
+    config.data.truncate = "head"
+
+
+def own_photos(config: ConfigDict, arg: str) -> None:
+    """A GAN on photos of the user's own (docs/own_photos.md), of which there may be hundreds or a
+    hundred thousand: lengths are in steps, pictures come early, and D sees all images augmented,
+    or it would soon know a few hundred by heart.
+    """
+    config.data.name = "folder"
+    config.recipe.augment = ("color", "translation", "cutout")
+    if arg == "folder_small":
+        config.data.update({"size": 64, "batch": 24})
+        toy_gan_training(config)
+        config.ema.ramp = 0.05  # the first pictures show what was learnt, not the random start
+    folder_training(config, arg)
+
+
+def folder_training(config: ConfigDict, arg: str) -> None:
+    """Lengths in steps, with the first pictures after minutes on a GPU or on two CPU cores."""
+    small = arg == "folder_small"
+    config.train.update(
+        {
+            "duration": "5k steps" if small else "100k steps",
+            "log_every": "20 steps" if small else "100 steps",
+            "sample_every": "50 steps" if small else "500 steps",
+            "checkpoint_every": "250 steps" if small else "1k steps",
+        }
+    )
+
+
 def one_stage_training(config: ConfigDict) -> None:
     """Weights, rates and the schedule on birds that DF-GAN and RAT-GAN share."""
     hinge = {"real": 1.0, "wrong": 0.5, "fake": 0.5, "uncond_real": 0.0, "uncond_fake": 0.0}
@@ -119,12 +157,6 @@ def one_stage_training(config: ConfigDict) -> None:
     config.optim = {"g": adam(1e-4, 0.0, 0.9), "d": adam(4e-4, 0.0, 0.9)}
     config.data.resize = "short_side"
     long_gan_training(config)
-
-
-def toy_one_stage_training(config: ConfigDict) -> None:
-    """Minutes on two CPU cores, G at twice the published rate."""
-    toy_gan_training(config)
-    config.optim = {"g": adam(2e-4, 0.0, 0.9), "d": adam(4e-4, 0.0, 0.9)}
 
 
 def distribution_terms(config: ConfigDict) -> None:

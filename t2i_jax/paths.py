@@ -22,6 +22,7 @@ from typing import NamedTuple
 from etils import epath
 
 Path = pathlib.Path | epath.Path
+Named = str | os.PathLike  # what a user names a path with
 
 
 class Store(NamedTuple):
@@ -41,6 +42,15 @@ STORES = {
 # Without any slash only what begins like a store: a local name may hold a colon.
 _PROTOCOL = re.compile(rf"([A-Za-z][\w+.-]*(?=:/)|{'|'.join(STORES)}):(?:/(/?))?(.*)", re.DOTALL)
 _SHARE = 20  # an upload may take this part of the time
+
+
+def text(what: str, value: Named) -> str:
+    """A path that a Python program has given, as text. TypeError, which names `what` it is of, for
+    anything else.
+    """
+    if not isinstance(value, Named) or not os.fspath(value):
+        raise TypeError(f"{what} is {value!r}: a path is needed, as text or as pathlib.Path")
+    return os.fspath(value)
 
 
 def protocol(value: str | os.PathLike) -> str:

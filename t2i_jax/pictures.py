@@ -3,22 +3,19 @@
 import io
 import math
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from t2i_jax import paths
+from t2i_jax import fonts, paths
 
 _GAP = 6
 _TITLE = 14  # font size of titles, in pixels
 _TITLE_LINE = _TITLE + 4
 _TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
 _LABEL = 260  # width of a table's labels
-_CHARACTER = 0.54  # mean width of a character in font sizes
-_FEWEST = 8  # characters of a line, however narrow
 
 
 def save(picture: Image.Image, path: paths.Path) -> None:
@@ -48,9 +45,8 @@ def grid(
     columns = columns or min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
     cell = cell or _cell(images)
     size = max(10, cell // 12)
-    font = ImageFont.load_default(size)
     line = size + 3
-    texts = [_wrapped(text, font, cell, lines) for text in captions or [""] * len(images)]
+    texts = [fonts.wrapped(text, size, cell, lines) for text in captions or [""] * len(images)]
     heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
     row_heights = [
@@ -71,7 +67,7 @@ def grid(
                 Image.fromarray(images[i]).resize((cell, heights[i]), enlarge), (left, top)
             )
             for k, text in enumerate(texts[i]):
-                draw.text((left, top + heights[i] + 2 + k * line), text, fill="black", font=font)
+                fonts.draw(draw, (left, top + heights[i] + 2 + k * line), text, size)
         top += row_height + _GAP
     return canvas
 
@@ -105,8 +101,7 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     if not parts:
         raise ValueError("nothing to put below each other")
     width = max(max(picture.width for _, picture in parts), _TITLE_WIDTH)
-    font = ImageFont.load_default(_TITLE)
-    wrapped = [_wrapped(title, font, width - 2 * _GAP) for title, _ in parts]
+    wrapped = [fonts.wrapped(title, _TITLE, width - 2 * _GAP) for title, _ in parts]
     height = sum(picture.height for _, picture in parts)
     height += sum(_GAP + len(texts) * _TITLE_LINE for texts in wrapped)
     canvas = Image.new("RGB", (width, height), "white")
@@ -114,7 +109,7 @@ def titled(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
     top = 0
     for texts, (_, picture) in zip(wrapped, parts, strict=True):
         top += _GAP
-        _write(draw, (_GAP, top), texts, font)
+        _write(draw, (_GAP, top), texts)
         top += len(texts) * _TITLE_LINE
         canvas.paste(picture, (0, top))
         top += picture.height
@@ -140,11 +135,10 @@ def table(rows: Sequence[Row], header: Sequence[str] = (), cell: int | None = No
     if not rows:
         raise ValueError("a table needs at least one row")
     cell = cell or max(_cell(row.images) for row in rows)
-    font = ImageFont.load_default(_TITLE)
     strips = [grid(row.images, row.texts, len(row.images), cell) for row in rows]
-    heads = [_wrapped(text, font, cell) for text in header]
+    heads = [fonts.wrapped(text, _TITLE, cell) for text in header]
     labels = [
-        [line for part in row.label.split("\n") for line in _wrapped(part, font, _LABEL)]
+        [line for part in row.label.split("\n") for line in fonts.wrapped(part, _TITLE, _LABEL)]
         for row in rows
     ]
     heights = [
@@ -157,9 +151,9 @@ def table(rows: Sequence[Row], header: Sequence[str] = (), cell: int | None = No
     canvas = Image.new("RGB", (width, top + sum(heights)), "white")
     draw = ImageDraw.Draw(canvas)
     for column, lines in enumerate(heads):
-        _write(draw, (left + _GAP + column * (cell + _GAP), _GAP), lines, font)
+        _write(draw, (left + _GAP + column * (cell + _GAP), _GAP), lines)
     for strip, lines, height in zip(strips, labels, heights, strict=True):
-        _write(draw, (_GAP, top + _GAP), lines, font)
+        _write(draw, (_GAP, top + _GAP), lines)
         canvas.paste(strip, (left, top))
         top += height
     return canvas
@@ -184,10 +178,7 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
 
     rows: those of a run's ``metrics.jsonl``; None stands for what is not finite.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # slow to import; pyplot would choose a backend
 
     names = sorted({name for row in rows for name in row if "/" in name})
     panels: dict[str, list[str]] = {}
@@ -198,7 +189,8 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
             panels.setdefault(f"{group}{kind}", []).append(name)
     if not panels:
         return
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4), squeeze=False)
+    figure = Figure(figsize=(6 * len(panels), 4))
+    axes = figure.subplots(1, len(panels), squeeze=False)
     for panel, (group, members) in zip(axes[0], sorted(panels.items()), strict=True):
         for name in members:
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
@@ -210,7 +202,6 @@ def curves(rows: Sequence[Mapping[str, Any]], out: str | os.PathLike) -> None:
     figure.tight_layout()
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110, format="png")
-    plt.close(figure)
     paths.write_bytes(paths.path(out), drawn.getvalue())
 
 
@@ -218,17 +209,7 @@ def _cell(images: Sequence[np.ndarray]) -> int:
     return max(max(image.shape[1] for image in images), 128)
 
 
-def _wrapped(text: str, font, width: int, most: int | None = None) -> list[str]:
-    """A text in lines no wider than `width` pixels. Of more than `most` the last ends in "..."."""
-    count = max(_FEWEST, int(width / (_CHARACTER * font.size)))
-    while True:
-        lines = textwrap.wrap(text, count, max_lines=most, placeholder=" ...")
-        if count == _FEWEST or all(font.getlength(line) <= width for line in lines):
-            return lines
-        count -= 1
-
-
-def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[str], font) -> None:
+def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[str]) -> None:
     """Lines of titles and labels, from their upper left corner down."""
     for k, line in enumerate(lines):
-        draw.text((place[0], place[1] + k * _TITLE_LINE), line, fill="black", font=font)
+        fonts.draw(draw, (place[0], place[1] + k * _TITLE_LINE), line, _TITLE)

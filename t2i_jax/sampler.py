@@ -3,21 +3,24 @@
     sampler = t2i_jax.Sampler.from_workdir("runs/birds")
     images = sampler.sample(["a small red bird with black wings"], num=8, seed=0)  # uint8 NHWC
 
-A run directory is all it needs: neither the data nor the runs that it was trained from. An image
+A run directory is all it needs: neither the data nor the runs that it was trained from. What
+`python -m t2i_jax.export` makes of it draws the same images elsewhere (`from_pretrained`). An image
 depends on its caption, the seed and its place in the call, not on the batch it is drawn in.
 """
 
 import copy
 import os
+import pathlib
+import tempfile
 import warnings
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
-from t2i_jax.drawing import drawer, styles
+from t2i_jax.drawing import drawer, mixing, styles
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, modules, runs
+from t2i_jax.training import build, exported, modules, runs
 from t2i_jax.types import Text
 
 Images = np.ndarray | tuple[np.ndarray, ...]
@@ -30,10 +33,11 @@ class CaptionWarning(UserWarning):
 class Sampler:
     """Draws images from one generator. Compiled once per batch size; shorter batches are padded.
 
-    Made by `from_workdir`.
+    Made by `from_workdir` or `from_pretrained`.
 
     system: the run's networks; ``frozen["encoder"]`` is the text encoder where it was not trained.
     networks: the averaged networks, as `t2i_jax.training.runs.load_ema` gives them.
+    checkpoint: (run directory, step) that they are from, if any.
     devices: that share every batch, such as ``jax.local_devices()``; by default one draws.
     """
 
@@ -43,10 +47,11 @@ class Sampler:
         networks: dict,
         batch_size: int = 16,
         devices: Sequence[jax.Device] | None = None,
+        checkpoint: tuple[str | os.PathLike, int] | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: must be at least 1")
-        self.config = system.config
+        self.config, self.checkpoint = system.config, checkpoint
         self._system = system
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
         self._networks = self._drawer.replicated(networks)
@@ -71,18 +76,111 @@ class Sampler:
         Raises FileNotFoundError where `workdir` is no run or has no such checkpoint, ValueError
         where the run trained no generator, or is damaged.
         """
-        config = runs.read_config(workdir)
+        return cls._restored(workdir, step, batch_size, devices)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        batch_size: int = 16,
+        devices: Sequence[jax.Device] | None = None,
+        trust_modules: bool = False,
+    ) -> "Sampler":
+        """The sampler of an exported folder (``python -m t2i_jax.export``): the same images.
+
+        name: the folder; or ``"user/name"`` on the Hugging Face Hub, which is downloaded once.
+        revision, token: for the Hub: a branch, tag or commit, and what lets one in where the
+            repository is private.
+        batch_size, devices: as the class takes them.
+        trust_modules: whether modules that are no part of this library and that the folder names
+            may be imported, and so executed. Nothing else of a folder can be.
+
+        Raises FileNotFoundError where there is no such folder, OSError where the Hub refuses it,
+        ValueError for files that are damaged, and for modules that are not trusted.
+        """
+        from t2i_jax.exporting import hub
+
+        folder = hub.folder(name, revision, token)
+        exported.check(folder)
+        return cls._restored(folder, None, batch_size, devices, trust_modules)
+
+    @classmethod
+    def _restored(
+        cls, workdir, step, batch_size, devices, trust_modules: bool = False
+    ) -> "Sampler":
+        config = runs.read_config(workdir, trust_modules)
         if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
             raise ValueError(
                 f"{workdir} is a run of {config.system!r}, which draws no images: the run of a GAN "
                 "is needed"
             )
-        config, networks = runs.load_ema(workdir, step)
-        return cls(build.restore(config, workdir), networks, batch_size, devices)
+        step = runs.latest_step(workdir) if step is None else step
+        config, networks = runs.load_ema(workdir, step, trust_modules)
+        system = build.restore(config, workdir)
+        return cls(system, networks, batch_size, devices, (workdir, step))
+
+    def push_to_hub(
+        self,
+        name: str,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        captions: Sequence[str] = (),
+        license: str = "",
+    ) -> str:
+        """Exports the run that this draws from, and uploads the folder to the Hugging Face Hub;
+        returns its address.
+
+        name, private, token, revision: as `t2i_jax.exporting.hub.push` takes them.
+        captions, license: as `t2i_jax.exporting.package.write`; an exported folder goes as it is.
+
+        Raises as these do, and ValueError for networks that are of no run.
+        """
+        from t2i_jax.exporting import hub, package
+
+        if self.checkpoint is None:
+            raise ValueError("these networks are of no run: make a sampler by from_workdir")
+        hub.check_name(name)
+        workdir, step = self.checkpoint
+        if exported.is_export(workdir):
+            return hub.push(workdir, name, private, token, revision)
+        with tempfile.TemporaryDirectory() as place:
+            folder = pathlib.Path(place) / "export"
+            package.write(workdir, folder, step, captions, license, name)
+            return hub.push(folder, name, private, token, revision)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many parameters each network has: ``"g"``, ``"encoder"`` where there is text, and
+        others that extras are drawn with.
+        """
+        frozen = {"encoder": self._encoder_vars["params"]} if self._encoder_vars else {}
+        return {
+            name: sum(leaf.size for leaf in jax.tree.leaves(params))
+            for name, params in {**frozen, **self._networks["params"]}.items()
+        }
+
+    @property
+    def step(self) -> int | None:
+        """Of the checkpoint that is drawn from; None for networks that are of no run."""
+        return None if self.checkpoint is None else self.checkpoint[1]
+
+    def __repr__(self) -> str:
+        config, leaves = self.config, jax.tree.leaves(self._networks["params"]["g"])
+        devices = sorted(str(d) for x in leaves[:1] for d in jax.device_put(x).devices())
+        return (
+            f"Sampler(system={config.system!r}, data={config.data.name!r}, "
+            f"size={config.data.size}, step={self.step}, encoder={config.encoder.name!r}, "
+            f"parameters={self.parameters['g']:_}, batch_size={self._drawer.batch_size}, "
+            f"devices={devices})"
+        )
 
     def with_networks(self, networks: dict) -> "Sampler":
         """One that draws with other averaged networks of the same run, compiled already."""
         other = copy.copy(self)
+        other.checkpoint = None
         other._networks = self._drawer.replicated(networks)
         return other
 
@@ -114,8 +212,8 @@ class Sampler:
         Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
         or seed.
         """
-        if num < 1:
-            raise ValueError(f"num={num}: must be at least 1")
+        if not isinstance(num, int | np.integer) or num < 1:
+            raise ValueError(f"num={num!r}: must be a whole number of at least 1")
         text = self._text(captions)
         count = num
         if text is not None:
@@ -173,11 +271,11 @@ class Sampler:
         The ends are what `sample` draws first of each caption with that seed. Word vectors are
         mixed by position. Raises ValueError as `sample`, and for fewer than 2 steps.
         """
-        text, t = self._text([caption_a, caption_b]), _weights(steps)
+        text, t = self._text([caption_a, caption_b]), mixing.weights(steps)
         mask = text.mask
         if mask is not None:
             mask = (mask[0] & (t[:, None] < 1)) | (mask[1] & (t[:, None] > 0))
-        mixed = jax.tree.map(lambda x: _mix(x[0], x[1], t), text._replace(mask=None))
+        mixed = jax.tree.map(lambda x: mixing.mix(x[0], x[1], t), text._replace(mask=None))
         return self._images(mixed._replace(mask=mask), self._noise(seed, [0] * steps), scale)
 
     def interpolate_noise(
@@ -193,10 +291,12 @@ class Sampler:
         The ends are what `sample` draws first with either seed. Raises ValueError as `sample`, and
         for fewer than 2 steps.
         """
-        t = _weights(steps)
+        t = mixing.weights(steps)
         text = jax.tree.map(lambda x: np.repeat(x, steps, axis=0), self._text(caption))
         ends = (self._noise(seed_a, [0]), self._noise(seed_b, [0]))
-        return self._images(text, jax.tree.map(lambda a, b: _mix(a[0], b[0], t), *ends), scale)
+        return self._images(
+            text, jax.tree.map(lambda a, b: mixing.mix(a[0], b[0], t), *ends), scale
+        )
 
     def transfer(
         self,
@@ -245,6 +345,8 @@ class Sampler:
     ) -> dict[str, np.ndarray] | None:
         system = self._system
         captions = [captions] if isinstance(captions, str) else captions
+        if captions is not None and not hasattr(captions, "__len__"):
+            raise TypeError(f"captions={captions!r}: a text is needed, or a list of texts")
         if captions is not None and not len(captions):
             raise ValueError("no captions")
         if system.encoder is not None:
@@ -289,15 +391,3 @@ class Sampler:
                 "these or 'all'"
             )
         return places[str(scale)]
-
-
-def _weights(steps: int) -> np.ndarray:
-    if steps < 2:
-        raise ValueError(f"steps={steps}: an interpolation has at least its 2 ends")
-    return np.linspace(0, 1, steps, dtype=np.float32)
-
-
-def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """[...] twice -> [steps, ...]; exact at both ends."""
-    t = t.reshape(-1, *[1] * a.ndim)
-    return (1 - t) * a + t * b

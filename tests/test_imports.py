@@ -12,17 +12,18 @@ PACKAGE = ROOT / "t2i_jax"
 
 FLOORS = {
     **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
-    **dict.fromkeys(("versions", "multihost", "signals"), -1),
+    **dict.fromkeys(("versions", "multihost", "signals", "fonts", "waiting"), -1),
     **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
+    "notebooks": 1,
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts", "completion"), 1),
     "recipes": 2,
     **dict.fromkeys(("training", "drawing", "profiling", "evaluation", "interop"), 3),
-    **dict.fromkeys(("reporting", "sampler"), 3),
-    "commands": 4,
-    "sweeps": 5,
+    **dict.fromkeys(("reporting", "sampler", "demo_page", "exporting"), 3),
+    **dict.fromkeys(("commands", "loaded_config"), 4),
+    **dict.fromkeys(("api", "sweeps"), 5),
     # What `python -m` finds.
     **dict.fromkeys(("train", "sample", "evaluate", "report", "prepare"), 6),
-    **dict.fromkeys(("benchmark", "import_weights", "sweep", "__main__"), 6),
+    **dict.fromkeys(("benchmark", "import_weights", "demo", "export", "sweep", "__main__"), 6),
 }
 # Blocks that rooms of the same floor share.
 SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
@@ -30,12 +31,15 @@ SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
 WALLS = {
     "grain": ("data",),
     "tensorflow_datasets": ("data",),
+    "pyarrow": ("data/layouts/own",),
     "orbax": ("training/checkpoints", "training/checkpoints_item"),
     "tensorflow": (),
     "configs": (),
+    "gradio": ("demo_page",),
     "optuna": ("sweeps/searching",),
     "argcomplete": ("completion",),
     "torch": (),
+    "huggingface_hub": ("exporting/hub",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -92,6 +96,16 @@ def test_walls_hold(path):
 def test_files_stay_small(path):
     most = 300 if room(path) == "models" else 400
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_the_package_loads_no_jax_before_it_is_used():
+    code = (
+        "import sys, t2i_jax, t2i_jax.api, t2i_jax.train, t2i_jax.prepare, t2i_jax.evaluate;"
+        "t2i_jax.train, t2i_jax.prepare, t2i_jax.evaluate, t2i_jax.load_config, t2i_jax.show;"
+        "bad = {'jax', 'flax', 'matplotlib', 'tensorflow_datasets'} & set(sys.modules);"
+        "assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_nothing_of_the_data_layer_loads_tensorflow():

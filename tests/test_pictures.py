@@ -117,17 +117,6 @@ def test_a_caption_that_is_cut_says_so():
     words = ["wing"] * 60
     cut = pictures.grid([flat(100)], [" ".join(words)])
     assert cut.height == pictures.grid([flat(100)], [" ".join(["winged"] * 60)]).height
-    font = pictures.ImageFont.load_default(10)
-    assert pictures._wrapped(" ".join(words), font, 128, most=5)[-1].endswith(" ...")
-    assert pictures._wrapped("a red bird", font, 128, most=5) == ["a red bird"]
-
-
-@pytest.mark.parametrize("text", ["MMMM WWWW " * 20, "W" * 200, "illicit " * 30])
-def test_no_line_is_wider_than_its_place(text):
-    font = pictures.ImageFont.load_default(14)
-    lines = pictures._wrapped(text, font, 200)
-    assert "".join("".join(lines).split()) == "".join(text.split()), "every letter"
-    assert max(font.getlength(line) for line in lines) <= 200
 
 
 def test_rows_of_a_table_lie_beside_their_labels():

@@ -44,7 +44,7 @@ def test_versions_and_help_load_nothing(capsys):
         (["import_weight"], "did you mean 'import-weights'?"),
         (["qqq"], "known: benchmark, demo"),
         (["--trian"], "unrecognized arguments: --trian"),
-        (["sample"], "the following arguments are required: --workdir"),
+        (["sample"], "one of the arguments --workdir --pretrained is required"),
         (["train", "--config=gan_int_clss:cub", "--print_config"], "did you mean 'gan_int_cls'?"),
     ],
 )

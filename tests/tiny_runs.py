@@ -9,10 +9,12 @@ import numpy as np
 from t2i_jax import config as configs
 from t2i_jax import types
 from t2i_jax.data import tokenizers
+from t2i_jax.drawing import drawer
 from t2i_jax.encoders.char_cnn_rnn import TextEncoder
 from t2i_jax.recipes.terms import Seen
-from t2i_jax.training import modules, networks, runs
+from t2i_jax.training import build, fields, modules, networks, runs
 from t2i_jax.training.checkpoints import Checkpoints
+from t2i_jax.training.inputs import encode, with_float_images
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -91,3 +93,50 @@ def save(checkpoints, step: int, config, players, encoder_vars=None) -> None:
         ema["params"]["encoder"] = encoder_vars["params"]
     train = {"step": np.int32(step)}
     checkpoints.save(step, ema=ema, train=train, data={}, config=config.to_dict())
+
+
+def any_run(workdir: pathlib.Path, *overrides: str, system: str, arg: str = "debug"):
+    """A run of any GAN, saved at step 1, of ``configs/<system>.py:<arg>``; all its networks are
+    random, those too that it does not train.
+    """
+    config = configs.load(f"{ROOT / 'configs' / system}.py:{arg}")
+    if config.encoder.name:
+        config.encoder.source = networks.RANDOM
+    config.frozen = dict.fromkeys(config.frozen, networks.RANDOM)
+    configs.override(fields.complete(config), overrides)
+    if config.tokenizer.name == "word":
+        config.tokenizer.words = tuple("<end> a small red blue bird with black wings".split())
+    built = build.build(config)
+    batch = {types.IMAGES: jnp.zeros((2, config.data.size, config.data.size, 3), jnp.uint8)}
+    if built.tokenizer is not None:
+        batch |= drawer.text_inputs(built.tokenizer, ["a small red bird", "a blue bird"])
+    key = jax.random.key(0)
+
+    def init(key):
+        encoder = built.variables.get("encoder")
+        text = encode(built.encoder, encoder, batch) if built.encoder is not None else None
+        drawn = {
+            name: built.recipe.init_frozen(name, key, Seen(batch, text, None, built.variables))
+            for name in built.untrained
+        }
+        seen = Seen(with_float_images(batch), text, None, {**built.variables, **drawn})
+        return built.recipe.init(key, seen), drawn
+
+    players, frozen = random_like(init, key)
+    workdir.mkdir(parents=True)
+    if built.tokenizer is not None:
+        runs.write_tokenizer(workdir, built.tokenizer)
+    for name, network in built.frozen.items():
+        networks.save(workdir, name, network)
+    for name, variables in frozen.items():
+        networks.save(workdir, name, networks.Network(getattr(built.recipe, name), variables))
+    with Checkpoints(runs.checkpoints_dir(workdir), asynchronous=False) as checkpoints:
+        ema = {
+            "params": {name: v["params"] for name, v in players.items()},
+            "stats": {
+                name: {k: x for k, x in v.items() if k != "params"} for name, v in players.items()
+            },
+        }
+        checkpoints.save(1, ema=ema, train={"step": np.int32(1)}, data={}, config=config.to_dict())
+    runs.write_config(workdir, config)
+    return workdir

@@ -65,7 +65,7 @@ from t2i_jax.evaluation.extractors import pixels
 from t2i_jax.evaluation.options import READS
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.protocols import families
-from t2i_jax.evaluation.subject import steps_of
+from t2i_jax.training import runs
 
 # Options of every protocol.
 _ALWAYS = ("protocol", "workdir", "out", "multihost", "coordinator", "num_processes", "process_id")
@@ -218,35 +218,49 @@ def _show(message, *_) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments ask for; prints the name of every file it wrote."""
-    paths.path(args.out)  # a wrong one is told before any work
+    if args.save_samples:
+        paths.path(args.out)
+        _kind(args).save_samples(args)
+        print(f"wrote {args.save_samples}")
+        return
+    import jax
+
+    outcome, files = found(args)
+    if outcome.text and not jax.process_index():
+        print(outcome.text)
+    for file in files:
+        print(f"wrote {file}")
+
+
+def _kind(args: argparse.Namespace):
     from t2i_jax.evaluation import numbers  # jax, which --help does without
     from t2i_jax.evaluation.kinds import KINDS, Kind
 
-    kind = KINDS.get(args.protocol) or Kind(numbers.evaluate, numbers.save_samples)
-    if args.save_samples:
-        kind.save_samples(args)
-        print(f"wrote {args.save_samples}")
-    else:
-        write(args, kind.run(args))
+    return KINDS.get(args.protocol) or Kind(numbers.evaluate, numbers.save_samples)
 
 
-def write(args: argparse.Namespace, outcome: Outcome) -> None:
-    """Prints and writes what came out: the first process does, where there are several."""
+def found(args: argparse.Namespace) -> tuple[Outcome, list[paths.Path]]:
+    """(what came out, the files that it is written to)."""
+    paths.path(args.out)  # a wrong one is told before any work
+    outcome = _kind(args).run(args)
+    return outcome, _write(args, outcome)
+
+
+def _write(args: argparse.Namespace, outcome: Outcome) -> list[paths.Path]:
+    """Writes what came out: the first process does, where there are several."""
     import jax
 
     if jax.process_index():
-        return
-    if outcome.text:
-        print(outcome.text)
+        return []
     out = paths.folder(args.out)
-    for name, picture in outcome.pictures.items():
-        pictures.save(picture, out / f"{name}.png")
-        print(f"wrote {out / name}.png")
+    files = [out / f"{name}.png" for name in outcome.pictures]
+    for file, picture in zip(files, outcome.pictures.values(), strict=True):
+        pictures.save(picture, file)
     name = args.protocol if outcome.record is None else outcome.record.protocol
-    found = {"protocol": name, **outcome.details, "packages": results.packages()}
-    text = json.dumps(found, indent=2, allow_nan=False)
-    paths.write_bytes(out / f"{name}.json", f"{text}\n".encode())
-    print(f"wrote {out / name}.json")
+    details = {"protocol": name, **outcome.details, "packages": results.packages()}
+    text = json.dumps(details, indent=2, allow_nan=False)
+    files.append(out / f"{name}.json")
+    paths.write_bytes(files[-1], f"{text}\n".encode())
     if outcome.record is not None:
         run = {**outcome.record.conditions.get("run", {}), "options": made_by(args)["options"]}
         record = dataclasses.replace(
@@ -254,6 +268,7 @@ def write(args: argparse.Namespace, outcome: Outcome) -> None:
         )
         own = not args.images and os.access(args.workdir, os.W_OK)
         results.append(f"{args.workdir}/{results.FOLDER}" if own else args.out, record)
+    return files
 
 
 def watch(args: argparse.Namespace) -> None:
@@ -264,7 +279,7 @@ def watch(args: argparse.Namespace) -> None:
     done = {r.step for r in known if is_of(r, made_by(args))}
     while True:
         ended = not owner.is_owned(args.workdir)  # before the look, or the last one is missed
-        steps = [step for step in steps_of(args.workdir) if step not in done]
+        steps = [step for step in runs.steps(args.workdir) if step not in done]
         for step in steps:
             run(argparse.Namespace(**{**vars(args), "step": step}))
             done.add(step)

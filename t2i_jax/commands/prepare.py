@@ -19,7 +19,7 @@ from rich.console import Console
 
 from t2i_jax.arguments import SEED, whole
 from t2i_jax.arguments import parser as command_parser
-from t2i_jax.data import catalog, preview
+from t2i_jax.data import catalog, matching, preview
 from t2i_jax.data.report import DataError, Report
 
 _EXAMPLES = {
@@ -75,6 +75,13 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--traces", **flag, help="store pointer traces and times (ln_*)")
     own.add_argument("--no_captions", **flag, help="images need no captions (folder)")
     own.add_argument(
+        "--test_share",
+        type=float,
+        metavar="SHARE",
+        help="images held out as a split `test` where the source has none, 0 to 0.5, of all "
+        "(folder; default: 0.1)",
+    )
+    own.add_argument(
         "--num_images",
         metavar="N",
         type=whole("num_images", 1, 10**8),
@@ -95,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-OPTIONS = ("embeddings", "traces", "no_captions", "num_images", "size", "seed")
+OPTIONS = ("embeddings", "traces", "no_captions", "test_share", "num_images", "size", "seed")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,6 +128,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, console: Console) -> int:
     options = {k: getattr(args, k) for k in OPTIONS if getattr(args, k) is not None}
+    anew = args.source or args.overwrite or args.strict
+    if args.preview and not anew and matching.needs_source(args.dataset):
+        name = matching.prepared(
+            args.dataset,
+            args.data_dir,
+            called=args.name,
+            split_kind=args.split_kind,
+            max_side=args.max_side,
+            **options,
+        )
+        return _draw(name, args, console)
     report = catalog.prepare(
         args.dataset,
         args.source,
@@ -140,20 +158,28 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     else:
         print(f"prepared {report.path}")
     if args.preview:
-        name = f"{report.dataset}/{report.config}"
-        try:
-            splits = [catalog.open_split(name, args.data_dir, split) for split in report.records]
-            preview.draw(splits, args.preview)
-        except (ValueError, OSError) as error:
-            _say(f"error: no preview: {error}", "red", console)
-            return 1
-        print(f"drew {args.preview}")
+        return _draw(report.name, args, console)
+    return 0
+
+
+def _draw(name: str, args: argparse.Namespace, console: Console) -> int:
+    """Draws the preview of a prepared set; returns the command's exit status."""
+    try:
+        names = catalog.split_names(name, args.data_dir)
+        splits = [catalog.open_split(name, args.data_dir, split) for split in names]
+        preview.draw(splits, args.preview)
+    except (ValueError, OSError) as error:
+        _say(f"error: no preview: {error}", "red", console)
+        return 1
+    print(f"drew {args.preview} of {name}")
     return 0
 
 
 def _show(report: Report, console: Console) -> None:
     for table in report.tables():
         console.print(table)
+    for line in report.told:
+        _say(line, "", console)
     for warning in report.warnings:
         _say(f"warning: {warning}", "yellow", console)
 

@@ -9,8 +9,6 @@ import argparse
 import dataclasses
 import io
 import re
-import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,10 +16,11 @@ from PIL import Image
 
 import t2i_jax
 from t2i_jax import paths, pictures
-from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, whole
+from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
 from t2i_jax.arguments import parser as command_parser
 from t2i_jax.data.text_files import caption_lines
 from t2i_jax.drawing import attention, given
+from t2i_jax.waiting import Waiting
 
 _IN_GRID = 64  # captions that the grid shows
 _COLUMNS = 8  # of their images side by side
@@ -40,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = command_parser("sample", __doc__, _EXAMPLES)
     add = made.add_argument
-    add("--workdir", required=True, metavar="RUN", help="the run directory of a GAN")
+    source = made.add_mutually_exclusive_group(required=True).add_argument
+    source("--workdir", metavar="RUN", help="the run directory of a GAN, or an exported folder")
+    source("--pretrained", metavar="NAME", help="an exported folder, here or USER/NAME on the Hub")
     add(
         "--caption",
         action="append",
@@ -122,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="PHOTO",
         help="--attention and --extras of each caption with each photo, in place of drawn images; "
-        "without captions: of a folder with a captions.jsonl",
+        "without captions: of a folder that has them (docs/data.md)",
     )
     add = made.add_argument
     add("--style_encoder", metavar="RUN", help="the run directory of a style encoder, for --style")
@@ -136,6 +137,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     command = parser()
     args = command.parse_args(argv)
+    if args.pretrained and args.step is not None:
+        command.error("--step is for --workdir: an exported folder has one step")
     if bool(args.style) != bool(args.style_encoder):
         command.error("--style PHOTO... and --style_encoder=RUN need each other")
     if args.normalise and not args.style:
@@ -169,15 +172,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws and writes; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    with errors_in_a_line(ValueError, OSError):
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", t2i_jax.CaptionWarning)
-            warnings.showwarning = _show
-            run(args)
-
-
-def _show(message: Warning, *_, **__) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    with errors_in_a_line(ValueError, OSError), warnings_in_a_line(t2i_jax.CaptionWarning):
+        run(args)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,19 +193,21 @@ def run(args: argparse.Namespace) -> None:
     out = paths.path(args.out)  # a wrong one is told before anything is drawn
     photos = [given.photo(path) for path in args.style or ()]
     pairs = given.pairs(args.images or (), args.caption)
-    sampler = t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
+    with Waiting(f"reading {args.pretrained or args.workdir}"):
+        sampler = _sampler(args)
     header, extras = [], {}
-    if args.interpolate:
-        rows = [_between_captions(sampler, args)]
-    elif args.interpolate_noise:
-        rows = _between_seeds(sampler, args)
-    elif args.style:
-        rows = _styled(sampler, args, photos)
-        header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
-    elif args.images:
-        rows, extras = _examined(sampler, args, pairs)
-    else:
-        rows, extras = _sampled(sampler, args)
+    with Waiting("compiling and drawing"):
+        if args.interpolate:
+            rows = [_between_captions(sampler, args)]
+        elif args.interpolate_noise:
+            rows = _between_seeds(sampler, args)
+        elif args.style:
+            rows = _styled(sampler, args, photos)
+            header = [("styles", pictures.grid(sampler.view(photos), columns=_COLUMNS))]
+        elif args.images:
+            rows, extras = _examined(sampler, args, pairs)
+        else:
+            rows, extras = _sampled(sampler, args)
     out = paths.folder(out)
     for row in rows:
         for images in row.images:
@@ -226,6 +224,12 @@ def run(args: argparse.Namespace) -> None:
     if len(rows) > _IN_GRID:
         print(f"grid.png shows the first {_IN_GRID} of {len(rows)}")
     _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
+
+
+def _sampler(args: argparse.Namespace) -> t2i_jax.Sampler:
+    if args.pretrained:
+        return t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
+    return t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
 
 
 def _sampled(sampler, args: argparse.Namespace) -> tuple[list[_Row], dict[str, np.ndarray]]:

@@ -59,11 +59,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def _evaluators(system, options):
+def evaluators(system, options):
     """What the config measures at checkpoints; imported where it measures something."""
-    from t2i_jax.evaluation.in_training import evaluators
+    from t2i_jax.evaluation import in_training
 
-    return evaluators(system, options)
+    return in_training.evaluators(system, options)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Before jax's own handler, which several processes need for SIGTERM.
         with Stopping().listening() as stopping:
             multihost.connect(args)
-            loop.train(args.resolved.config, args.workdir, _evaluators, stopping, args.given)
+            loop.train(args.resolved.config, args.workdir, evaluators, stopping, args.given)
     except Stopped as stop:
         print(f"stopped by {stop.why}. The same command goes on.", file=sys.stderr)
         raise

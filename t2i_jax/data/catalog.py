@@ -6,7 +6,6 @@ metadata. Opening needs neither the source nor TensorFlow, and `data_dir` may be
 """
 
 import contextlib
-import io
 import os
 import pathlib
 import re
@@ -81,6 +80,12 @@ def open_split(name: str, data_dir: str, split: str) -> PreparedSplit:
     return PreparedSplit(folder, split, name)
 
 
+def split_names(name: str, data_dir: str) -> list[str]:
+    """The splits of a prepared set. Raises as `open_split`."""
+    name, _, config = full_name(name, data_dir).partition("/")
+    return list(_earlier(prepared_configs(name, data_dir)[config], strict=False).records)
+
+
 def _not_prepared(
     name: str, config: str, builder: type[Builder], data_dir: str, configs: Mapping
 ) -> str:
@@ -127,11 +132,11 @@ def prepare(
         other options. Its ``report`` says what had been found by then.
     """
     data_set = find_data_set(name)
-    if name == "folder" and source is not None:  # whose sets are told apart by their folders
-        split_kind = _word(called or source)
+    if name == "folder" and (called or source):  # whose sets are told apart by their folders
+        split_kind = word(called or source)
     elif called:
         raise DataError(f"{name} has a name of its own; only a `folder` is given another")
-    config = _config(name, data_set, split_kind, max_side, options)
+    config = config_for(name, data_set, split_kind, max_side, options)
     builder_class = data_set.load()
     if images is not None and not builder_class.TAKES_IMAGES:
         raise DataError(
@@ -232,9 +237,14 @@ def _beside(path: epath.Path) -> Iterator[tuple[epath.Path, epath.Path]]:
             root.rmtree()
 
 
-def _config(
+def config_for(
     name: str, data_set: DataSet, kind: str, max_side: int | None, options: Mapping[str, Any]
 ) -> Config:
+    """The config that a preparation with these options has.
+
+    Raises:
+      DataError: a kind, size or option that the set does not have.
+    """
     kind = kind or "".join(data_set.kinds[:1])
     if kind and name != "folder" and kind not in data_set.kinds:
         kinds = ", ".join(data_set.kinds) or "only one"
@@ -253,7 +263,7 @@ def _config(
     return next(listed, config)
 
 
-def _word(source: str) -> str:
+def word(source: str) -> str:
     """The name of a folder as a config name."""
     return re.sub(r"\W+", "-", pathlib.Path(source).expanduser().resolve().name) or "folder"
 
@@ -277,11 +287,10 @@ def _source_folder(name: str, builder: type[Builder], source: str | None) -> pat
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps tfds' own messages off the terminal; ours say the same in one place."""
+    """Keeps what tfds logs off the terminal; our messages say the same in one place."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
         logging.set_verbosity(before)

@@ -4,10 +4,13 @@ import struct
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_BEGINNINGS = (
+_POINTERS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: git lfs pull gets it"),
     (b"/annex/objects/", "a git-annex pointer, not the file itself: git annex get gets it"),
     (b"../.git/annex/", "a git-annex pointer, not the file itself: git annex get gets it"),
+)
+_BEGINNINGS = (
+    *_POINTERS,
     (b"%PDF", "a PDF document, not an image"),
     (b"%!PS", "a PostScript document, not an image"),
     (b"PK\x03\x04", "a ZIP archive, not an image"),
@@ -50,6 +53,11 @@ def reason(data: bytes) -> str:
     if head.startswith(b"<?xml"):
         return "an XML document, not an image"
     return "not an image"
+
+
+def pointer(data: bytes) -> str:
+    """What stands in place of a file that a repository keeps elsewhere; "" for all else."""
+    return next((kind for start, kind in _POINTERS if data.startswith(start)), "")
 
 
 def without_texts(data: bytes) -> bytes:

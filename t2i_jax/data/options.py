@@ -26,7 +26,8 @@ class DataOptions:
     mismatch: "" (none), "image" (`wrong_images`) or "caption" (`wrong_tokens`), of another class;
       "swapped": `wrong_tokens` are the image's own captions with colours in the wrong places
       (`swapped_colours`), those without colours another class's.
-    sampling: "epoch", "class_balanced" or "distinct_classes"; see `record_order`.
+    sampling: "epoch", "class_balanced" or "distinct_classes", see `record_order`; or "auto", by
+      class where the set has classes.
     load_ratio, resize, crop, flip, box_crop, reduced: see `transforms.ImageTransform`.
     threads: that read and decode, each a batch at a time; 0: one for each core, at most 16.
     workers: processes that do so instead, with one thread each; 0 for none. They take seconds to
@@ -63,7 +64,7 @@ class DataOptions:
             ("truncate", captions.TRUNCATIONS),
             ("text", TEXTS),
             ("mismatch", MISMATCHES),
-            ("sampling", tuple(record_order.SAMPLINGS)),
+            ("sampling", (record_order.AUTO, *record_order.SAMPLINGS)),
             ("resize", transforms.RESIZES),
             ("crop", transforms.CROPS),
         ):

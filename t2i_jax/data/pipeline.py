@@ -52,8 +52,10 @@ class Pipeline(Iterator[Batch]):
         self._process = process_index, process_count
         # Seeds of our own: what Grain would derive depends on the shape of its graph.
         order_seed, row_seed = (int(x) for x in np.random.SeedSequence(o.seed).generate_state(2))
-        sampling = record_order.SAMPLINGS[o.sampling](
-            record_order.ClassIndex(source.labels), o.batch, order_seed, bool(o.mismatch), o.title
+        self._sampling = record_order.chosen(o.sampling, source.labels)
+        classes = record_order.ClassIndex(record_order.told_apart(source.labels))
+        sampling = record_order.SAMPLINGS[self._sampling](
+            classes, o.batch, order_seed, bool(o.mismatch), o.title
         )
         # Batches of local rows in the order of the global stream: process p of P has the batches
         # p, p + P, p + 2P, ... of them, which are its rows of the global batches 0, 1, 2, ...
@@ -120,7 +122,7 @@ class Pipeline(Iterator[Batch]):
         return {
             "records": self._num_records,
             "batch": o.batch,
-            "sampling": o.sampling,
+            "sampling": self._sampling,
             "seed": o.seed,
         }
 

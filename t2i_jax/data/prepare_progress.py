@@ -1,14 +1,20 @@
 """Progress of a long preparation: a bar on a terminal, now and then a line in a log."""
 
-import datetime
-import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-LOG_SECONDS = 10.0
+from t2i_jax.waiting import Waiting
+
 T = TypeVar("T")
 
 
@@ -22,25 +28,18 @@ def track(items: Iterable[T], title: str, total: int | None, console: Console | 
         yield from items
     elif console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())
+        with Progress(*columns, *times, console=console) as progress:
             yield from progress.track(items, total=total, description=title)
     else:
         yield from _lines(items, title, total, console)
 
 
 def _lines(items: Iterable[T], title: str, total: int | None, console: Console) -> Iterator[T]:
-    of = "" if total is None else f" of {total:,}"
-    start = last = time.monotonic()
-    count = 0
-    for item in items:
-        yield item
-        count += 1
-        now = time.monotonic()
-        if now - last >= LOG_SECONDS:
-            last, rate = now, count / (now - start)
-            speed = f"{rate:,.0f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each"
-            if total:
-                speed += f", ETA {datetime.timedelta(seconds=round((total - count) / rate))}"
-            console.print(f"{title}: {count:,}{of}, {speed}", highlight=False)
-    seconds = time.monotonic() - start
-    console.print(f"{title}: {count:,}{of} done in {seconds:.1f} s", highlight=False)
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    with Waiting(title, say, done=0, total=total, live=False) as shown:
+        for item in items:
+            yield item
+            shown.done += 1

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from t2i_jax import paths, pictures
+from t2i_jax import fonts, paths, pictures
 from t2i_jax.data.decode import decode_rgb
 from t2i_jax.data.prepared import PreparedSplit
 from t2i_jax.data.transforms import box_region, short_side_size, window
@@ -22,7 +22,6 @@ def draw(splits: list[PreparedSplit], path: str, *, rows: int = 4, columns: int 
     Every image is decoded, shown with its box if it has one, cropped as the papers do (around the
     box, else to the centre square) and captioned with its class and first captions.
     """
-    font = ImageFont.load_default(size=FONT_SIZE)
     line = FONT_SIZE + 4
     width, height = SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + line * (CAPTION_LINES + 2)
     chosen = _spread(splits, rows * columns)
@@ -31,9 +30,10 @@ def draw(splits: list[PreparedSplit], path: str, *, rows: int = 4, columns: int 
         record = split[index]
         corner = (i % columns * width + MARGIN, i // columns * height + MARGIN)
         sheet.paste(Image.fromarray(cropped(record)), corner)
-        text = ImageDraw.Draw(sheet)
-        for j, (words, colour) in enumerate(_lines(split, record, font)):
-            text.text((corner[0], corner[1] + SIDE + 2 + j * line), words, colour, font)
+        canvas = ImageDraw.Draw(sheet)
+        for j, (words, colour) in enumerate(_lines(split, record)):
+            place = corner[0], corner[1] + SIDE + 2 + j * line
+            fonts.draw(canvas, place, words, FONT_SIZE, colour)
     path = paths.path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures.save(sheet, path)
@@ -67,38 +67,26 @@ def _spread(splits: list[PreparedSplit], cells: int) -> list[tuple[PreparedSplit
     return chosen
 
 
-def _lines(split: PreparedSplit, record: dict, font) -> list[tuple[str, str]]:
+def _lines(split: PreparedSplit, record: dict) -> list[tuple[str, str]]:
     """(text, colour) of the lines below an image: its split and class, its name, its captions."""
     names, label = split.label_names, record["label"]
     title = split.info["split"] + (f": {names[label]}" if 0 <= label < len(names) else "")
     lines = []
     for i, caption in enumerate(record["captions"]):
         colour = "navy" if i % 2 == 0 else "darkgreen"
-        lines.extend((words, colour) for words in _wrapped(caption, font))
+        lines.extend((words, colour) for words in fonts.wrapped(caption, FONT_SIZE, SIDE))
     if len(lines) > CAPTION_LINES:
         last, colour = lines[CAPTION_LINES - 1]
-        lines[CAPTION_LINES - 1 :] = [(_cut(f"{last} ...", font), colour)]
+        lines[CAPTION_LINES - 1 :] = [(_cut(f"{last} ..."), colour)]
     name = record["image/filename"].rsplit("/", 1)[-1]
-    return [(_cut(title, font), "black"), (_cut(name, font), "gray"), *lines]
+    return [(_cut(title), "black"), (_cut(name), "gray"), *lines]
 
 
-def _wrapped(text: str, font) -> list[str]:
-    """The text in lines as wide as an image."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if font.getlength(longer) <= SIDE or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return [_cut(line, font) for line in lines]
-
-
-def _cut(text: str, font) -> str:
+def _cut(text: str) -> str:
     """The text if it is no wider than an image, else its beginning and "..."."""
-    if font.getlength(text) <= SIDE:
+    if fonts.length(text, FONT_SIZE) <= SIDE:
         return text
     text = text.removesuffix(" ...")
-    while text and font.getlength(f"{text}...") > SIDE:
+    while text and fonts.length(f"{text}...", FONT_SIZE) > SIDE:
         text = text[:-1]
     return f"{text}..."

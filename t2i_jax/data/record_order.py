@@ -3,14 +3,43 @@
 A training reads an endless stream of records: the record at position k of the stream is row
 ``k % batch`` of global batch ``k // batch``. The classes `Epoch`, `ClassBalanced` and
 `DistinctClasses` each decide, in their own way, which record stands at a position; the config's
-field ``data.sampling`` names one of them. The answer depends on nothing but the seed, the position
-and the random generator of that position, so batches may be made in any order and on any number
-of processes.
+field ``data.sampling`` names one of them, or leaves it to `chosen`. The answer depends on nothing
+but the seed, the position and the random generator of that position, so batches may be made in any
+order and on any number of processes.
 """
 
 from typing import ClassVar
 
 import numpy as np
+
+AUTO = "auto"  # a value of ``data.sampling``, see `chosen`
+
+
+def told_apart(labels: np.ndarray) -> np.ndarray:
+    """The labels, int [N], each -1 ("no class") where all records are of one class: that tells no
+    record from another, so no pair of them would be mismatched.
+    """
+    labels = np.asarray(labels)
+    return np.full_like(labels, -1) if len(labels) and (labels == labels[0]).all() else labels
+
+
+def identities(labels: np.ndarray) -> np.ndarray:
+    """A number for the class of each record, int32 [N]; a record without one is a class of its own,
+    with a number beyond those of the classes.
+    """
+    labels = told_apart(labels)
+    alone = labels.max(initial=-1) + 1 + np.arange(len(labels))
+    return np.where(labels < 0, alone, labels).astype(np.int32)
+
+
+def chosen(sampling: str, labels: np.ndarray) -> str:
+    """The sampling that is meant: of `AUTO` "class_balanced" where every record has a class and
+    there are two or more, else "epoch".
+    """
+    if sampling != AUTO:
+        return sampling
+    classes = ClassIndex(told_apart(labels))
+    return (ClassBalanced if classes.num_classes > 1 else Epoch).name
 
 
 class ClassIndex:
@@ -123,7 +152,7 @@ class Sampling:
         if self._classes.num_classes == 0:
             raise ValueError(
                 f"data.sampling={self.name!r} needs a class for every record; {title} has records "
-                "without (data.sampling='epoch' needs none)"
+                "without: set data.sampling='auto', or 'epoch', which needs none"
             )
 
 
@@ -153,7 +182,10 @@ class ClassBalanced(Sampling):
         super().__init__(classes, batch, seed, partner, title)
         self._need_classes(title)
         if classes.num_classes < 2:
-            raise ValueError(f"data.sampling={self.name!r} needs two classes, and {title} has one")
+            raise ValueError(
+                f"data.sampling={self.name!r} needs two classes, and {title} has "
+                "one: set data.sampling='epoch'"
+            )
 
     def draw(self, position: int, rng: np.random.Generator) -> tuple[int, int | None]:
         """See `Sampling.draw`; the position makes no difference beyond its generator."""
@@ -172,7 +204,8 @@ class DistinctClasses(Sampling):
         if batch > classes.num_classes:
             raise ValueError(
                 f"data.sampling={self.name!r}: batch={batch}, but {title} has "
-                f"{classes.num_classes} classes; a batch holds each class at most once"
+                f"{classes.num_classes} classes, and a batch holds each at most once: set "
+                f"data.batch={classes.num_classes}, or data.sampling='epoch'"
             )
         # A new permutation of the classes for each batch, of which it takes the first ones.
         self._shuffle = Shuffle(classes.num_classes, batch, seed)

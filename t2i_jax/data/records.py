@@ -9,7 +9,7 @@ import dataclasses
 import math
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Raw:
 
     id: unique in its split.
     filename: the image's name as the data set gives it.
-    image: the image file, or its bytes.
+    image: the image file, its bytes, or what reads them (and raises `source_files.Unreadable`).
     captions: the captions, or a text file with one caption a line.
     label: class, 0-based; -1 for none.
     box: x, y, width, height in pixels, or None.
@@ -44,7 +44,7 @@ class Raw:
 
     id: str
     filename: str
-    image: pathlib.Path | bytes
+    image: pathlib.Path | bytes | Callable[[], bytes]
     captions: Sequence[str] | pathlib.Path
     label: int = -1
     box: Box | None = None
@@ -76,6 +76,8 @@ class Layout:
     """A source that has been read: its splits, class names, and what was wrong with its lists.
 
     expected: {split: records of the complete set} where this layout differs from the builder's.
+    name: what kind of layout it is, where a builder knows several.
+    told: what was found and decided, in sentences for the user; notes are warnings.
     """
 
     splits: dict[str, Split]
@@ -83,6 +85,8 @@ class Layout:
     expected: dict[str, int] | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    name: str = ""
+    told: list[str] = dataclasses.field(default_factory=list)
 
 
 def check(
@@ -107,11 +111,11 @@ def check(
         return None, [*problems, Problem("skipped", "record", reason, where)]
 
     try:
-        data = raw.image if isinstance(raw.image, bytes) else source_files.read(raw.image)
+        data = image_data(raw)
     except source_files.Unreadable as error:
         return skip(f"image file {error}")
     try:
-        lines, caption_file = _caption_lines(raw, problems)
+        lines, caption_file = caption_lines(raw, problems)
     except source_files.Unreadable as error:
         return skip(f"caption file {error}", where=str(raw.captions))
     kept, captions = clean_captions(lines, caption_file, problems)
@@ -211,7 +215,17 @@ def check_box(box: Box, width: int, height: int, where: str, problems: list[Prob
     return left, top, right - left, bottom - top
 
 
-def _caption_lines(raw: Raw, problems: list[Problem]) -> tuple[Sequence[str], str]:
+def image_data(raw: Raw) -> bytes:
+    """The bytes of the image file. Raises Unreadable."""
+    if isinstance(raw.image, bytes):
+        return raw.image
+    return source_files.read(raw.image) if isinstance(raw.image, pathlib.Path) else raw.image()
+
+
+def caption_lines(raw: Raw, problems: list[Problem]) -> tuple[Sequence[str], str]:
+    """The captions as they are written, and their file or place, for messages. Raises
+    Unreadable.
+    """
     if not isinstance(raw.captions, pathlib.Path):
         return raw.captions, raw.where or source_files.file_text(raw.id)
     where = source_files.file_text("/".join(raw.captions.parts[-2:]))

@@ -17,6 +17,10 @@ class DataError(ValueError):
     """The source can't be prepared as asked; the message says what to do."""
 
 
+class NoHeldOut(DataError):
+    """A set has nothing that its training does not see, or too little of it to measure on."""
+
+
 class Problem(NamedTuple):
     """One thing found in a source.
 
@@ -32,7 +36,7 @@ class Problem(NamedTuple):
     where: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Report:
     """Counts of one preparation. Filled while records are made, then saved beside them."""
 
@@ -45,6 +49,8 @@ class Report:
     captions: dict[str, int] = dataclasses.field(default_factory=dict)
     expected: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    layout: str = ""  # see `t2i_jax.data.records.Layout.name`
+    told: list[str] = dataclasses.field(default_factory=list)
     counts: Counter = dataclasses.field(default_factory=Counter)
     examples: dict[tuple, list[str]] = dataclasses.field(default_factory=dict)
 
@@ -54,7 +60,27 @@ class Report:
         self.counts[key] += 1
         places = self.examples.setdefault(key, [])
         if len(places) < EXAMPLES:
-            places.append(_printable(problem.where))
+            places.append(printable(problem.where))
+
+    @property
+    def name(self) -> str:
+        """What the prepared set is called in configs, as ``data.name``."""
+        return f"{self.dataset}/{self.config}"
+
+    def __repr__(self) -> str:
+        splits = ", ".join(
+            f"{split} {count:,} records with {self.captions.get(split, 0):,} captions"
+            for split, count in self.records.items()
+        )
+        told = [f"Report of {self.name} in {self.path}: {splits or 'no records'}"]
+        if self.already:
+            told.append("it was prepared before")
+        if self.counts:
+            told.append(
+                f"{self.counts.total():,} things in the source were repaired, skipped or "
+                "are unusual (tables() lists them)"
+            )
+        return "; ".join([*told, *self.warnings])
 
     @property
     def faults(self) -> int:
@@ -78,6 +104,8 @@ class Report:
             "dataset": self.dataset,
             "config": self.config,
             "source": self.source,
+            "layout": self.layout,
+            "told": self.told,
             "splits": {
                 split: {
                     "records": count,
@@ -110,6 +138,7 @@ class Report:
         folder = epath.Path(folder)
         data = json.loads((folder / FILENAME).read_text(encoding="utf-8"))
         report = cls(data["dataset"], data["config"], data["source"], str(folder), already=True)
+        report.layout, report.told = data.get("layout", ""), data.get("told", [])
         for split, row in data["splits"].items():
             report.records[split] = row["records"]
             report.captions[split] = row["captions"]
@@ -151,7 +180,7 @@ class Report:
         return [*tables, problems]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """With what no terminal or UTF-8 file can hold written out: halves of characters, control
     characters.
     """

@@ -7,7 +7,7 @@ import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data import captions as caption_rules
-from t2i_jax.data import swapped_colours
+from t2i_jax.data import record_order, swapped_colours
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.record_order import Sampling
 from t2i_jax.data.tokenizers import Tokenizer, WordTokenizer
@@ -52,16 +52,16 @@ class RowMaker:
         self._tokenizer = tokenizer
         self._sentences = sentences
         self._transform = options.image_transform
+        self._classes = record_order.identities(source.labels)
 
     def __call__(self, position: int, rng: np.random.Generator) -> Row:
         """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
         o = self._options
         index, other = self._sampling.draw(position, rng)
         record = self._source[index]
-        label = int(record["label"])
         row = {
             types.IMAGES: self._image(record, rng),
-            types.LABEL: np.int32(label if label >= 0 else index),
+            types.LABEL: self._classes[index],
             types.INDEX: np.int32(index),
         }
         if o.attributes:
@@ -109,11 +109,11 @@ class RowMaker:
         else:
             vectors, count = None, len(texts)
         if count == 0:
-            what = "embeddings" if o.text == "embeddings" else "captions"
-            raise ValueError(
-                f"{self._where(record)}: the record has no {what}; set data.captions=0 to train "
-                "without text"
-            )
+            if o.text == "embeddings":
+                lack = "embeddings; set data.text='tokens' to read its captions"
+            else:
+                lack = "captions; set data.captions=0 to train without text"
+            raise ValueError(f"{self._where(record)}: the record has no {lack}")
         chosen = caption_rules.choose(count, o.captions, o.replace, rng)
         if vectors is not None:
             return np.asarray(vectors)[chosen]

@@ -1,14 +1,18 @@
 """Photos that the user gives, alone or with captions."""
 
+import functools
+import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from t2i_jax.data.layouts import folder
+from t2i_jax.data.layouts.own import recognise
+from t2i_jax.data.records import Raw, caption_lines, image_data
+from t2i_jax.data.source_files import Unreadable
 from t2i_jax.paths import Path, local, on_disk, path
 
 
@@ -21,35 +25,61 @@ class Given(NamedTuple):
 
 def photo(file: str | os.PathLike) -> np.ndarray:
     """uint8 RGB [H, W, 3], turned as the camera was held."""
-    with on_disk(path(file)) as disk, Image.open(disk) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    with on_disk(path(file)) as disk:
+        return _pixels(disk)
 
 
 def pairs(paths: Sequence[str], captions: Sequence[str]) -> list[Given]:
     """Every caption with every photo; without captions, every photo of the folders among `paths`
-    with the first caption that a ``captions.jsonl`` gives it (docs/data.md).
+    with the first caption that the folder has for it, in one of the layouts of docs/data.md.
 
     Raises ValueError or OSError for a path without images or captions, and for unreadable files.
     """
     places = map(path, paths)
-    files = [_in_folder(place) if place.is_dir() else [(place, "")] for place in places]
+    files = [_in_folder(place) if place.is_dir() else [_alone(place)] for place in places]
     found = [pair for pairs in files for pair in pairs]
     if not captions:
-        for file, caption in found:
+        for name, _, caption in found:
             if not caption:
                 raise ValueError(
-                    f"{file} has no caption: give --caption, or a folder with {folder.LIST}"
+                    f"{name} has no caption: give --caption, or a folder of images with captions:\n"
+                    + recognise.FORMATS
                 )
-        return [Given(photo(file), caption) for file, caption in found]
-    photos = [photo(file) for file, _ in found]
+        return [Given(read(), caption) for _, read, caption in found]
+    photos = [read() for _, read, _ in found]
     return [Given(image, caption) for caption in captions for image in photos]
 
 
-def _in_folder(place: Path) -> list[tuple[pathlib.Path, str]]:
+_Found = tuple[str, Callable[[], np.ndarray], str]  # its name, what reads it, its caption
+
+
+def _alone(place: Path) -> _Found:
+    return str(place), functools.partial(photo, place), ""
+
+
+def _in_folder(place: Path) -> list[_Found]:
     """Images of a folder and their first captions, as far as there are any."""
-    layout = folder.read(local(place, "folders of photos"), no_captions=True)
+    layout = recognise.read(local(place, "folders of photos"), no_captions=True)
+    raws = [raw for split in layout.splits.values() for raw in split.items]
+    texts = [caption_lines(raw, layout.problems)[0] for raw in raws]
     for problem in layout.problems:
         if problem.action == "skipped":
             raise ValueError(f"{place / problem.where}: {problem.reason}")
-    raws = [raw for split in layout.splits.values() for raw in split.items]
-    return [(raw.image, next(iter(raw.captions), "")) for raw in raws]
+    return [
+        (str(place / raw.filename), functools.partial(_photo_of, raw), next(iter(lines), ""))
+        for raw, lines in zip(raws, texts, strict=True)
+    ]
+
+
+def _photo_of(raw: Raw) -> np.ndarray:
+    if isinstance(raw.image, pathlib.Path):
+        return photo(raw.image)
+    try:
+        return _pixels(io.BytesIO(image_data(raw)))
+    except (Unreadable, OSError) as error:
+        raise ValueError(f"{raw.place}: {error}") from error
+
+
+def _pixels(file: str | os.PathLike | io.BytesIO) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))

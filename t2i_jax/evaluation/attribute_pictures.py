@@ -17,9 +17,8 @@ def bars(found: Found, fields: Sequence[str], title: str) -> Image.Image:
 
     The first field's bars carry the row's ``interval``.
     """
-    plt = _pyplot()
-    figure, panel = plt.subplots(figsize=(max(6, 1.1 * len(found)), 4))
-    _bars(panel, found, fields, title)
+    figure = _figure(figsize=(max(6, 1.1 * len(found)), 4))
+    _bars(figure.subplots(), found, fields, title)
     return _picture(figure)
 
 
@@ -27,9 +26,8 @@ def report(found: Found, title: str) -> Image.Image:
     """Bars of each attribute's share, ceiling and chance over a table of each attribute: rows by
     the stated value, columns by the value that was read, as shares of the row.
     """
-    plt = _pyplot()
     rows = -(-len(found) // _COLUMNS)
-    figure = plt.figure(figsize=(3.4 * _COLUMNS, 4 + 3.6 * rows), layout="constrained")
+    figure = _figure(figsize=(3.4 * _COLUMNS, 4 + 3.6 * rows), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[4, 3.6 * rows])
     _bars(above.subplots(), found, ("share", "ceiling", "chance"), title)
     panels = below.subplots(rows, _COLUMNS, squeeze=False).ravel()
@@ -66,17 +64,13 @@ def _bars(panel, found: Found, fields: Sequence[str], title: str) -> None:
     panel.set_title(title, fontsize=9)
 
 
-def _pyplot():
-    import matplotlib  # slow to import
+def _figure(**options: Any):
+    from matplotlib.figure import Figure  # slow to import; pyplot would choose a backend
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
+    return Figure(**options)
 
 
 def _picture(figure) -> Image.Image:
     file = io.BytesIO()
-    figure.savefig(file, dpi=110, bbox_inches="tight")
-    _pyplot().close(figure)
+    figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
     return Image.open(file).convert("RGB")

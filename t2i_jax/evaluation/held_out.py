@@ -11,7 +11,7 @@ from t2i_jax.choices import check_choice
 from t2i_jax.data import catalog, content
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.prepared import PreparedSplit
-from t2i_jax.data.report import DataError
+from t2i_jax.data.report import NoHeldOut
 from t2i_jax.data.transforms import ImageTransform
 
 SPLITS = ("test", "val")  # the names of held-out splits, the better first
@@ -125,8 +125,8 @@ def open_held_out(options: DataOptions, split: str = "") -> PreparedSplit:
         splits = trained.info["splits"]
         split = next((name for name in SPLITS if name in splits), "")
         if not split:
-            raise DataError(
+            raise NoHeldOut(
                 f"{options.name} has no split {' or '.join(SPLITS)}, only: {', '.join(splits)}; "
-                "name the one to evaluate on with --split"
+                "prepare it with one, or evaluate on another (--split)"
             )
     return catalog.open_split(options.name, options.data_dir, split)

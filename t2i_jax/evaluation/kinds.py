@@ -31,9 +31,9 @@ from t2i_jax.evaluation.metrics.soa import THRESHOLD
 from t2i_jax.evaluation.numbers import of_args
 from t2i_jax.evaluation.outcome import Outcome
 from t2i_jax.evaluation.results import Record
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.evaluation.trained_run import placed, say
 from t2i_jax.training import runs
+from t2i_jax.waiting import Waiting
 
 
 class Kind(NamedTuple):
@@ -53,15 +53,17 @@ def _features(args: argparse.Namespace) -> Extractor:
 
 
 def _text_probe(args: argparse.Namespace) -> Outcome:
-    details, pictures, text = text_probe.evaluate(args.workdir, args.num, args.seed)
+    with Waiting("reading the vectors of captions"):
+        details, pictures, text = text_probe.evaluate(args.workdir, args.num, args.seed)
     return Outcome(details=details, pictures=pictures, text=text)
 
 
 def _retrieval(args: argparse.Namespace) -> Outcome:
     config = placed(runs.read_config(args.workdir), args.data_dir)
-    details, pictures, text = retrieval.evaluate(
-        args.workdir, config, args.step, args.num, args.seed, args.split
-    )
+    with Waiting("comparing images and captions"):
+        details, pictures, text = retrieval.evaluate(
+            args.workdir, config, args.step, args.num, args.seed, args.split
+        )
     record = Record(
         protocol="retrieval",
         step=details["step"],
@@ -101,7 +103,8 @@ def _toy_attributes(args: argparse.Namespace) -> Outcome:
     )
     reader = attribute_reader.load(args.classifier)
     seen_by = _features(args)
-    details, pictures, text = toy_attributes.evaluate(setup, reader, seen_by)
+    with Waiting("drawing and looking"):
+        details, pictures, text = toy_attributes.evaluate(setup, reader, seen_by)
     record = Record(
         protocol="toy_attributes",
         step=run.step,
@@ -207,10 +210,11 @@ def _soa_samples(args: argparse.Namespace) -> None:
 
 def _style_verification(args: argparse.Namespace) -> Outcome:
     run = of_args(args)
-    step = runs.best_step(args.workdir) or latest_step(args.workdir)
-    details, values, text = style_verification.evaluate(
-        args.workdir, run.held_out(), args.num, args.seed, args.groups, args.encoder
-    )
+    step = runs.best_step(args.workdir) or runs.latest_step(args.workdir)
+    with Waiting("comparing styles"):
+        details, values, text = style_verification.evaluate(
+            args.workdir, run.held_out(), args.num, args.seed, args.groups, args.encoder
+        )
     record = Record(
         protocol="style_verification",
         step=step,

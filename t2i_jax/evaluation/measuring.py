@@ -5,6 +5,7 @@ the split that the reference is not of, or, where there is no reference, the ima
 own captions. A score that real images do not reach, or that samples surpass, says little.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from t2i_jax.evaluation.feature_store import FeatureStore
 from t2i_jax.evaluation.image_sets import ImageSet
 from t2i_jax.evaluation.protocols.base import Given, NumberProtocol
 from t2i_jax.evaluation.results import OF_REAL, Record
+from t2i_jax.waiting import Waiting
 
 PACKAGES = (
     "t2i_jax",
@@ -104,7 +106,8 @@ def measure(
 
     def found(images: ImageSet, root: pathlib.Path):
         given = Given(samples=seen(images, root), reference=reference, images=images, seed=seed)
-        return protocol.measure(given)
+        with contextlib.nullcontext() if console is None else Waiting(f"computing {protocol.name}"):
+            return protocol.measure(given)
 
     measured = found(samples, places.samples)
     values, spreads, details = dict(measured.values), dict(measured.spreads), dict(measured.details)

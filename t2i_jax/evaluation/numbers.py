@@ -21,14 +21,16 @@ from t2i_jax.evaluation.protocols.base import Needs, NumberProtocol
 from t2i_jax.evaluation.real_images import real_images
 from t2i_jax.evaluation.results import FOLDER
 from t2i_jax.evaluation.trained_run import TrainedRun, say
+from t2i_jax.waiting import Waiting
 
 
 def evaluate(args: argparse.Namespace) -> Outcome:
     """The numbers of ``--protocol``; raises ValueError and OSError for what does not fit."""
     protocol, console = families.load(args.protocol), Console(stderr=True)
-    network = networks.load(
-        protocol.needs(), args.features, args.encoder, args.extractor_batch_size, args.weights
-    )
+    with Waiting("reading the network that sees the images"):
+        network = networks.load(
+            protocol.needs(), args.features, args.encoder, args.extractor_batch_size, args.weights
+        )
     if args.images:
         return _of_files(args, protocol, network, console)
     run = of_args(args)

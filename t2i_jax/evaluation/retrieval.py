@@ -16,13 +16,13 @@ from PIL import Image
 
 from t2i_jax import types
 from t2i_jax.data.options import DataOptions
+from t2i_jax.data.report import NoHeldOut
 from t2i_jax.drawing.drawer import in_batches, text_inputs
 from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.intervals import share
 from t2i_jax.evaluation.metrics.cosine import EQUAL, cosines
-from t2i_jax.evaluation.subject import latest_step
-from t2i_jax.training import build
+from t2i_jax.training import build, runs
 from t2i_jax.training.build import System
 
 POOL = 100
@@ -68,8 +68,8 @@ class Retrieval:
     at every call.
     split, seed: see `HeldOut`.
 
-    Raises DataError where the set has no held-out split, ValueError where nothing that the recipe
-    trains compares images with captions.
+    Raises NoHeldOut where the set has no held-out split, or one of a few images, ValueError where
+    nothing that the recipe trains compares images with captions.
     """
 
     def __init__(
@@ -78,6 +78,11 @@ class Retrieval:
         self._system, self._embed = system, jax.jit(embedding.embedder(system))
         held_out = HeldOut(options, split, seed)
         count = min(records, len(held_out))
+        if len(held_out) < max(RANKS):
+            raise NoHeldOut(
+                f"retrieval at {max(RANKS)} needs as many held-out images, and {held_out.title} "
+                f"has {len(held_out)}"
+            )
         self.pool = min(POOL, count)
         tokens = text_inputs(system.tokenizer, held_out.captions(count))
         self._batch = {types.IMAGES: held_out.images(count), **tokens}
@@ -132,7 +137,7 @@ def evaluate(
 
     Raises FileNotFoundError where there is no such checkpoint or no data, and as `Retrieval`.
     """
-    step = latest_step(workdir) if step is None else step
+    step = runs.latest_step(workdir) if step is None else step
     system, networks = embedding.restored(config, workdir, step)
     retrieval = Retrieval(system, build.data_options(config), num, split, seed)
     found, pool = {}, retrieval.pool

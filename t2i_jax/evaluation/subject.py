@@ -1,12 +1,9 @@
 """What an evaluation protocol is given: samples of a run, and real images to hold against them."""
 
 import dataclasses
-import os
 from collections.abc import Callable
 
 import numpy as np
-
-from t2i_jax.training import runs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,19 +37,3 @@ class Subject:
             "seed": self.seed,
             "captions": self.captions,
         }
-
-
-def latest_step(workdir: str | os.PathLike) -> int | None:
-    """The step of a run's latest whole checkpoint, or None."""
-    from t2i_jax.training.checkpoints import Checkpoints  # Orbax is slow to import
-
-    with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
-        return checkpoints.latest_step()
-
-
-def steps_of(workdir: str | os.PathLike) -> list[int]:
-    """The steps of all whole checkpoints of a run, in order."""
-    from t2i_jax.training.checkpoints import Checkpoints
-
-    with Checkpoints(runs.checkpoints_dir(workdir), read_only=True) as checkpoints:
-        return checkpoints.steps()

@@ -19,10 +19,9 @@ from t2i_jax.data.text_files import caption_lines
 from t2i_jax.evaluation.feature_store import digest
 from t2i_jax.evaluation.held_out import HeldOut
 from t2i_jax.evaluation.image_sets import Drawn
-from t2i_jax.evaluation.subject import Subject, latest_step
+from t2i_jax.evaluation.subject import Subject
 from t2i_jax.sampler import CaptionWarning, Sampler
 from t2i_jax.training import build, networks, runs
-from t2i_jax.training.step_folder import StepFolder
 
 
 class TrainedRun:
@@ -49,7 +48,7 @@ class TrainedRun:
     ):
         self.workdir, self.seed, self.split = os.fspath(workdir), seed, split
         self.config = placed(runs.read_config(workdir), data_dir)
-        self.step = latest_step(workdir) if step is None else step
+        self.step = runs.latest_step(workdir) if step is None else step
         self._captions_file, self._batch_size = captions_file, batch_size
         self._asked_for_data, self._told = bool(data_dir), False
 
@@ -66,13 +65,12 @@ class TrainedRun:
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What tells its networks from others, JSON types."""
-        folder = StepFolder(runs.checkpoints_dir(self.workdir) / str(self.step))
         return {
             "workdir": self.workdir,
             "system": self.config.system,
             "step": self.step,
             "averaged": True,
-            "weights": digest(folder.records()["ema"]),
+            "weights": digest(runs.ema_records(self.workdir, self.step)),
             "kept": digest(self._kept()),
         }
 

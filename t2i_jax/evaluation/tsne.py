@@ -16,6 +16,7 @@ from scipy.spatial.distance import cdist
 from t2i_jax import pictures
 from t2i_jax.evaluation.extractors.base import Extractor, usual_layer
 from t2i_jax.evaluation.subject import Subject
+from t2i_jax.waiting import Waiting
 
 FORMULAS = {
     "distance": "d(a, b) = ||features(a) - features(b)||_2",
@@ -119,7 +120,7 @@ def embed(vectors: np.ndarray, random_state: int = _RANDOM_STATE) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     varied = min(vectors.shape) > 1 and np.ptp(vectors, axis=0).any()
-    with threadpool_limits(1):
+    with threadpool_limits(1), Waiting("laying images out by t-SNE"):
         return TSNE(
             perplexity=perplexity(len(vectors)),
             init="pca" if varied else "random",  # equal vectors have no principal components

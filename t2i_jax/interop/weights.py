@@ -39,7 +39,10 @@ def save(
     path = os.fspath(path)
     partial = f"{path}.partial-{os.getpid()}"
     try:
+        with open(partial, "wb") as file:
+            mode = os.fstat(file.fileno()).st_mode
         safetensors.numpy.save_file(arrays, partial, {**extra, DIGEST: digest(variables)})
+        os.chmod(partial, mode)  # safetensors 0.8.0 lets nobody but the owner read
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):

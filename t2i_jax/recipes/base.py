@@ -38,6 +38,7 @@ class Recipe:
         (a module) -> where its variables lie: ``{"text": ("net", "text")}``.
     frozen_parts: the recipe's fields that hold networks of other runs, as field -> the part of a
         run that it takes unless the config names one (``frozen.image=RUN:part``).
+    trained_by: the systems whose runs usually give them, as field -> system, for messages.
     starting_points: those of them that are only needed to initialize (see `init`).
     reads: what of the text the terms read. "nothing"; "sentence" vectors; "words": sentence
         vectors, word vectors and the mask; "tokens": the recipe encodes the token ids itself.
@@ -57,6 +58,7 @@ class Recipe:
     players: ClassVar[tuple[str, ...]] = ()
     networks: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     frozen_parts: ClassVar[Mapping[str, str]] = {}
+    trained_by: ClassVar[Mapping[str, str]] = {}
     starting_points: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[Reads] = "sentence"
     without_words: ClassVar[tuple[str, ...]] = ()
@@ -143,6 +145,7 @@ class GanRecipe(Recipe):
 
     players: ClassVar[tuple[str, ...]] = ("g", "d")
     frozen_parts: ClassVar[Mapping[str, str]] = {"damsm": "image"}
+    trained_by: ClassVar[Mapping[str, str]] = {"damsm": "damsm"}
     optional_terms: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "d": regularizers.TERMS["d"],
         "g": (*regularizers.TERMS["g"], *damsm_terms.TERMS, *mode_seeking.TERMS),

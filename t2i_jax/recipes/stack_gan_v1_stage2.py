@@ -35,6 +35,7 @@ class Recipe(stack_gan_v1.Recipe):
     """
 
     frozen_parts = {"stage1": "generator", **stack_gan_v1.Recipe.frozen_parts}
+    trained_by = {"stage1": "stack_gan_v1", **stack_gan_v1.Recipe.trained_by}
     starting_points = ("stage1",)
 
     generator: Stage2Generator

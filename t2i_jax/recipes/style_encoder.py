@@ -35,6 +35,7 @@ class Recipe(EncoderRecipe):
 
     networks = {"net": ("net",)}
     frozen_parts = {"generator": "generator"}
+    trained_by = {"generator": "gan_int_cls"}
 
     net: StyleEncoder
     generator: nn.Module

@@ -70,6 +70,7 @@ class Recipe(GanRecipe):
     without_words = ("generator.attention=none", "loss.d.word=0", "loss.g.word=0")
     embeds = "d"
     frozen_parts = {**GanRecipe.frozen_parts, "image_network": "image"}
+    trained_by = {**GanRecipe.trained_by, "image_network": "damsm"}
 
     generator: Generator
     discriminator: Discriminator

@@ -11,8 +11,8 @@ from PIL import Image
 
 from t2i_jax import paths, pictures
 from t2i_jax.evaluation import results
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.reporting.run_files import Run
+from t2i_jax.training.runs import latest_step
 
 _FOLDER = "report_samples"  # of a run's evaluation folder
 _LOSSLESS = 128  # pixels of width up to which images are put on the page as they are

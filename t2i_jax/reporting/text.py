@@ -2,12 +2,12 @@
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from t2i_jax.reporting import cost, overrides, table
 from t2i_jax.reporting.gather import Sweep
+from t2i_jax.reporting.markdown import plain, table_of
 
 
 def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
@@ -21,9 +21,9 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
         if rest := fields[overrides.SHOWN :]:
             fields = [*fields[: overrides.SHOWN], f"and {len(rest)} more, see report.csv"]
         seeds = "; ".join([str(len(sweep.of(point))), *sweep.unfinished(point)])
-        row = [_plain(point), _plain(", ".join(fields)), _plain(seeds)]
+        row = [plain(point), plain(", ".join(fields)), plain(seeds)]
         for column, winner in zip(cells, best, strict=True):
-            shown = _plain(table.shown(column[point], table.layout(column)))
+            shown = plain(table.shown(column[point], table.layout(column)))
             row.append(f"**{shown}**" if point == winner else shown)
         rows.append(row)
     if any(column.real is not None for column in columns):
@@ -31,17 +31,17 @@ def markdown(sweep: Sweep, columns: Sequence[table.Column]) -> str:
         for column, numbers in zip(columns, cells, strict=True):
             row.append("" if column.real is None else f"{column.real:{table.layout(numbers)}}")
         rows.append(row)
-    heads = ["point", "overrides", "seeds", *(_plain(column.label) for column in columns)]
+    heads = ["point", "overrides", "seeds", *(plain(column.label) for column in columns)]
     notes = [*sweep.notes, *table.remarks(columns)]
     return (
         "\n\n".join(
             [
-                f"# {_plain(sweep.title)}",
-                _table(heads, rows, numbers_from=2),
+                f"# {plain(sweep.title)}",
+                table_of(heads, rows, numbers_from=2),
                 table.RULE,
-                *(["\n".join(f"- {_plain(note)}" for note in notes)] if notes else []),
+                *(["\n".join(f"- {plain(note)}" for note in notes)] if notes else []),
                 "## Cost",
-                _table(*_costs(sweep), numbers_from=1),
+                table_of(*_costs(sweep), numbers_from=1),
             ]
         )
         + "\n"
@@ -53,23 +53,12 @@ def _costs(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     rows = []
     for point, known in cost.costs(sweep).items():
         if known is None:
-            rows.append([_plain(point), "0", *["not written down"] * 3, ""])
+            rows.append([plain(point), "0", *["not written down"] * 3, ""])
             continue
         times = [cost.duration(hours) for hours in (known.hours, known.device_hours)]
         numbers = [known.counted, known.span, *times]
-        rows.append([_plain(point), *numbers, _plain(known.machine)])
+        rows.append([plain(point), *numbers, plain(known.machine)])
     return heads, rows
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int) -> str:
-    marks = ["---" if i < numbers_from else "---:" for i in range(len(heads))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, marks, *rows))
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    text = re.sub(r"([\\`*|\[\]<>~#]|(?<!\w)_|_(?!\w))", r"\\\1", text)
-    return " ".join(text.split())
 
 
 def rows(sweep: Sweep, columns: Sequence[table.Column]) -> list[dict[str, Any]]:

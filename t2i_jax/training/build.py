@@ -3,10 +3,11 @@
 This is where a ConfigDict meets typed dataclasses: nothing below sees one.
 """
 
+import contextlib
 import dataclasses
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -21,7 +22,7 @@ from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes.base import Recipe
 from t2i_jax.recipes.terms import Seen
-from t2i_jax.training import networks, runs
+from t2i_jax.training import first_runs, networks, runs
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.modules import (
     DTYPES,
@@ -121,7 +122,8 @@ def build(
         if not source:  # left out
             continue
         part, kind = networks.frozen_kind(cls, name)
-        network = _take(f"frozen.{name}", name, source, part, kind, workdir, notes)
+        with _telling_what_to_do(config, name):
+            network = _take(f"frozen.{name}", name, source, part, kind, workdir, notes)
         if network is None:
             untrained.append(name)
             continue
@@ -180,6 +182,15 @@ def _take(
     return kept
 
 
+@contextlib.contextmanager
+def _telling_what_to_do(config: ConfigDict, name: str) -> Iterator[None]:
+    """To the message that the source of a network is not there."""
+    try:
+        yield
+    except networks.NoSource as error:
+        raise networks.NoSource(f"{error}{first_runs.remedy(config, name)}") from None
+
+
 def _describe(config: ConfigDict, name: str, module: nn.Module) -> None:
     """Makes the section of a frozen network, where there is one, say what the network is: samples
     may need it without its source.
@@ -213,7 +224,8 @@ def _text(
     cls = encoder_class(section.name)
     name = networks.TEXT_ENCODER if section.train == "frozen" else "encoder_start"
     source = section.source or networks.RANDOM
-    network = _take("encoder.source", name, source, "text", cls, workdir, notes, section.fields)
+    with _telling_what_to_do(config, networks.TEXT_ENCODER):
+        network = _take("encoder.source", name, source, "text", cls, workdir, notes, section.fields)
     tokenizer = _tokenizer(config, workdir, network, captions, given)
     if tokenizer is None:
         raise ValueError(

@@ -120,6 +120,8 @@ def _decide(config: ConfigDict, names: Mapping[str, Any]) -> None:
     configs.override(config, names)
     if config.encoder.name != encoder:
         config.encoder.fields = {}
+        if config.encoder.source != "random":  # which holds another encoder
+            config.encoder.source = f"runs/{config.encoder.name}" if config.encoder.name else ""
         if config.encoder.name and "tokenizer.name" not in names:
             cls = modules.encoder_class(config.encoder.name)
             config.tokenizer.name = getattr(cls, "tokenizer", config.tokenizer.name)

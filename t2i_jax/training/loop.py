@@ -32,6 +32,7 @@ from t2i_jax.training.state import TrainState
 from t2i_jax.training.step import init_state, make_step
 from t2i_jax.training.step_progress import Progress
 from t2i_jax.training.stopping import Stopping
+from t2i_jax.waiting import Waiting
 
 # Steps that may be queued behind the one that runs: enough to keep a device busy, and all that a
 # stop has to wait for.
@@ -59,7 +60,8 @@ def train(
     ``stopping.status`` after a stop that was asked for, when the state has been saved.
     """
     check_place(workdir)
-    plan = Plan(config, paths.path(workdir), evaluators, given)
+    with Waiting("reading the data and the networks that the config names"):
+        plan = Plan(config, paths.path(workdir), evaluators, given)
     training = Training(plan, stopping or Stopping())
     try:
         with contextlib.ExitStack() as stack:
@@ -115,9 +117,11 @@ class Training:
             # Every process keeps its own: nothing says that they share a disk.
             shared = os.environ.get(sentence_cache.SHARED, "")
             own = f"process{jax.process_index()}"
+            with self._waiting("reading captions"):
+                captions = list(captions_of(self.plan.source))
             sentences = sentence_cache.sentences(
                 pathlib.Path(shared) if shared else self._local_folder("cache") / own,
-                list(captions_of(self.plan.source)),
+                captions,
                 system.encoder,
                 system.frozen["encoder"].variables,
                 system.tokenizer,
@@ -145,22 +149,22 @@ class Training:
         if self.chief:
             self.progress.say(text)
 
+    def _waiting(self, what: str) -> contextlib.AbstractContextManager:
+        """Shows for how long `what` has been going on."""
+        return Waiting(what, self.progress.say) if self.chief else contextlib.nullcontext()
+
     def run(self) -> dict[str, float]:
         """Trains to the end; see `train`."""
         config, parallel = self.plan.config, self.plan.parallel
-        example = self.pipeline.example_batch()
-        self.plan.system.complete(example)
+        with self._waiting("initialising the networks"):
+            state = self._fresh()
         frozen = self.plan.system.variables
-        state = jax.device_get(
-            jax.jit(lambda f: init_state(self.plan.system.recipe, self.plan.options, example, f))(
-                frozen
-            )
-        )
         start = self.checkpoints.latest_step() or 0
         for path, what in self.plan.lost().items() if start else ():
             self._say(f"{path} is missing, though {start:,} steps are done: {what}")
         self._describe(state)
-        state = self._restore(state) if start else parallel.put_state(state)
+        with self._waiting(f"reading step {start:,}" if start else "placing the networks"):
+            state = self._restore(state) if start else parallel.put_state(state)
         if start >= self.plan.total:
             self._say(f"nothing to do: {start:,} of {self.plan.total:,} steps are done")
             self._curves()  # it may have ended after the last checkpoint and before them
@@ -169,9 +173,10 @@ class Training:
         grids = None
         self.draws = bool(self.plan.sample_every) and isinstance(self.plan.system.recipe, GanRecipe)
         if self.chief and self.draws:
-            grids = SampleGrids(
-                self.plan.system, self.plan.data, self.plan.source, config.train.samples
-            )
+            with self._waiting("choosing captions for samples"):
+                grids = SampleGrids(
+                    self.plan.system, self.plan.data, self.plan.source, config.train.samples
+                )
         if self.chief:
             self.writer = MetricsWriter(
                 self.plan.workdir,
@@ -190,10 +195,12 @@ class Training:
                 self.plan.workdir, start, self.plan.images_per_step
             )
         batches = self._batches()
-        batch = next(batches)
+        with self._waiting("reading the first batch"):
+            batch = next(batches)
         began = time.perf_counter()
         step = make_step(self.plan.system.recipe, self.plan.options, parallel.axis_name)
-        compiled = parallel.compile(step, state, batch, frozen)
+        with self._waiting(f"compiling the step of {config.system}"):
+            compiled = parallel.compile(step, state, batch, frozen)
         meet(f"compiled to go on from {start}")
         self._say(f"compiled the step in {time.perf_counter() - began:.1f} s")
         with self.stopping.after_the_step():
@@ -202,6 +209,13 @@ class Training:
         if self.chief:
             self._say(f"done; in all {self.provenance.so_far()}")
         return self.last
+
+    def _fresh(self) -> TrainState:
+        """The state of step 0, on the host; draws frozen networks that are untrained, too."""
+        example = self.pipeline.example_batch()
+        self.plan.system.complete(example)
+        init = jax.jit(lambda f: init_state(self.plan.system.recipe, self.plan.options, example, f))
+        return jax.device_get(init(self.plan.system.variables))
 
     def _curves(self) -> None:
         metrics = self.plan.workdir / "metrics.jsonl"
@@ -305,7 +319,8 @@ class Training:
         for name, tree in drawn.items():
             folder = self.plan.workdir / name
             folder.mkdir(exist_ok=True)
-            picture = grids.picture(tree)
+            with self._waiting(f"drawing {name}"):
+                picture = grids.picture(tree)
             pictures.save(picture, folder / f"step_{done:08d}.png")
             self.writer.picture(done, name, np.asarray(picture))
 
@@ -315,7 +330,7 @@ class Training:
         if bad := [name for name, norm in found.items() if not math.isfinite(norm)]:
             raise not_finite(bad, done, self.checkpoints)
         found = self._evaluate(done, state)
-        best = self.plan.config.evals.best
+        best = self.plan.best
         if best and best not in found:
             raise ValueError(f"evals.best={best!r}{suggest(best, found)}")
         if self.chief:
@@ -344,11 +359,10 @@ class Training:
         networks = self.plan.parallel.whole(
             {k: {**live[k], **tree} for k, tree in state.ema.items()}
         )
-        found = {
-            f"{name}/{key}": value
-            for name, evaluate in self.plan.evaluators.items()
-            for key, value in evaluate(networks).items()
-        }
+        found = {}
+        for name, evaluate in self.plan.evaluators.items():
+            with self._waiting(f"measuring {name}"):
+                found |= {f"{name}/{key}": value for key, value in evaluate(networks).items()}
         self._say(f"step {done:,}  " + "  ".join(f"{k} {v:.4g}" for k, v in found.items()))
         if self.chief:
             self.writer.scalars(done, found)

@@ -48,6 +48,10 @@ RANDOM = "random"
 TEXT_ENCODER = "encoder"  # the part of any run with text: the encoder that it read captions with
 
 
+class NoSource(FileNotFoundError):
+    """A source is neither a run nor a file nor a package."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """A network with its weights.
@@ -73,9 +77,9 @@ def resolve(
     none. kind: what it must be. told: its fields in the config, of which the readers of published
     files take what no file tells.
 
-    Raises FileNotFoundError where the source is neither a run nor a file, or a package that is not
-    installed; ValueError where the run has no such part, the file cannot be read, or it is a
-    network of another kind.
+    Raises `NoSource` where the source is neither a run nor a file, FileNotFoundError where it is a
+    package that is not installed; ValueError where the run has no such part, the file cannot be
+    read, or it is a network of another kind.
     """
     path, part, found = locate(field, source, part)
     if found == "run":
@@ -98,7 +102,7 @@ def exists(source: str) -> bool:
 
 
 def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
-    """(path, part, "run" or "file") of a source; FileNotFoundError where it is neither. A folder in
+    """(path, part, "run" or "file") of a source; `NoSource` where it is neither. A folder in
     the place of a package's name is the folder.
     """
     head, _, tail = source.rpartition(":")
@@ -110,7 +114,7 @@ def locate(field: str, source: str, part: str) -> tuple[str, str, str]:
             return path, chosen, "file"
     if source in packages.PACKAGES:
         return str(packages.folder(source)), part, "file"
-    raise FileNotFoundError(
+    raise NoSource(
         f"{field}={source!r} is neither a run directory (RUN or RUN:part) nor a weights file, nor "
         f"the name of a package ({', '.join(packages.PACKAGES)})"
     )

@@ -11,11 +11,12 @@ from t2i_jax import config as configs
 from t2i_jax import paths
 from t2i_jax.choices import check_choice
 from t2i_jax.config import Duration, suggest
-from t2i_jax.data import catalog
+from t2i_jax.data import catalog, fallbacks
 from t2i_jax.data.captions import reading_notes
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.prepared import captions_of
-from t2i_jax.training import build, fields, networks, provenance, ranges, reading, runs
+from t2i_jax.data.report import NoHeldOut
+from t2i_jax.training import build, exported, fields, networks, provenance, ranges, reading, runs
 from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.run_data import RunData, full_names
 from t2i_jax.training.same_run import check_same_run
@@ -31,6 +32,7 @@ class Plan:
     workdir: the run directory; data, source: options and records; system: what is trained.
     notes: what the user should know, in words. run_data: the run's memory of its data.
     total, log_every, sample_every, checkpoint_every: in steps, of `images_per_step` images.
+    best: the value that chooses the best checkpoint; "" where none does.
     options, parallel: of the step; evaluators: what is measured at every checkpoint.
 
     Raises what `t2i_jax.training.loop.train` raises for configs, data and runs.
@@ -47,6 +49,11 @@ class Plan:
         ranges.check(configs.flatten(config))
         self.config, self.workdir = config, workdir
         old = runs.is_run(workdir)
+        if old and exported.is_export(workdir):
+            raise ValueError(
+                f"{workdir} is an exported folder, of which no training can go on: train in "
+                "another workdir"
+            )
         # A run that is older than a field had the field's default.
         saved = fields.complete(runs.read_config(workdir)) if old else None
         name = saved.data.name if old else None
@@ -57,7 +64,7 @@ class Plan:
         captions = functools.partial(captions_of, self.source)
         self.system = build.build(config, workdir if old else None, captions, given)
         reading.check(self.system, self.data)
-        self.notes = list(self.system.notes)
+        self.notes = [*self.system.notes, *fallbacks.notes(self.source, self.data)]
         if self.system.recipe.reads != "nothing" and self.data.text == "tokens":
             # Whether captions are encoded in the step or beforehand.
             self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
@@ -73,21 +80,36 @@ class Plan:
         self.checkpoint_every = max(self._duration("checkpoint_every"), 1)
         self.options = build.step_options(self.system, self.data.batch, len(self.source))
         self.parallel = make_parallel(config.parallel, config.fsdp)
-        self.evaluators = {}
-        if config.evals.names:
-            if evaluators is None:
-                raise ValueError(
-                    f"evals.names={config.evals.names}: this training was given no evaluators; "
-                    "start it with python -m t2i_jax.train, or pass them to `train`"
-                )
-            self.evaluators = evaluators(self.system, self.data)
+        self.best = config.evals.best
+        self.evaluators = self._evaluators(evaluators, given) if config.evals.names else {}
         self._check_best()
+
+    def _evaluators(
+        self, evaluators: MakeEvaluators | None, given: Collection[str]
+    ) -> Mapping[str, Callable[[Any], dict]]:
+        names = self.config.evals.names
+        if evaluators is None:
+            raise ValueError(
+                f"evals.names={names}: this training was given no evaluators; start it with "
+                "python -m t2i_jax.train, or pass them to `train`"
+            )
+        try:
+            return evaluators(self.system, self.data)
+        except NoHeldOut as error:
+            if {"evals.names", "evals.best"} & set(given):
+                raise
+            # The wish of a config file, which does not know the data.
+            self.best = ""
+            self.notes.append(
+                f"evals.names={names} is left out, the latest checkpoint counts: {error}"
+            )
+            return {}
 
     def _check_best(self) -> None:
         """The value that is to choose the best checkpoint must be one that better networks have
         more, or less, of, as ``evals.best_mode`` says.
         """
-        best, mode = self.config.evals.best, self.config.evals.best_mode
+        best, mode = self.best, self.config.evals.best_mode
         check_choice("evals.best_mode", mode, ("max", "min"))
         if not best:
             return
@@ -134,7 +156,7 @@ def total_steps(config: ConfigDict, records: int) -> int:
     if data.batch > records:
         raise ValueError(
             f"data.batch={data.batch:,}: {data.name}/{data.split} has only {records:,} records; "
-            "in a batch of more an image stands beside itself"
+            f"in a batch of more an image stands beside itself: set data.batch={records} or less"
         )
     total = _steps(config, "duration", records)
     if not total:

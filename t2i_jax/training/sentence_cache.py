@@ -29,6 +29,7 @@ from t2i_jax import owner
 from t2i_jax.data import tokenizers
 from t2i_jax.interop import weights
 from t2i_jax.training.modules import class_name
+from t2i_jax.waiting import Waiting
 
 SHARED = "T2I_JAX_CAPTION_CACHE"  # a variable of the environment
 _ROWS = 512  # captions encoded at a time
@@ -117,17 +118,17 @@ def _encode_all(path, captions: Captions, encoder, variables, tokenizer, say) ->
     if not flat:
         raise ValueError("the split has no captions to encode: set encoder.name='' for no text")
     encode = jax.jit(lambda ids, mask: encoder.apply(variables, ids, mask).sentence)
-    table = None
-    for start in range(0, len(flat), _ROWS):
-        part = flat[start : start + _ROWS]
-        texts = [text for _, _, text in part] + [""] * (_ROWS - len(part))
-        vectors = np.asarray(encode(*tokenizer.encode(texts)))
-        if table is None:
-            shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
-            table = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-            _claim(path)
-        records, columns = zip(*((i, j) for i, j, _ in part), strict=True)
-        table[list(records), list(columns)] = vectors[: len(part)]
-        if start // _ROWS % 20 == 0:
-            say(f"encoding captions: {start + len(part):,}/{len(flat):,}")
-    table.flush()
+    table, rows = None, min(_ROWS, len(flat))
+    with Waiting("encoding captions", say, done=0, total=len(flat)) as shown:
+        for start in range(0, len(flat), rows):
+            part = flat[start : start + rows]
+            texts = [text for _, _, text in part] + [""] * (rows - len(part))
+            vectors = np.asarray(encode(*tokenizer.encode(texts)))
+            if table is None:
+                shape = (len(captions), max(map(len, captions)), vectors.shape[-1])
+                table = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+                _claim(path)
+            records, columns = zip(*((i, j) for i, j, _ in part), strict=True)
+            table[list(records), list(columns)] = vectors[: len(part)]
+            shown.done += len(part)
+        table.flush()

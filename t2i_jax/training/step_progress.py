@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
@@ -22,6 +23,7 @@ class Progress:
     def __init__(self, total: int, images_per_step: int, log: paths.Path | None = None):
         self.total, self.images_per_step = total, images_per_step
         self._log = paths.Lines(log) if log else None
+        self._saying = threading.Lock()  # threads that show how long something takes say it too
         self._last_step = 0
         self._mark = self._drawn = time.perf_counter()
         self._paused = 0.0
@@ -32,10 +34,11 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One plain line now, on the terminal and in the log."""
-        self._print(f"{self._clear}{text}\n")
-        if self._log:
-            stamp = datetime.datetime.now().isoformat(timespec="seconds")
-            self._log.add(f"{stamp} {text}")
+        with self._saying:
+            self._print(f"{self._clear}{text}\n")
+            if self._log:
+                stamp = datetime.datetime.now().isoformat(timespec="seconds")
+                self._log.add(f"{stamp} {text}")
 
     def _print(self, text: str) -> None:
         try:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import jax
@@ -55,6 +56,23 @@ class Stopping:
         """
         with signals.heard(SIGNALS, self._hear):
             yield self
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator["Stopping"]:
+        """Inside, Ctrl-C or a notebook's stop button is a request, as in `listening`, for programs
+        that go on afterwards: where there is nothing to be saved, and at the second time, it is a
+        KeyboardInterrupt. Off the main thread, which alone hears signals, nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        with signals.heard((signal.SIGINT,), self._interrupt):
+            yield self
+
+    def _interrupt(self, *_) -> None:
+        if self.status or not self._deferred:
+            raise KeyboardInterrupt
+        self.ask(signal.SIGINT, "an interrupt")
 
     @contextlib.contextmanager
     def after_the_step(self) -> Iterator[None]:

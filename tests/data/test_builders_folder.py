@@ -106,7 +106,7 @@ def test_bad_lines_are_counted(prepare, tmp_path):
 
 
 def test_images_without_captions_only_on_request(prepare, tmp_path):
-    with pytest.raises(MissingSource, match="(?s)captions.jsonl.*yours to make.*a red car"):
+    with pytest.raises(MissingSource, match=r"(?s)has 3 x .jpg, 1 x .png. .*captions.jsonl.*a red"):
         prepare()
     report = prepare(no_captions=True)
     assert report.records == {"train": 4} and report.config == "My-cars-_uncaptioned"

@@ -12,7 +12,7 @@ from t2i_jax.commands import prepare
 from t2i_jax.data import catalog, content
 from t2i_jax.data.builders import base
 from t2i_jax.data.decode import decode_rgb
-from t2i_jax.data.layouts import folder
+from t2i_jax.data.layouts.own import recognise
 from t2i_jax.data.records import Layout, Raw, Split
 
 from . import disk_sources
@@ -138,7 +138,7 @@ def test_what_fails_as_a_whole_is_one_line(run, tmp_path, monkeypatch, source):
     status, out, err = run(f"--preview={tmp_path}")
     assert status == 1 and err.strip().split("\n")[-1].startswith("error: ")
     for error in (PermissionError(13, "Permission denied", "list"), RecursionError("deep")):
-        monkeypatch.setattr(folder, "read", raising(error))
+        monkeypatch.setattr(recognise, "read", raising(error))
         status, out, err = run("--overwrite")
         assert status == 1 and err.startswith("error: ") and err.count("\n") == 1
     with pytest.raises(RecursionError):

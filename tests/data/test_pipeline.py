@@ -353,7 +353,7 @@ def test_training_without_text():
         ({"sampling": "distinct_classes"}, "batch=8, but data set/train has 5 classes"),
         ({"sentences": np.zeros((5, 3, 4))}, "23 records"),
         ({"source": MemorySource(0)}, "no records"),
-        ({"source": MemorySource(3, label=lambda i: 7)}, "two classes"),
+        ({"source": MemorySource(1, label=lambda i: 7)}, "two classes"),
     ],
 )
 def test_mistakes_are_named(changes, message):
@@ -378,3 +378,23 @@ def test_a_position_of_another_order_is_refused():
         pipeline().restore(state)
     with pytest.raises(ValueError, match="batch was 8, is 4"):
         pipeline(batch=4).restore(pipeline().state())
+
+
+@pytest.mark.parametrize(
+    ("source", "sampling"),
+    [(SOURCE, "class_balanced"), (MemorySource(23, label=lambda i: -1), "epoch")],
+)
+def test_sampling_that_is_left_open_is_that_of_the_data(source, sampling):
+    auto, named = (pipeline(source=source, sampling=x) for x in ("auto", sampling))
+    assert auto.state() == named.state() and auto.state()["sampling"] == sampling
+    assert_same(next(auto), next(named))
+
+
+def test_a_class_of_all_records_mismatches_as_none_would():
+    """And no record is then taken for another's like."""
+    batches = [
+        next(pipeline(source=MemorySource(23, label=lambda i, c=c: c), sampling="auto"))
+        for c in (6, -1)
+    ]
+    assert_same(*batches)
+    np.testing.assert_array_equal(batches[0]["label"], batches[0]["index"])

@@ -10,35 +10,24 @@ from t2i_jax.data import prepare_progress
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("total", [20, None])
-def test_items_pass_through_and_the_end_is_shown(terminal, total, monkeypatch):
-    monkeypatch.setattr(prepare_progress, "LOG_SECONDS", 0.0)
+def test_items_pass_through_and_the_end_is_shown(terminal, total):
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=80)
-    assert list(prepare_progress.track(iter(range(20)), "cub train", total, console)) == list(
-        range(20)
-    )
-    assert "cub train" in out.getvalue()
+    items = prepare_progress.track(iter(range(20)), "cub train", total, console)
+    assert list(items) == list(range(20))
     if terminal:
-        assert "20/20" in out.getvalue() or total is None
+        assert "cub train" in out.getvalue() and ("20/20" in out.getvalue() or total is None)
     else:
-        lines = out.getvalue().splitlines()
         of = " of 20" if total else ""
-        assert lines[0].startswith(f"cub train: 1{of}, ") and lines[-1].startswith(
-            f"cub train: 20{of} done"
-        )
+        assert out.getvalue().splitlines()[-1].startswith(f"cub train: 20{of} done in ")
 
 
-def test_slow_items_are_told_in_seconds_and_with_what_is_left(monkeypatch):
-    moments = iter([0.0, 20.0, 30.0, 30.5, 40.0])
-    monkeypatch.setattr(prepare_progress.time, "monotonic", lambda: next(moments))
+def test_items_that_are_not_all_taken_are_not_done():
     out = io.StringIO()
     items = prepare_progress.track(iter("abc"), "kills", 3, Console(file=out, width=80))
-    assert list(items) == list("abc")
-    assert out.getvalue().splitlines() == [
-        "kills: 1 of 3, 20.0 s each, ETA 0:00:40",
-        "kills: 2 of 3, 15.0 s each, ETA 0:00:15",
-        "kills: 3 of 3 done in 40.0 s",
-    ]
+    next(items)
+    items.close()
+    assert "done" not in out.getvalue()
 
 
 def test_without_a_console_nothing_is_shown(capsys):

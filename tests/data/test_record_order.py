@@ -90,6 +90,34 @@ def test_impossible_samplings_are_refused(rule, labels, message):
         record_order.SAMPLINGS[rule](classes, 3, 0, True, "cub/train")
 
 
+@pytest.mark.parametrize(
+    ("labels", "chosen"),
+    [
+        ([0, 1, 1], "class_balanced"),
+        ([-1, -1, -1], "epoch"),
+        ([0, 1, -1], "epoch"),  # a record without a class would never be drawn
+        ([4, 4, 4], "epoch"),
+    ],
+)
+def test_sampling_that_is_left_open_goes_by_classes_where_there_are_some(labels, chosen):
+    labels = np.array(labels)
+    assert record_order.chosen("auto", labels) == chosen
+    assert record_order.chosen("distinct_classes", labels) == "distinct_classes"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([2, 0, 2], [2, 0, 2]),
+        ([-1, -1, -1], [0, 1, 2]),
+        ([1, -1, 1, -1], [1, 3, 1, 5]),  # no number is a class's and a record's
+        ([7, 7, 7], [0, 1, 2]),  # one class for all says nothing
+    ],
+)
+def test_records_without_a_class_are_classes_of_their_own(labels, expected):
+    assert record_order.identities(np.array(labels)).tolist() == expected
+
+
 @pytest.mark.parametrize("rule", record_order.SAMPLINGS)
 def test_partners_come_where_they_are_asked_for(rule):
     labels = np.repeat(np.arange(4), 3)

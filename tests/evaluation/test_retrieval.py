@@ -14,6 +14,7 @@ from t2i_jax import types
 from t2i_jax.commands import evaluate
 from t2i_jax.data import catalog
 from t2i_jax.data.prepared import captions_of
+from t2i_jax.data.report import NoHeldOut
 from t2i_jax.drawing.drawer import text_inputs
 from t2i_jax.encoders.damsm import CompactImageEncoder, TextEncoder
 from t2i_jax.evaluation import in_training
@@ -206,6 +207,14 @@ def test_bad_evaluations_are_refused(data_dir):
     config.system = "attn_gan"
     system = dataclasses.replace(system, recipe=SimpleNamespace(embeds=""))
     with pytest.raises(ValueError, match="'attn_gan' trains nothing that compares images with"):
+        Retrieval(system, build.data_options(config), 10)
+
+
+def test_too_few_held_out_images_are_told_before_training(data_dir, monkeypatch):
+    monkeypatch.setattr(HeldOut, "__len__", lambda self: 4)
+    config = resolved(data_dir)
+    system = build.build(config, captions=lambda: [["a red bird"]])
+    with pytest.raises(NoHeldOut, match="at 5 needs as many held-out images, .*/test has 4"):
         Retrieval(system, build.data_options(config), 10)
 
 

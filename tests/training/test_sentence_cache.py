@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import errno
+import re
 import threading
 import time
 
@@ -58,7 +59,10 @@ class Cache:
     def __call__(self, **changed):
         self.said.clear()
         arguments = {**self.usual, **changed}
-        return sentence_cache.sentences(self.folder, **arguments, say=self.said.append)
+        return sentence_cache.sentences(self.folder, **arguments, say=self._say)
+
+    def _say(self, text):
+        self.said.append(re.sub(r"in [\d.]+ s$", "in ... s", text))
 
     @property
     def file(self):
@@ -78,7 +82,7 @@ def test_vectors_are_those_of_the_captions_and_are_made_once(cache, tokenizer, t
         for j, text in enumerate(texts):
             np.testing.assert_allclose(found[i, j], expected(tokenizer, table, text), rtol=1e-5)
     assert not found[0, 2].any() and not found[1, 1:].any()
-    assert cache.said == ["encoding captions: 6/6"]
+    assert cache.said == ["encoding captions: 6 of 6 done in ... s"]
     before = cache.file
     np.testing.assert_array_equal(cache(), found)
     assert cache.said == [] and cache.file == before
@@ -101,7 +105,7 @@ def test_what_changes_the_vectors_makes_a_new_cache(cache, tokenizer, table):
     ]
     for change in changes:
         found = cache(**change)
-        assert cache.said == ["encoding captions: 6/6"], change
+        assert cache.said == ["encoding captions: 6 of 6 done in ... s"], change
         names.append(cache.file.name)
         scale = change["encoder"].scale if "encoder" in change else 1.0
         now = change.get("tokenizer", tokenizer), table
@@ -126,7 +130,7 @@ def test_a_damaged_file_is_made_again_and_said(cache, damage):
     np.testing.assert_array_equal(cache(), good)
     assert cache.said == [
         f"{path} is damaged (it does not fit its checksum): encoding the captions again",
-        "encoding captions: 6/6",
+        "encoding captions: 6 of 6 done in ... s",
     ]
     cache()
     assert cache.said == []

@@ -6,6 +6,7 @@ such as ``captions.pickle`` rely on); the pipeline shuffles.
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -21,8 +22,9 @@ from rich.console import Console
 
 from t2i_jax.data import records
 from t2i_jax.data.prepare_progress import track
-from t2i_jax.data.report import DataError, Problem, Report
+from t2i_jax.data.report import DataError, Problem, Report, printable
 from t2i_jax.data.source_files import file_text
+from t2i_jax.waiting import Waiting
 
 RECORDS_PER_SHARD = 2048  # about 200 MB of photos
 _RECORDS_PER_WRITE = 64
@@ -117,6 +119,12 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Reads the lists of the source. Subclasses implement it."""
         raise NotImplementedError
 
+    def _log_download_bytes(self) -> None:
+        """Nothing: tfds would print, also into a notebook's cell, what our messages say."""
+
+    def _log_download_done(self) -> None:
+        """Nothing, likewise."""
+
     def extra_features(self) -> dict[str, Any]:
         """Features beyond the common schema, by name."""
         return {}
@@ -188,7 +196,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager) -> dict[str, Iterator]:
         job = self._job(dl_manager)
-        layout = self.layout(job)
+        with contextlib.nullcontext() if job.console is None else Waiting("reading lists"):
+            layout = self.layout(job)
+        job.report.layout, job.report.told = layout.name, list(map(printable, layout.told))
         for problem in layout.problems:
             job.report.add("", problem)
         listed = {name: split for name, split in layout.splits.items() if split.total != 0}

@@ -12,7 +12,6 @@ from t2i_jax.encoders.damsm import ImageFeatures
 from t2i_jax.encoders.small_image_net import SmallImageNet
 from t2i_jax.evaluation.extractors.base import EMBEDDING, Extractor, Images
 from t2i_jax.evaluation.extractors.network import Layers, Preprocessing, extractor
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.losses.attributes import split
 from t2i_jax.training import networks, runs
 from t2i_jax.training.inputs import to_float
@@ -47,7 +46,7 @@ def load(source: str, batch_size: int, field: str = "features") -> Extractor:
     network = networks.resolve(field, source, usual)
     side = getattr(network.module, "image_size", config.data.size)  # where it reads one size only
     step = runs.best_step(run)
-    step = latest_step(run) if step is None else step  # as `networks.resolve` chooses
+    step = runs.latest_step(run) if step is None else step  # as `networks.resolve` chooses
     names, classes = (), ()
     if isinstance(network.module, SmallImageNet) and "classes" in config.recipe:
         names, classes = tuple(config.data.attributes), tuple(config.recipe.classes)

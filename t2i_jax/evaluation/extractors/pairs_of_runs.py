@@ -18,7 +18,6 @@ from t2i_jax.evaluation import embedding
 from t2i_jax.evaluation.extractors.base import DualEncoder, Images
 from t2i_jax.evaluation.extractors.devices import on_all_devices
 from t2i_jax.evaluation.extractors.pairs import pair
-from t2i_jax.evaluation.subject import latest_step
 from t2i_jax.interop import weights
 from t2i_jax.training import networks, runs
 from t2i_jax.training.build import System
@@ -98,7 +97,7 @@ def _precise(function: Callable[[Any, Any], jax.Array]) -> Callable[[Any, Any], 
 
 def _trained(run: str, config: ConfigDict) -> _Pair:
     chosen = runs.best_step(run)
-    step = latest_step(run) if chosen is None else chosen
+    step = runs.latest_step(run) if chosen is None else chosen
     system, kept = embedding.restored(config, run, step)
     try:
         embed = embedding.embedder(system)

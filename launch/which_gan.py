@@ -1,0 +1,255 @@
+"""Writes the page that compares all systems, from the runs of `compare_systems.py`.
+
+    python launch/which_gan.py --compared=runs/compared --out=docs/which_gan.md
+
+Reads results, costs and samples of every system in that folder; the page's picture is written
+beside the page.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+
+import compare_systems
+import jax
+
+from t2i_jax.profiling import step_time
+from t2i_jax.training import fields
+from t2i_jax.training.step import init_state
+
+ABOUT = {
+    "GAN-INT-CLS": "D also sees real images with captions of others (CLS); G also draws from "
+    "sentences between two captions (INT). Reed et al., 2016",
+    "StackGAN-v1": "two stages trained one after the other: a small image, then a larger one that "
+    "corrects it; captions as a Gaussian that is drawn from. Zhang et al., 2017",
+    "StackGAN-v2": "generators of growing resolution trained together, each with a D that judges "
+    "images with and without the caption. Zhang et al., 2019",
+    "AttnGAN": "every region of the image attends to the words; DAMSM, trained before, tells G "
+    "whether image and words fit. Xu et al., 2018",
+    "DM-GAN": "a memory of words that the first image chooses from, with gates. Zhu et al., 2019",
+    "DR-GAN": "AttnGAN with losses that compare the distributions of real and drawn features, and "
+    "a D that normalises them. Tan et al., 2023",
+    "DF-GAN": "one stage; the caption scales and shifts features in every block; a gradient "
+    "penalty where image and caption fit. Tao et al., 2022",
+    "RAT-GAN": "DF-GAN's frame with an LSTM that carries the caption from block to block, and "
+    "attention over space in D. Ye et al., 2024",
+    "XMC-GAN": "one stage with attention to words; contrastive losses between image and sentence, "
+    "regions and words, drawn and real image. Zhang et al., 2021",
+}
+_IMAGE_ENCODER = "t2i_jax.encoders.damsm:ImageEncoder"  # of the published DAMSM
+_VARIED = 0.7  # of the drawings' own distances: a system below shows near-copies of one image
+_ENCODERS = {"char": "char-CNN-RNN", "damsm": "DAMSM"}
+_COPIES = (
+    ", but its samples of one caption are near-copies (their distances are {0.diversity:.2f} of "
+    "those between drawings)"
+)
+_PAGE = """\
+# Which GAN should I take?
+
+`launch/which_gan.py` wrote this page from the runs of `launch/compare_systems.py`:
+
+    python launch/which_gan.py --compared=runs/compared --out=docs/which_gan.md
+
+Every system was trained {times} on the same 4,000 embedded birds at 64 px, with small networks,
+until its steps had used {seconds:,.0f} seconds of one CPU core. Then {records} new captions were
+drawn and [read](evaluation.md).
+
+- **{faithful.system} follows captions best**: in {faithful.every:.0%} of its images every stated
+  colour is right{copies}.
+- **{varied.system} does, of those that vary what they draw**: {varied.every:.0%}; distances
+  between samples of one caption are {varied.diversity:.2f} of those between drawings.
+- **{quick.system} is the quickest** ({quick.cpu_ms:.1f} CPU-ms an image in training),
+  **{light.system} takes the least memory** ({light.megabytes:.1f} MB an image of a batch),
+  **{lean.system} has the fewest parameters** at the paper's size.
+- Systems that read sentences alone (GAN-INT-CLS, the StackGANs, DF-GAN, RAT-GAN) need no other
+  training before: [MiniLM](bert.md) comes trained. AttnGAN, DM-GAN and DR-GAN need a DAMSM,
+  trained on your images. [Your own photos](own_photos.md) has the commands.
+- To begin with, take the [quick start's GAN](gan_int_cls.md): GAN-INT-CLS's networks, told by
+  DAMSM whether image and caption fit. It follows captions, varies, and trains in minutes.
+
+What this does not show is days on accelerators at 256 px, where the later papers report the
+better FID: small networks and minutes favour what learns quickly.
+
+![The same captions by every system]({picture})
+
+*A row a system, one image a caption, seed 0; the captions are of the library's making.*
+
+## What they draw
+
+Share of captions whose colour is shown, in per cent (chance 10, beaks 25), and distances between
+samples of one caption relative to those between drawings, mean and to the nearest.
+
+{quality}
+
+## What they cost
+
+CPU time and memory of the step's program for an image of a batch; millions of parameters, of the
+networks compared here and of the paper's on CUB (256 px; GAN-INT-CLS's 64 px); the text encoder
+that was trained before. StackGAN-v1's row is of its second stage.
+
+{costs}
+
+## What they are about
+
+{ideas}
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One system: means over its seeds.
+
+    shares: of captions whose colour is drawn, by part. every: all of them at once.
+    diversity, nearest: distances between samples of one caption relative to those of drawings.
+    cpu_ms, megabytes: of one image of a batch, in training.
+    small, full: parameters of G and D, of the compared networks and of the paper's on birds.
+    """
+
+    system: str
+    shares: tuple[float, ...]
+    every: float
+    diversity: float
+    nearest: float
+    steps: float
+    cpu_ms: float
+    megabytes: float
+    small: tuple[int, int]
+    full: tuple[int, int]
+
+
+def main() -> None:
+    """Writes the page and its picture."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--compared", required=True, type=pathlib.Path, help="the folder of runs")
+    parser.add_argument("--out", required=True, type=pathlib.Path, help="the page, *.md")
+    args = parser.parse_args()
+    jobs = compared(args.compared)
+    if not jobs:
+        parser.error(f"--compared={args.compared}: no results of launch/compare_systems.py there")
+    rows = [row(system, found) for system, found in jobs.items()]
+    records = json.loads(next(iter(jobs.values()))[0].result.read_text())["n"]
+    seconds = spent(next(iter(jobs.values()))[0])
+    picture = args.out.with_name("compared.png")
+    compare_systems.grid([found[0] for found in jobs.values()], picture)
+    page = text(rows, picture.name, records, seconds, len(next(iter(jobs.values()))))
+    args.out.write_text(page, encoding="utf-8")
+    print(f"wrote {args.out}\nwrote {picture}")
+
+
+def compared(folder: pathlib.Path) -> dict[str, list[compare_systems.Job]]:
+    """The finished jobs of every system, in the order of the systems."""
+    found = {}
+    for system in compare_systems.SYSTEMS:
+        seeds = sorted(int(p.name.rpartition("_")[2]) for p in folder.glob(f"{system}_*"))
+        jobs = [compare_systems.Job(system, s, folder / f"{system}_{s}") for s in seeds]
+        jobs = [job for job in jobs if job.result.exists() and job.cost.exists()]
+        if jobs:
+            found[system] = jobs
+    return found
+
+
+def spent(job: compare_systems.Job) -> float:
+    """CPU-seconds of all steps of a job."""
+    names = compare_systems.SYSTEMS[job.system][0]
+    markers = [json.loads((job.folder / f"{name}.json").read_text()) for name in names]
+    return sum(marker["cpu_seconds"] for marker in markers)
+
+
+def row(system: str, jobs: list[compare_systems.Job]) -> Row:
+    """The numbers of one system."""
+    columns = [
+        sum(values) / len(jobs) for values in zip(*map(compare_systems.numbers, jobs), strict=True)
+    ]
+    *shares, every, diversity, nearest, steps = columns
+    (cost,) = json.loads(jobs[0].cost.read_text())
+    last = json.loads((jobs[0].folder / f"{jobs[0].run.name}.json").read_text())
+    small = cost["parameters"]
+    return Row(
+        system=system,
+        shares=tuple(shares),
+        every=every,
+        diversity=diversity,
+        nearest=nearest,
+        steps=steps,
+        cpu_ms=1e3 * last["cpu_seconds"] / last["steps"] / cost["images"],
+        megabytes=cost["program_bytes"] / cost["images"] / 1e6,
+        small=(small["g"], small["d"]),
+        full=parameters(jobs[0].run.name),
+    )
+
+
+def parameters(config: str) -> tuple[int, int]:
+    """Of G and D as the paper has them on birds."""
+    found = fields.resolve(f"configs/{config}.py:cub", {}).config
+    found.encoder.source = "random"
+    for name in found.frozen:
+        found.frozen[name] = "random"
+        if name in ("damsm", "image_network"):
+            found[name] = {"module": _IMAGE_ENCODER, "embedding": 256}
+    work = step_time.make_workload(found)
+    state = jax.eval_shape(
+        lambda f: init_state(work.system.recipe, work.options, work.batch, f),
+        work.system.variables,
+    )
+    counts = {k: sum(x.size for x in jax.tree.leaves(v)) for k, v in state.params.items()}
+    return counts["g"], counts["d"]
+
+
+def text(rows: list[Row], picture: str, records: int, seconds: float, seeds: int) -> str:
+    """The whole page."""
+    faithful = max(rows, key=lambda r: r.every)
+    varied = max((r for r in rows if r.diversity >= _VARIED), key=lambda r: r.every)
+    return _PAGE.format(
+        seconds=seconds,
+        times="once" if seeds == 1 else f"from {seeds} seeds",
+        records=records,
+        picture=picture,
+        faithful=faithful,
+        copies="" if faithful.diversity >= _VARIED else _COPIES.format(faithful),
+        varied=varied,
+        quick=min(rows, key=lambda r: r.cpu_ms),
+        light=min(rows, key=lambda r: r.megabytes),
+        lean=min(rows, key=lambda r: sum(r.full)),
+        quality=_table(
+            ("system", *compare_systems.COLOURS, "every colour", "diversity", "nearest", "steps"),
+            [
+                (
+                    r.system,
+                    *(f"{100 * share:.0f}" for share in (*r.shares, r.every)),
+                    f"{r.diversity:.2f}",
+                    f"{r.nearest:.2f}",
+                    f"{r.steps:,.0f}",
+                )
+                for r in rows
+            ],
+        ),
+        costs=_table(
+            ("system", "CPU-ms", "MB", "G + D here", "G + D, paper's", "text from"),
+            [
+                (
+                    r.system,
+                    f"{r.cpu_ms:.1f}",
+                    f"{r.megabytes:.1f}",
+                    _millions(r.small),
+                    _millions(r.full),
+                    _ENCODERS[compare_systems.SYSTEMS[r.system][1]],
+                )
+                for r in rows
+            ],
+        ),
+        ideas=_table(("system", "idea"), [(r.system, ABOUT[r.system]) for r in rows]),
+    )
+
+
+def _millions(counts: tuple[int, int]) -> str:
+    return " + ".join(f"{n / 1e6:.2f}" if n < 1e7 else f"{n / 1e6:.0f}" for n in counts)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
