@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what can follow
         from t2i_jax import completion
 
-        completion.answer(parser(), lambda name: name in COMMANDS and module(name).parser())
+        completion.answer(
+            parser(), lambda name: module(name).parser() if name in COMMANDS else None
+        )
     ours = parser()
     args = ours.parse_args(given[:1])
     if args.version:
