@@ -57,7 +57,7 @@ drawn and [read](evaluation.md).
 
 - **{faithful.system} follows captions best**: in {faithful.every:.0%} of its images every stated
   colour is right{copies}.
-- **{varied.system} does, of those that vary what they draw**: {varied.every:.0%}; distances
+- **Of those that vary what they draw, {varied.system} does**: {varied.every:.0%}; distances
   between samples of one caption are {varied.diversity:.2f} of those between drawings.
 - **{quick.system} is the quickest** ({quick.cpu_ms:.1f} CPU-ms an image in training),
   **{light.system} takes the least memory** ({light.megabytes:.1f} MB an image of a batch),
