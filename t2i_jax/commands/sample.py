@@ -226,7 +226,7 @@ def run(args: argparse.Namespace) -> None:
     _write(_grid(rows[:_IN_GRID], header), out / "grid.png")
 
 
-def _sampler(args: argparse.Namespace) -> t2i_jax.Sampler:
+def _sampler(args: argparse.Namespace) -> "t2i_jax.Sampler":
     if args.pretrained:
         return t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
     return t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)

@@ -41,7 +41,7 @@ def command(config: ConfigDict, system: str, workdir: str) -> str:
     """The command that trains `system` on the data of a config, and reads captions as it does."""
     data = config.data
     options = {
-        "config": f"configs/{system}.py:{_argument(config, system)}",
+        "config": f"{system}:{_argument(config, system)}",
         "workdir": workdir,
         "data.name": data.name,
         "data.data_dir": data.data_dir,

@@ -24,59 +24,59 @@ def told(spec: str, *assignments: str) -> str:
 @pytest.mark.parametrize(
     ("spec", "assignments", "field", "first", "workdir"),
     [
-        ("attn_gan:folder", [], "frozen.damsm", "damsm.py:folder", "runs/damsm"),
-        ("dm_gan:folder_small", [], "frozen.damsm", "damsm.py:folder_small", "runs/damsm"),
-        ("xmc_gan:folder", [], "frozen.image_network", "damsm.py:folder", "runs/damsm"),
+        ("attn_gan:folder", [], "frozen.damsm", "damsm:folder", "runs/damsm"),
+        ("dm_gan:folder_small", [], "frozen.damsm", "damsm:folder_small", "runs/damsm"),
+        ("xmc_gan:folder", [], "frozen.image_network", "damsm:folder", "runs/damsm"),
         (
             "xmc_gan:folder",
             ["frozen.image_network=random"],
             "encoder.source",
-            "damsm.py:folder",
+            "damsm:folder",
             "runs/damsm",
         ),
         (
             "attn_gan:folder",
             ["encoder.name=bert", "encoder.source=minilm", "frozen.damsm=runs/image"],
             "frozen.damsm",
-            "damsm.py:folder_minilm",
+            "damsm:folder_minilm",
             "runs/image",
         ),
         (
             "stack_gan_v1_stage2:folder",
             [],
             "frozen.stage1",
-            "stack_gan_v1.py:folder",
+            "stack_gan_v1:folder",
             "runs/stack_gan_v1",
         ),
         (
             "gan_int_cls:folder_small",
             ["encoder.name=char_cnn_rnn"],
             "encoder.source",
-            "char_cnn_rnn.py:folder_small",
+            "char_cnn_rnn:folder_small",
             "runs/char_cnn_rnn",
         ),
         (
             "style_encoder:folder_small",
             [],
             "frozen.generator",
-            "gan_int_cls.py:folder_small",
+            "gan_int_cls:folder_small",
             "runs/gan_int_cls",
         ),
-        ("df_gan:cub", ["data.name=cub/a"], "encoder.source", "damsm.py:cub", "runs/damsm"),
-        ("df_gan:cub", ["data.name=coco2017"], "encoder.source", "damsm.py:folder", "runs/damsm"),
+        ("df_gan:cub", ["data.name=cub/a"], "encoder.source", "damsm:cub", "runs/damsm"),
+        ("df_gan:cub", ["data.name=coco2017"], "encoder.source", "damsm:folder", "runs/damsm"),
     ],
 )
 def test_the_command_of_the_run_that_is_missing(
-    spec, assignments, field, first, workdir, monkeypatch
+    spec, assignments, field, first, workdir, tmp_path, monkeypatch
 ):
     message = told(spec, *assignments)
     assert message.startswith(f"{field}=")
     (line,) = (x for x in message.splitlines() if "python -m" in x)
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "t2i_jax.train"]
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)  # no checkout
     args = train.parse(words[3:])
-    assert args.config == f"configs/{first}" and args.workdir == workdir
+    assert args.config == first and args.workdir == workdir
     asked = [x.removeprefix("data.name=") for x in (*DATA, *assignments) if "data.name=" in x]
     data = args.resolved.config.data
     assert (data.name, data.data_dir) == (asked[-1], "/there")
@@ -84,7 +84,7 @@ def test_the_command_of_the_run_that_is_missing(
 
 def test_a_first_gan_reads_with_the_same_encoder():
     message = told("stack_gan_v1_stage2:folder", "encoder.name=damsm", "encoder.source=runs/d")
-    assert "stack_gan_v1.py:folder" in message
+    assert "stack_gan_v1:folder" in message
     assert "--encoder.name=damsm --encoder.source=runs/d" in message
 
 
