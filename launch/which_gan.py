@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import sys
 
 import compare_systems
 import jax
@@ -118,15 +119,24 @@ class Row:
     full: tuple[int, int]
 
 
-def main() -> None:
-    """Writes the page and its picture."""
+def parse(argv=None) -> argparse.Namespace:
+    """Arguments."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--compared", required=True, type=pathlib.Path, help="the folder of runs")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="the page, *.md")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
+    if args.out.suffix != ".md":
+        parser.error(f"--out={args.out}: the page is Markdown, in a file that ends in .md")
+    return args
+
+
+def main() -> None:
+    """Writes the page and its picture."""
+    args = parse()
     jobs = compared(args.compared)
     if not jobs:
-        parser.error(f"--compared={args.compared}: no results of launch/compare_systems.py there")
+        print(f"error: no results of launch/compare_systems.py in {args.compared}", file=sys.stderr)
+        sys.exit(2)
     rows = [row(system, found) for system, found in jobs.items()]
     records = json.loads(next(iter(jobs.values()))[0].result.read_text())["n"]
     seconds = spent(next(iter(jobs.values()))[0])
