@@ -1,9 +1,11 @@
 """Configs as Python programs have them: loaded from files, changed by assignment."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
@@ -41,12 +43,13 @@ class Config(ConfigDict):
 
 
 def load_config(
-    spec: paths.Named, overrides: Mapping[str, Any] | None = None, /, **fields: Any
+    spec: paths.Named, overrides: ConfigDict | Mapping[str, Any] | None = None, /, **fields: Any
 ) -> Config:
     """The config of a file, with every field that it has and its value.
 
     spec: ``"FILE.py"`` or ``"FILE.py:argument"``.
-    overrides: values by dotted name, ``{"optim.g.lr": 1e-4}``, or nested in sections.
+    overrides: values by dotted name, ``{"optim.g.lr": 1e-4}``, or nested in sections. Paths may be
+        pathlib's, numbers NumPy's.
     fields: the same by keyword: ``seed=1, train={"duration": "20 steps"}``.
 
     Warns of what an override has changed besides. Raises FileNotFoundError for a missing file,
@@ -56,9 +59,10 @@ def load_config(
     from t2i_jax.training import fields as of_configs
 
     spec = paths.text("the config", spec)
-    if overrides is not None and not isinstance(overrides, Mapping):
+    overrides = {} if overrides is None else overrides
+    if not isinstance(overrides, ConfigDict | Mapping):
         raise TypeError(f"overrides={overrides!r}: a dict is needed, as in {{'optim.g.lr': 1e-4}}")
-    given = configs.flatten({**(overrides or {})}) | configs.flatten(fields)
+    given = configs.flatten(_plain(overrides)) | configs.flatten(_plain(fields))
     resolved = of_configs.resolve(spec, given)
     for note in resolved.notes:
         warnings.warn(note, stacklevel=2)
@@ -85,17 +89,33 @@ def own_copy(config: Any) -> tuple[ConfigDict, frozenset[str]]:
             f"the config is {config!r}: one of t2i_jax.load_config is needed, its spec, as in "
             "'configs/gan_int_cls.py:cub', or a dict"
         )
-    plain = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
-    copied = configs.from_dict(plain)
     given = config.set_by_user() if isinstance(config, Config) else frozenset()
-    base = configs.base()
-    if "system" not in copied:
+    copied, base = configs.from_dict(_plain(config)), configs.base()
+    if not isinstance(copied.get("system"), str):
         raise ValueError("the config has no 'system': begin with t2i_jax.load_config")
     networks = modules.module_hints(modules.recipe_module(copied.system).Recipe)
+    for name in {*networks, *(k for k, v in base.items() if isinstance(v, ConfigDict))}:
+        if not isinstance(section := copied.get(name, {}), Mapping | ConfigDict):
+            raise ValueError(f"{name}={section!r}: a section is needed, a dict of its fields")
+    for name, source in copied.get("frozen", {}).items():
+        if not isinstance(source, str):
+            raise ValueError(f"frozen.{name}={source!r}: a run or a file is needed, as text")
     _known("the config", copied, {*base, *networks, *copied.get("frozen", {})})
     for name in ("ema", "encoder", "train", "evals", "log"):
         _known(name, copied.get(name, {}), base[name])
     return fields.complete(copied), given
+
+
+def _plain(value: Any) -> Any:
+    """Values as configs hold them: sections as dicts, paths as text, numbers as Python's."""
+    if isinstance(value, ConfigDict | Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise TypeError(f"{name!r} is no name of a field: a text is needed")
+        return {name: _plain(value[name]) for name in value}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _known(where: str, section: Mapping[str, Any], known: Any) -> None:

@@ -4,6 +4,7 @@ import copy
 import pathlib
 import pickle
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -32,6 +33,7 @@ def test_overrides_by_dotted_name_in_sections_and_by_keyword():
         ((SPEC, {"optim.g.lrr": 1}), ValueError, "did you mean 'lr'"),
         ((SPEC, {"seed": "many"}), ValueError, "'seed' takes a int"),
         ((SPEC, ["seed=1"]), TypeError, "a dict is needed"),
+        ((SPEC, {5: 1}), TypeError, "5 is no name of a field"),
         ((f"{FILE}:birds",), ValueError, "birds"),
         (("nowhere.py",), FileNotFoundError, "no config file 'nowhere.py'"),
         ((ROOT,), FileNotFoundError, "no config file"),
@@ -42,6 +44,17 @@ def test_overrides_by_dotted_name_in_sections_and_by_keyword():
 def test_what_cannot_be_loaded_gets_a_sentence(arguments, error, words):
     with pytest.raises(error, match=words):
         t2i_jax.load_config(*arguments)
+
+
+def test_overrides_are_what_python_programs_have_at_hand(tmp_path):
+    given = {"data.data_dir": tmp_path, "seed": np.int64(3), "optim": {"g": {"lr": np.float32(0.5)}}}
+    config = t2i_jax.load_config(SPEC, given, frozen={"damsm": tmp_path / "damsm"})
+    assert config.data.data_dir == str(tmp_path) and config.frozen.damsm == f"{tmp_path}/damsm"
+    assert (config.seed, config.optim.g.lr) == (3, 0.5) and type(config.seed) is int
+    same = t2i_jax.load_config(SPEC, ConfigDict({"optim": {"g": {"lr": 0.5}}}))
+    assert same.optim.g.lr == 0.5
+    config.frozen.inception = tmp_path
+    assert own_copy(config)[0].frozen.inception == str(tmp_path)
 
 
 def test_fields_can_be_set_and_none_can_be_added_by_mistake():
@@ -93,6 +106,11 @@ def test_trainings_take_a_copy_of_any_kind_of_config():
         (None, TypeError, "the config is None"),
         ({}, ValueError, "the config has no 'system'"),
         ({"system": "gan"}, ValueError, "system"),
+        ({"system": 5}, ValueError, "the config has no 'system'"),
+        ({"system": "gan_int_cls", 5: 1}, TypeError, "5 is no name of a field"),
+        ({"system": "gan_int_cls", "data": None}, ValueError, "data=None: a section is needed"),
+        ({"system": "gan_int_cls", "generator": 5}, ValueError, "generator=5: a section is needed"),
+        ({"system": "gan_int_cls", "frozen": {"x": 5}}, ValueError, "frozen.x=5: a run or a file"),
         ({"system": "gan_int_cls", "trian": {}}, ValueError, "'trian'; did you mean 'train'"),
         ({"system": "gan_int_cls", "train": {"k": 1}}, ValueError, "train has an unknown field"),
     ],
