@@ -152,7 +152,8 @@ def evaluate(workdir: paths.Named | None, protocol: str, **options: Option) -> E
 
     workdir: the run directory; None for ``images=DIR, out=DIR`` without a run.
     protocol: such as ``"fid30k"``, ``"kid500"``, ``"grid"`` (docs/evaluation.md).
-    options: those of the command line by name: ``num=100, seed=1, out="results"``.
+    options: those of the command line by name: ``num=100, seed=1, out="results"``; None for the
+        default. Of several runs ``against`` takes a list.
 
     Raises ValueError for an unknown protocol or option and for one that the protocol does not look
     at, FileNotFoundError for what is not there, ImportError for a missing extra, TypeError for what
@@ -170,8 +171,12 @@ def evaluate(workdir: paths.Named | None, protocol: str, **options: Option) -> E
     for name, value in options.items():
         if name not in known:
             raise ValueError(f"evaluate has no option {name!r}{configs.suggest(name, known)}")
-        parts = value if isinstance(value, list | tuple) else [value]
-        argv += [f"--{name}={part}" for part in parts if part is not None]
+        default = getattr(parsed, name)
+        several = isinstance(default, list) and isinstance(value, list | tuple)
+        for part in value if several else [value]:
+            if isinstance(default, str | list) and not isinstance(part, paths.Named | None):
+                raise TypeError(f"{name} is {part!r}: a name or a path is needed")
+            argv += [] if part is None else [f"--{name}={part}"]
     args = command.parse(argv, RaisingParser)
     outcome, files = command.found(args)
     record = outcome.record

@@ -265,7 +265,10 @@ def test_a_protocol_of_numbers(gan):
         (("nowhere", "grid"), {"numm": 5}, ValueError, "no option 'numm'; did you mean 'num'"),
         (("nowhere", "grid"), {"watch": True}, ValueError, "no option 'watch'"),
         (("nowhere", "grid"), {"num": 0}, ValueError, "num=0: must be a whole number"),
+        (("nowhere", "grid"), {"num": [4, 8]}, ValueError, "invalid int value"),
         (("nowhere", "grid"), {"features": "x"}, ValueError, "--features is not for"),
+        (("nowhere", "grid"), {"out": 5}, TypeError, "out is 5: a name or a path is needed"),
+        (("nowhere", "rating"), {"against": ["runs/b", 5]}, TypeError, "against is 5"),
         (("nowhere", "grid"), {}, FileNotFoundError, "nowhere is no run directory"),
     ],
 )
