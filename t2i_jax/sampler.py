@@ -14,16 +14,21 @@ import pathlib
 import tempfile
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from t2i_jax import paths
+from t2i_jax.choices import check_whole
 from t2i_jax.drawing import drawer, mixing, styles
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import build, exported, modules, runs
 from t2i_jax.types import Text
 
-Images = np.ndarray | tuple[np.ndarray, ...]
+# An array; with scale="all" a tuple of them, which `Any` stands for: type checkers, which do not
+# know the scale, let either be used.
+Images = np.ndarray | Any
 
 
 class CaptionWarning(UserWarning):
@@ -49,8 +54,7 @@ class Sampler:
         devices: Sequence[jax.Device] | None = None,
         checkpoint: tuple[str | os.PathLike, int] | None = None,
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: must be at least 1")
+        check_whole("batch_size", batch_size, 1)
         self.config, self.checkpoint = system.config, checkpoint
         self.system = system
         self._drawer = drawer.Drawer(system.recipe, system.encoder, batch_size, devices)
@@ -74,8 +78,9 @@ class Sampler:
         batch_size, devices: as the class takes them.
 
         Raises FileNotFoundError where `workdir` is no run or has no such checkpoint, ValueError
-        where the run trained no generator, or is damaged.
+        where the run trained no generator, or is damaged, TypeError for what is no path.
         """
+        workdir = paths.text("workdir", workdir)
         return cls._restored(workdir, step, batch_size, devices)
 
     @classmethod
@@ -102,7 +107,7 @@ class Sampler:
         """
         from t2i_jax.exporting import hub
 
-        folder = hub.folder(name, revision, token)
+        folder = hub.folder(paths.text("name", name), revision, token)
         exported.check(folder)
         return cls._restored(folder, None, batch_size, devices, trust_modules)
 
@@ -193,7 +198,7 @@ class Sampler:
         truncation: float | None = None,
         extras: Sequence[str] = (),
         first: int = 0,
-    ) -> Images | tuple[Images, dict[str, np.ndarray]]:
+    ) -> Images:
         """Images of captions, uint8 [N, H, W, 3] with N = len(captions) * num: first all of the
         first caption.
 
@@ -212,13 +217,10 @@ class Sampler:
         Raises ValueError for a caption of which nothing is known, and for an unknown scale, extra
         or seed.
         """
-        if not isinstance(num, int | np.integer) or num < 1:
-            raise ValueError(f"num={num!r}: must be a whole number of at least 1")
-        text = self._text(captions)
-        count = num
-        if text is not None:
-            text = jax.tree.map(lambda x: np.repeat(x, num, axis=0), text)
-            count = len(text.sentence)
+        check_whole("num", num, 1)
+        check_whole("first", first, 0)
+        text = jax.tree.map(lambda x: np.repeat(x, num, axis=0), self._text(captions))
+        count = num if text is None else len(text.sentence)
         noise = self._noise(seed, range(first, first + count), truncation)
         if not extras:
             return self._images(text, noise, scale)
@@ -250,9 +252,12 @@ class Sampler:
 
     def words(self, caption: str) -> list[str]:
         """The tokens of a caption as the run's text encoder reads them: the i-th belongs to the
-        i-th entry of the last axis of word attention. Raises ValueError for a run without text.
+        i-th entry of the last axis of word attention. Raises ValueError for a run without text,
+        TypeError for what is no text.
         """
         tokenizer = self.system.tokenizer
+        if not isinstance(caption, str):
+            raise TypeError(f"caption={caption!r}: a text is needed")
         if tokenizer is None:
             raise ValueError("this run reads no captions")
         ids, mask = tokenizer.encode([caption])
@@ -291,8 +296,10 @@ class Sampler:
         The ends are what `sample` draws first with either seed. Raises ValueError as `sample`, and
         for fewer than 2 steps.
         """
-        t = mixing.weights(steps)
-        text = jax.tree.map(lambda x: np.repeat(x, steps, axis=0), self._text(caption))
+        t, text = mixing.weights(steps), self._text(caption)
+        if text is not None and len(text.sentence) != 1:
+            raise ValueError(f"{len(text.sentence)} captions: the noise of one is mixed")
+        text = jax.tree.map(lambda x: np.repeat(x, steps, axis=0), text)
         ends = (self._noise(seed_a, [0]), self._noise(seed_b, [0]))
         return self._images(
             text, jax.tree.map(lambda a, b: mixing.mix(a[0], b[0], t), *ends), scale
@@ -316,7 +323,7 @@ class Sampler:
         Raises ValueError for photos of another kind and for a style encoder that does not fit.
         """
         text = self._text(captions)
-        key = os.fspath(style_encoder)
+        key = paths.text("style_encoder", style_encoder)
         if key not in self._style_encoders:
             self._style_encoders[key] = styles.StyleEncoder(
                 key, self.system, self._drawer.batch_size

@@ -47,7 +47,7 @@ def test_what_cannot_be_loaded_gets_a_sentence(arguments, error, words):
 
 
 def test_overrides_are_what_python_programs_have_at_hand(tmp_path):
-    given = {"data.data_dir": tmp_path, "seed": np.int64(3), "optim": {"g": {"lr": np.float32(0.5)}}}
+    given = {"data.data_dir": tmp_path, "seed": np.int64(3), "optim.g.lr": np.float32(0.5)}
     config = t2i_jax.load_config(SPEC, given, frozen={"damsm": tmp_path / "damsm"})
     assert config.data.data_dir == str(tmp_path) and config.frozen.damsm == f"{tmp_path}/damsm"
     assert (config.seed, config.optim.g.lr) == (3, 0.5) and type(config.seed) is int

@@ -346,6 +346,31 @@ def test_bad_arguments(workdir, sampler):
             sampler.sample(captions)
     with pytest.raises(ValueError, match="scale=64: this generator draws 32 px"):
         sampler.sample("a bird", scale=64)
+    for name, value in {"num": 2.0, "first": -1, "seed": "1", "truncation": "0.5"}.items():
+        with pytest.raises(ValueError, match=f"{name}={value!r}"):
+            sampler.sample("a bird", **{name: value})
+    with pytest.raises(ValueError, match="steps=2.5: must be a whole number"):
+        sampler.interpolate("a bird", "a red bird", steps=2.5)
+    with pytest.raises(ValueError, match="2 captions: the noise of one is mixed"):
+        sampler.interpolate_noise(["a bird", "a red bird"], 0, 1)
+
+
+def test_what_is_of_another_type_gets_a_sentence(workdir, sampler):
+    for make in (Sampler.from_workdir, Sampler.from_pretrained):
+        for none in (None, 5, ""):
+            with pytest.raises(TypeError, match=f"is {none!r}: a path is needed"):
+                make(none)
+    with pytest.raises(ValueError, match="batch_size=2.5: must be a whole number"):
+        Sampler.from_workdir(workdir, batch_size=2.5)
+    for devices in (5, [], ["cpu"]):
+        with pytest.raises(TypeError, match="some of JAX's are needed"):
+            Sampler.from_workdir(workdir, devices=devices)
+    with pytest.raises(TypeError, match="caption=.'a bird'.: a text is needed"):
+        sampler.words(["a bird"])
+    with pytest.raises(TypeError, match="photos=None"):
+        sampler.view(None)
+    with pytest.raises(TypeError, match="style_encoder is None"):
+        sampler.transfer(np.zeros((1, 8, 8, 3), np.uint8), "a bird", None)
 
 
 # --- generators of other kinds -------------------------------------------------------------------

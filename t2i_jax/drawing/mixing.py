@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from t2i_jax.choices import check_whole
+
 
 def weights(steps: int) -> np.ndarray:
     """Shares of the second end, [steps], from 0 to 1. ValueError for fewer than 2."""
-    if steps < 2:
-        raise ValueError(f"steps={steps}: an interpolation has at least its 2 ends")
+    check_whole("steps", steps, 2)  # an interpolation has its ends
     return np.linspace(0, 1, steps, dtype=np.float32)
 
 

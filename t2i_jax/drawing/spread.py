@@ -11,10 +11,13 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 class Spread:
     """Rows over devices, networks on each of them.
 
-    devices: None leaves every array where JAX puts it.
+    devices: None leaves every array where JAX puts it. TypeError for what are none.
     """
 
     def __init__(self, devices: Sequence[jax.Device] | None):
+        listed = hasattr(devices, "__len__") and len(devices)
+        if devices is not None and not (listed and all(isinstance(d, jax.Device) for d in devices)):
+            raise TypeError(f"devices={devices!r}: some of JAX's are needed, as of jax.devices()")
         self._count = 1 if devices is None else len(devices)
         self._by_rows = self._whole = None
         if devices is not None:

@@ -66,6 +66,8 @@ def view(photos: Sequence[np.ndarray], options: DataOptions) -> np.ndarray:
 
     Raises ValueError for anything but uint8 [H, W, 3], and for none.
     """
+    if not hasattr(photos, "__len__"):
+        raise TypeError(f"photos={photos!r}: a list of uint8 RGB arrays [H, W, 3] is needed")
     if not len(photos):
         raise ValueError("no photos")
     for i, photo in enumerate(photos):

@@ -12,6 +12,7 @@ What the functions take and return stands in `t2i_jax.recipes.terms`. Images are
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
@@ -213,8 +214,9 @@ class GanRecipe(Recipe):
             0.88 there). Raises ValueError for noise that is not normal and a truncation that is no
             number above 0.
         """
-        if truncation is not None and not 0 < truncation < math.inf:
-            raise ValueError(f"truncation={truncation}: must be above 0, such as 0.88")
+        known = truncation is None or isinstance(truncation, numbers.Real)
+        if not known or (truncation is not None and not 0 < truncation < math.inf):
+            raise ValueError(f"truncation={truncation!r}: must be above 0, such as 0.88")
         if truncation is not None and self.noise_distribution != "normal":
             raise ValueError(
                 f"truncation={truncation} is for normal noise; this generator's is "
