@@ -24,15 +24,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import numpy as np
 import psutil
-from matplotlib.figure import Figure
 from PIL import Image
 
-from t2i_jax import paths
+from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, real, whole
 
 # The configs that are trained one after the other, and the text encoder that they read.
@@ -300,19 +298,12 @@ def cell(name: str, values: tuple[float, ...]) -> str:
 def grid(jobs: list[Job], path: pathlib.Path) -> None:
     """A row a system, a column a caption."""
     captions = CAPTIONS.read_text(encoding="utf-8").splitlines()
-    size = (1.3 * len(captions) + 1, 1.3 * len(jobs) + 0.7)
-    figure = Figure(figsize=size)
-    axes = figure.subplots(len(jobs), len(captions), squeeze=False)
-    for job, row in zip(jobs, axes, strict=True):
-        files = sorted(job.pictures.glob("*_00.png"))
-        for axis, file in zip(row, files, strict=True):
-            axis.imshow(Image.open(file), interpolation="lanczos")
-            axis.set(xticks=[], yticks=[])
-        row[0].set_ylabel(job.system)
-    for axis, caption in zip(axes[0], captions, strict=True):
-        axis.set_title(textwrap.fill(caption, 22), fontsize=7)
-    figure.tight_layout(pad=0.3)
-    figure.savefig(path, dpi=100)
+    rows = [
+        pictures.Row(job.system, [np.asarray(Image.open(file)) for file in files])
+        for job in jobs
+        if (files := sorted(job.pictures.glob("*_00.png")))
+    ]
+    pictures.save(pictures.table(rows, captions), path)
 
 
 if __name__ == "__main__":

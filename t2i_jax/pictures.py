@@ -15,7 +15,7 @@ _GAP = 6
 _TITLE = 14  # font size of titles, in pixels
 _TITLE_LINE = _TITLE + 4
 _TITLE_WIDTH = 320  # a narrow picture still leaves room for a title
-_LABEL = 260  # width of a table's labels
+_LABEL = 260  # width of a table's labels, at most
 
 
 def save(picture: Image.Image, path: paths.Path) -> None:
@@ -145,7 +145,8 @@ def table(rows: Sequence[Row], header: Sequence[str] = (), cell: int | None = No
         max(strip.height, len(lines) * _TITLE_LINE + 2 * _GAP)
         for strip, lines in zip(strips, labels, strict=True)
     ]
-    left = _LABEL + _GAP
+    widths = [fonts.length(line, _TITLE) for lines in labels for line in lines]
+    left = 2 * _GAP + math.ceil(max(widths, default=0))
     top = _GAP + _TITLE_LINE * max(map(len, heads), default=0)
     width = left + max(strip.width for strip in strips)
     canvas = Image.new("RGB", (width, top + sum(heights)), "white")

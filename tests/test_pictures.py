@@ -139,6 +139,8 @@ def test_rows_of_a_table_lie_beside_their_labels():
     assert (above < 100).any() and (left[at[80][0] :] < 100).any()
     bare = pictures.table([rows[0], rows[1]._replace(label="")], ["left", "right"])
     assert picture.height > bare.height + 20, "a long label makes room for itself"
+    short = pictures.table([rows[0], pictures.Row("second", rows[1].images)])
+    assert short.width < picture.width - 150, "short labels take no more room than they need"
     with pytest.raises(ValueError, match="at least one row"):
         pictures.table([])
 
