@@ -56,10 +56,14 @@ def wrapped(text: str, size: int, width: int, most: int | None = None) -> list[s
             lines += _cut(piece.lstrip(), size, width)
     if most is None or len(lines) <= most:
         return lines
-    last = lines[most - 1]
-    while last and length(f"{last} ...", size) > width:
-        last = last.rpartition(" ")[0] if " " in last else "".join(_clusters(last)[:-1])
-    return [*lines[: most - 1], f"{last} ..."]
+    return [*lines[: most - 1], ended(lines[most - 1], size, width)]
+
+
+def ended(line: str, size: int, width: int) -> str:
+    """The beginning of a line that fits with "..." behind it."""
+    while line and length(f"{line} ...", size) > width:
+        line = line.rpartition(" ")[0] if " " in line else "".join(_clusters(line)[:-1])
+    return f"{line} ..."
 
 
 def _cut(word: str, size: int, width: int) -> list[str]:

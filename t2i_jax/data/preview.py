@@ -77,16 +77,9 @@ def _lines(split: PreparedSplit, record: dict) -> list[tuple[str, str]]:
         lines.extend((words, colour) for words in fonts.wrapped(caption, FONT_SIZE, SIDE))
     if len(lines) > CAPTION_LINES:
         last, colour = lines[CAPTION_LINES - 1]
-        lines[CAPTION_LINES - 1 :] = [(_cut(f"{last} ..."), colour)]
+        lines[CAPTION_LINES - 1 :] = [(fonts.ended(last, FONT_SIZE, SIDE), colour)]
     name = record["image/filename"].rsplit("/", 1)[-1]
-    return [(_cut(title), "black"), (_cut(name), "gray"), *lines]
-
-
-def _cut(text: str) -> str:
-    """The text if it is no wider than an image, else its beginning and "..."."""
-    if fonts.length(text, FONT_SIZE) <= SIDE:
-        return text
-    text = text.removesuffix(" ...")
-    while text and fonts.length(f"{text}...", FONT_SIZE) > SIDE:
-        text = text[:-1]
-    return f"{text}..."
+    heads = []
+    for text, colour in ((title, "black"), (name, "gray")):
+        heads.extend((words, colour) for words in fonts.wrapped(text, FONT_SIZE, SIDE, 1))
+    return heads + lines
