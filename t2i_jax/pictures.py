@@ -30,7 +30,7 @@ def grid(
     captions: Sequence[str] | None = None,
     columns: int | None = None,
     cell: int | None = None,
-    lines: int | None = 5,
+    lines: int | None = 6,
 ) -> Image.Image:
     """One picture of many: images [H, W, 3] uint8, each over its caption.
 
@@ -44,7 +44,7 @@ def grid(
         raise ValueError(f"{len(captions)} captions for {len(images)} images")
     columns = columns or min(len(images), max(8, math.ceil(math.sqrt(len(images)))))
     cell = cell or _cell(images)
-    size = max(10, cell // 12)
+    size = max(12, cell // 12)  # below, spaces of Pillow's font are hardly seen
     line = size + 3
     texts = [fonts.wrapped(text, size, cell, lines) for text in captions or [""] * len(images)]
     heights = [round(image.shape[0] * cell / image.shape[1]) for image in images]

@@ -113,10 +113,18 @@ def test_no_curves_where_nothing_was_logged(tmp_path):
 
 
 def test_a_caption_that_is_cut_says_so():
-    """Of eight lines' worth of words five are shown, and the dots are ink of their own."""
+    """Of ten lines' worth of words six are shown, and the dots are ink of their own."""
     words = ["wing"] * 60
     cut = pictures.grid([flat(100)], [" ".join(words)])
     assert cut.height == pictures.grid([flat(100)], [" ".join(["winged"] * 60)]).height
+
+
+def test_words_of_a_caption_stand_apart():
+    """Pillow's font has spaces of two pixels in small sizes, about as wide as between letters."""
+    named = np.asarray(pictures.grid([flat(100)], ["a small red bird"]).convert("L"))
+    inked = np.flatnonzero((named[GAP + 128 + 2 :] < 160).any(0))
+    gaps = np.diff(inked) - 1
+    assert (gaps >= 4).sum() == 3, gaps
 
 
 def test_rows_of_a_table_lie_beside_their_labels():
