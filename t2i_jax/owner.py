@@ -35,9 +35,8 @@ class Owner:
     """
 
     def __init__(self, directory: str | os.PathLike, what: str):
-        self.path = paths.path(directory) / FILE
+        self.path = paths.folder(directory) / FILE
         self.unlocked = ""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self.path, "a+", encoding="utf-8")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

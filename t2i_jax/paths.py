@@ -161,10 +161,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def folder(value: str | os.PathLike) -> Path:
-    """The folder that a text names, made where there is none; errors as in `path` and `told`."""
+    """The folder that a text names, made where there is none; errors as in `path` and `told`, and
+    NotADirectoryError where a file is in its place or in that of a folder above it.
+    """
     made = path(value)
-    with told(made):
-        made.mkdir(parents=True, exist_ok=True)
+    try:
+        with told(made):
+            made.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{made}: a file is in the way; name another folder") from None
     return made
 
 

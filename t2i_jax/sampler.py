@@ -10,7 +10,6 @@ depends on its caption, the seed and its place in the call, not on the batch it 
 
 import copy
 import os
-import pathlib
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -152,7 +151,7 @@ class Sampler:
         if exported.is_export(workdir):
             return hub.push(workdir, name, private, token, revision)
         with tempfile.TemporaryDirectory() as place:
-            folder = pathlib.Path(place) / "export"
+            folder = paths.path(place) / "export"
             package.write(workdir, folder, step, captions, license, name)
             return hub.push(folder, name, private, token, revision)
 

@@ -8,7 +8,7 @@ import pytest
 from etils import epath
 from fake_store import FORBIDDEN, SHOWN
 
-from t2i_jax import paths
+from t2i_jax import owner, paths
 
 RUN = "gs://bucket/run"
 
@@ -16,6 +16,7 @@ RUN = "gs://bucket/run"
 LOCAL = {"paths.py", "config_files.py", "data/catalog.py", "data/on_stores.py"}
 LOCAL |= {"data/throughput.py", "data/origin.py", "interop/packages.py", "training/loop.py"}
 LOCAL |= {"training/sentence_cache.py", "sweeps/trainings.py", "sweeps/slots.py"}
+LOCAL |= {"drawing/given.py", "exporting/hub.py", "exporting/portable.py", "fonts.py"}
 
 
 @pytest.mark.parametrize("text", ["runs/birds", "/runs", "/x/gs:/odd", "runs/a:b", "~"])
@@ -93,6 +94,14 @@ def test_missing_files_are_named(store, tmp_path):
         paths.read_bytes(paths.path(f"{RUN}/x"))
     with pytest.raises(FileNotFoundError, match="No such file"):
         paths.read_bytes(tmp_path / "x")
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for name in ("file", "file/run"):
+        for make in (paths.folder, lambda place: owner.take(place, "a test")):
+            with pytest.raises(NotADirectoryError, match=f"{name}: a file is in the way"):
+                make(tmp_path / name)
 
 
 def test_what_is_read_from_disks_alone(tmp_path):
