@@ -182,6 +182,11 @@ def test_an_interrupt_that_ends_a_training_at_once(
     with untouched(), pytest.raises(KeyboardInterrupt, match="The same call begins anew"):
         t2i_jax.train(config_of(data_dir), tmp_path / "run")
     assert len(passed) == heard
+    if where == "_steps":  # when the config has been written
+        other = config_of(data_dir)
+        other.loss.g.interp = 0.5
+        with pytest.raises(ValueError, match="no step of it was saved: remove it to begin anew"):
+            t2i_jax.train(other, tmp_path / "run")
 
 
 def test_one_training_at_a_time(data_dir, tmp_path, monkeypatch):

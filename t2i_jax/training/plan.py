@@ -70,7 +70,9 @@ class Plan:
             self.notes += reading_notes(self.source, self.system.tokenizer, self.data.truncate)
         if old:
             saved.data.name = name
-            check_same_run(saved.to_dict(), config.to_dict(), workdir)
+            empty = runs.latest_step(workdir) is None
+            where = f"{workdir} (no step of it was saved: remove it to begin anew)"
+            check_same_run(saved.to_dict(), config.to_dict(), where if empty else workdir)
         self.run_data = RunData(self.source, workdir if old else None, config.train.accept_data)
         self.notes += self.run_data.notes
         self.images_per_step = self.data.batch * config.d_steps
