@@ -5,6 +5,7 @@ of its own step count, so that a schedule means the same for a player that is up
 a step.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -99,12 +100,11 @@ def make_direction(
     if name not in _DIRECTIONS:
         raise ValueError(f"unknown optimizer {name!r}{suggest(name, _DIRECTIONS)}")
     fields = {k: v for k, v in section.items() if k not in _OTHERS}
-    try:
-        direction = _DIRECTIONS[name](**fields)
-    except TypeError as error:
-        raise ValueError(
-            f"optimizer {name!r} does not take the fields {sorted(fields)}: {error}"
-        ) from None
+    known = inspect.signature(_DIRECTIONS[name]).parameters
+    for field in fields:
+        if field not in known:
+            raise ValueError(f"optimizer {name!r} has no field {field!r}{suggest(field, known)}")
+    direction = _DIRECTIONS[name](**fields)
     if reset := section.get("reset_every"):
         if name not in ("adam", "torch_adam"):
             raise ValueError(f"reset_every={reset!r} is for Adam; {name!r} has no moments to reset")

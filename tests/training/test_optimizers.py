@@ -127,7 +127,10 @@ def test_adam_starts_anew(name, theirs):
     "section, message",
     [
         ({"name": "adm"}, "did you mean 'adam'"),
-        ({"name": "adam", "b3": 1}, "'b3'"),
+        (
+            {"name": "adam", "b1": 0.5, "ep": 1},
+            "optimizer 'adam' has no field 'ep'; did you mean 'eps'",
+        ),
         ({"name": "sgd", "reset_every": "1 epochs"}, "'sgd' has no moments"),
         ({"name": "adam", "groups": {"g": -1.0}}, "groups of 'g' is -1.0"),
         ({"name": "adam", "clip": {"g": -1.0}}, "clip of 'g' is -1.0"),
