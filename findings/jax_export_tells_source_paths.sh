@@ -13,7 +13,8 @@ set -euo pipefail
 WORK="$(mktemp -d)"
 trap 'rm -rf "$WORK"' EXIT
 python3 -m venv "$WORK/venv"
-"$WORK/venv/bin/pip" install --quiet --only-binary :all: jax==0.10.2 jaxlib==0.10.2 numpy==2.2.6 flatbuffers==25.12.19
+"$WORK/venv/bin/pip" install --quiet --only-binary :all: \
+  jax==0.10.2 jaxlib==0.10.2 numpy==2.2.6 flatbuffers==25.12.19
 cat >"$WORK/program.py" <<'PY'
 import sys
 
