@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# orbax-checkpoint 0.12.8 with jax 0.10.2: two CheckpointManagers of one process, each in a thread of
-# its own and with a directory of its own, that save at the same time.
+# orbax-checkpoint 0.12.8 with jax 0.10.2: two CheckpointManagers of one process, each in a thread
+# and with a directory of its own, that save at the same time.
 #
 # Surprise: they break each other's asynchronous saves. Signals between a save and the threads that
 # make its folders and write its files are named after one count of operations for the whole
