@@ -274,13 +274,13 @@ def test_nothing_else_is_replaced(run, export, tmp_path):
         package.write(run, export)
     (export / "README.md").write_text(card)
     (export / "notes.txt").touch()
-    with pytest.raises(ValueError, match="notes.txt, which is of no export"):
+    with pytest.raises(ValueError, match="notes.txt, which is of no such export"):
         package.write(run, export)
     (export / "notes.txt").unlink()
     (export / "export.json").unlink()
-    with pytest.raises(ValueError, match="which is of no export"):
+    with pytest.raises(ValueError, match="which is of no such export"):
         package.write(run, export)
-    with pytest.raises(ValueError, match="file.txt, which is of no export"):
+    with pytest.raises(ValueError, match="file.txt, which is of no such export"):
         (tmp_path / "file.txt").touch()
         package.write(run, tmp_path / "file.txt")
 
