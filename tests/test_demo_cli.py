@@ -41,7 +41,7 @@ def test_without_gradio_the_command_that_installs_it(workdir, monkeypatch, capsy
         (["--host=no.such.host.invalid"], "--host=no.such.host.invalid: no address of this"),
         (["--port=70000"], "port=70000: must be a whole number from 1 to 65,535"),
         (["--step=9"], "step 9"),
-        (["--pretrained=no such"], "'no such': there is no such folder, nor is it USER/NAME on"),
+        (["--pretrained=no such"], "no such: there is no such folder, nor is it USER/NAME on"),
         (["--pretrained=ada/birds", "--step=9"], "--step is for --workdir: an exported folder"),
     ],
 )

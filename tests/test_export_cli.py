@@ -98,6 +98,14 @@ def test_the_card_of_a_run(run, tmp_path):
         assert other not in card, other
 
 
+def test_an_edition_of_a_data_set_is_no_repository_of_a_user(tmp_path):
+    """The Hub would link coco/side64 to what a user of that name has."""
+    run = gan_run(tmp_path / "run", "data.name=coco/side64", steps=[1])
+    package.write(run, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert front_matter(card)["datasets"] == ["coco"] and "trained on coco/side64" in card
+
+
 def test_the_three_lines_of_the_card_draw(run, tmp_path, monkeypatch):
     package.write(run, tmp_path / "birds", captions=[BLUE])
     card = (tmp_path / "birds" / "README.md").read_text()
@@ -137,6 +145,7 @@ def test_bad_arguments(run, tmp_path, capsys, monkeypatch):
         (["--format=onnx", "--license=mit"], "--license is for --format=package"),
         (["--push_to_hub=birds"], "'birds' is no name on the Hub: write USER/NAME"),
         (["--step=9"], "no whole checkpoint of step 9"),
+        (["--license=MIT License"], "license 'MIT License': the Hub's names are of small letters"),
         (["--caption", "鳥"], "knows none of its characters"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -162,6 +171,7 @@ def test_no_training_goes_on_in_it(run, tmp_path):
 IN_ANOTHER_PROCESS = """
 import importlib, json, pathlib, re, shlex, sys
 text = pathlib.Path(sys.argv[1]).read_text()
+text = text.partition("## For programs without our code")[0]  # see tests/exporting
 lines = re.sub(r"\\\\\\n\\s*", "", text).splitlines()
 commands = [l.split() and shlex.split(l) for l in lines if l.startswith("    python -m t2i_jax.")]
 assert len(commands) == 4, commands

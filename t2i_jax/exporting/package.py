@@ -46,9 +46,11 @@ def write(
         default that of the folder.
 
     Raises FileNotFoundError where `workdir` is no run or has no such checkpoint; ValueError for a
-    run that draws no images or is damaged, and for a folder that holds something else.
+    run that draws no images or is damaged, for a folder that holds something else, and for what is
+    no name of a license.
     """
     out = paths.local(out, "exported folders")
+    model_card.check_license(license)
     with whole(out, exported.MANIFEST, FILES, _KEPT) as partial:
         _check_card(out)
         if exported.is_export(workdir):
