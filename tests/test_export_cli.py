@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import fake_hub
 import numpy as np
@@ -13,11 +14,11 @@ import yaml
 from PIL import Image
 from tiny_runs import ROOT, any_run, gan_run
 
-from t2i_jax import Sampler
+from t2i_jax import Sampler, waiting
 from t2i_jax.commands import export, sample
 from t2i_jax.evaluation import results
 from t2i_jax.evaluation.feature_store import digest
-from t2i_jax.exporting import hub, package
+from t2i_jax.exporting import hub, package, stablehlo
 from t2i_jax.training import runs, sealed
 
 RED, BLUE = "a small red bird", "a blue bird"
@@ -58,10 +59,22 @@ def test_files_and_what_is_printed(run, tmp_path, capsys):
     assert files == set(package.FILES)
     wrote = [line for line in printed.out.splitlines() if line.startswith("wrote")]
     assert sorted(wrote) == sorted(f"wrote {out / name}" for name in files)
-    assert printed.err.count("\n") == 1
-    assert printed.err.startswith("warning: caption 'a réd bird': unknown characters 'é'")
+    (warning,) = [line for line in printed.err.splitlines() if line.startswith("warning")]
+    assert warning.startswith("warning: caption 'a réd bird': unknown characters 'é'")
     with Image.open(out / "samples.png") as picture:
         assert picture.height > 2 * 32 and picture.width > 4 * 32
+
+
+def test_a_long_wait_is_told(run, tmp_path, capsys, monkeypatch):
+    """In a log, whatever is written."""
+    monkeypatch.setattr(waiting, "FIRST", 0.01)
+    monkeypatch.setattr(package, "write", lambda *_: time.sleep(0.2) or [])
+    monkeypatch.setattr(stablehlo, "write", lambda *_: time.sleep(0.2) or [])
+    export.main([f"--workdir={run}", f"--out={tmp_path / 'birds'}"])
+    export.main([f"--workdir={run}", f"--out={tmp_path / 'birds'}", "--format=stablehlo"])
+    told = capsys.readouterr().err
+    assert f"exporting {run}: for 0:00:00" in told
+    assert f"writing the generator of {run} as stablehlo: for 0:00:00" in told
 
 
 def test_the_command_of_samples_draws_from_it(run, tmp_path):
@@ -182,7 +195,7 @@ for command in commands:
 for code in re.findall(r"```python\\n(.*?)```", text, re.DOTALL):
     exec(code, found := {})
 import numpy as np
-from t2i_jax import Sampler
+from t2i_jax import Sampler, waiting
 np.save("images.npy", found["images"])
 print(Sampler.from_workdir("runs/birds").push_to_hub("ada/birds", license="mit"))
 print(Sampler.from_pretrained("ada/birds", token="hf_test").push_to_hub("ada/copy"))
