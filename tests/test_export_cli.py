@@ -120,7 +120,7 @@ def test_an_edition_of_a_data_set_is_no_repository_of_a_user(tmp_path):
 
 
 def test_the_three_lines_of_the_card_draw(run, tmp_path, monkeypatch):
-    package.write(run, tmp_path / "birds", captions=[BLUE])
+    package.write(run, tmp_path / "birds", captions=BLUE)
     card = (tmp_path / "birds" / "README.md").read_text()
     code = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)[1]
     assert code.count("\n") == 2

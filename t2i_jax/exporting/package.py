@@ -32,7 +32,7 @@ def write(
     workdir: str | os.PathLike,
     out: str | os.PathLike,
     step: int | None = None,
-    captions: Sequence[str] = (),
+    captions: str | Sequence[str] = (),
     license: str = "",
     name: str = "",
 ) -> list[pathlib.Path]:
@@ -51,6 +51,7 @@ def write(
     """
     out = paths.local(out, "exported folders")
     model_card.check_license(license)
+    captions = [captions] if isinstance(captions, str) else captions
     with whole(out, exported.MANIFEST, FILES, _KEPT) as partial:
         _check_card(out)
         if exported.is_export(workdir):
