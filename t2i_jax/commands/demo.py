@@ -23,7 +23,6 @@ _BATCH = 4  # images drawn at a time
 
 _SHOWN = {
     "Draw with the latest checkpoint of a run": "--workdir=runs/birds",
-    "With what somebody has put on the Hugging Face Hub": "--pretrained=ada/birds",
     "With captions to click on, at another port": "--workdir=runs/birds --port=8000 \\\n"
     '      --caption "a small red bird" --caption "a blue bird with a white belly"',
 }
