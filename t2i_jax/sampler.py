@@ -131,7 +131,7 @@ class Sampler:
         private: bool | None = None,
         token: str | bool | None = None,
         revision: str | None = None,
-        captions: Sequence[str] = (),
+        captions: str | Sequence[str] = (),
         license: str = "",
     ) -> str:
         """Exports the run that this draws from, and uploads the folder to the Hugging Face Hub;

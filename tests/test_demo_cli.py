@@ -2,11 +2,14 @@
 
 import importlib.util
 import socket
+import threading
+import types
 
 import pytest
 from tiny_runs import gan_run
 
 from t2i_jax.commands import demo
+from t2i_jax.exporting import package
 from t2i_jax.training import runs
 
 
@@ -38,11 +41,17 @@ def test_without_gradio_the_command_that_installs_it(workdir, monkeypatch, capsy
         (["--host=no.such.host.invalid"], "--host=no.such.host.invalid: no address of this"),
         (["--port=70000"], "port=70000: must be a whole number from 1 to 65,535"),
         (["--step=9"], "step 9"),
+        (["--pretrained=no such"], "no such: there is no such folder, nor is it USER/NAME on"),
+        (["--pretrained=ada/birds", "--step=9"], "--step is for --workdir: an exported folder"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(workdir, capsys, argv, message):
     pytest.importorskip("gradio")
-    given = argv if "--workdir" in argv[0] else [f"--workdir={workdir}", *argv]
+    given = (
+        argv
+        if argv[0].startswith(("--workdir", "--pretrained"))
+        else [f"--workdir={workdir}", *argv]
+    )
     assert message in said(capsys, *given).splitlines()[-1]
 
 
@@ -53,6 +62,29 @@ def test_a_port_that_is_taken(workdir, capsys):
         assert f"--port={port}: Address already in use" in said(
             capsys, f"--workdir={workdir}", f"--port={port}"
         )
+
+
+def test_a_run_is_no_exported_folder(workdir, capsys):
+    pytest.importorskip("gradio")
+    assert "is no exported folder" in said(capsys, f"--pretrained={workdir}")
+
+
+def test_an_exported_folder_is_served(workdir, tmp_path, monkeypatch):
+    """By either name; nothing but the page itself is left out."""
+    pytest.importorskip("gradio")
+    from t2i_jax.demo_page import artist, page, serving
+
+    shown = []
+    compiled = types.SimpleNamespace(seconds=0.0, widths=(32,), close=lambda **_: None)
+    monkeypatch.setattr(artist, "compiled", lambda *_: compiled)
+    monkeypatch.setattr(page, "page", lambda *asked: shown.append(asked) or compiled)
+    monkeypatch.setattr(serving, "serve", lambda *_: ["there"])
+    package.write(workdir, tmp_path / "birds")
+    ended = threading.Event()
+    ended.set()
+    for source in ("workdir", "pretrained"):
+        demo.run(demo.parse([f"--{source}={tmp_path / 'birds'}", "--caption=a"]), ended)
+    assert shown[0] == shown[1] and dict(shown[0][2])["Run"] == "birds"
 
 
 def test_a_run_on_embeddings_is_refused(tmp_path, capsys):

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import fake_hub
 import numpy as np
@@ -13,11 +14,11 @@ import yaml
 from PIL import Image
 from tiny_runs import ROOT, any_run, gan_run
 
-from t2i_jax import Sampler
+from t2i_jax import Sampler, waiting
 from t2i_jax.commands import export, sample
 from t2i_jax.evaluation import results
 from t2i_jax.evaluation.feature_store import digest
-from t2i_jax.exporting import hub, package
+from t2i_jax.exporting import hub, package, stablehlo
 from t2i_jax.training import runs, sealed
 
 RED, BLUE = "a small red bird", "a blue bird"
@@ -58,10 +59,22 @@ def test_files_and_what_is_printed(run, tmp_path, capsys):
     assert files == set(package.FILES)
     wrote = [line for line in printed.out.splitlines() if line.startswith("wrote")]
     assert sorted(wrote) == sorted(f"wrote {out / name}" for name in files)
-    assert printed.err.count("\n") == 1
-    assert printed.err.startswith("warning: caption 'a réd bird': unknown characters 'é'")
+    (warning,) = [line for line in printed.err.splitlines() if line.startswith("warning")]
+    assert warning.startswith("warning: caption 'a réd bird': unknown characters 'é'")
     with Image.open(out / "samples.png") as picture:
         assert picture.height > 2 * 32 and picture.width > 4 * 32
+
+
+def test_a_long_wait_is_told(run, tmp_path, capsys, monkeypatch):
+    """In a log, whatever is written."""
+    monkeypatch.setattr(waiting, "FIRST", 0.01)
+    monkeypatch.setattr(package, "write", lambda *_: time.sleep(0.2) or [])
+    monkeypatch.setattr(stablehlo, "write", lambda *_: time.sleep(0.2) or [])
+    export.main([f"--workdir={run}", f"--out={tmp_path / 'birds'}"])
+    export.main([f"--workdir={run}", f"--out={tmp_path / 'birds'}", "--format=stablehlo"])
+    told = capsys.readouterr().err
+    assert f"exporting {run}: for 0:00:00" in told
+    assert f"writing the generator of {run} as stablehlo: for 0:00:00" in told
 
 
 def test_the_command_of_samples_draws_from_it(run, tmp_path):
@@ -98,8 +111,16 @@ def test_the_card_of_a_run(run, tmp_path):
         assert other not in card, other
 
 
+def test_an_edition_of_a_data_set_is_no_repository_of_a_user(tmp_path):
+    """The Hub would link coco/side64 to what a user of that name has."""
+    run = gan_run(tmp_path / "run", "data.name=coco/side64", steps=[1])
+    package.write(run, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert front_matter(card)["datasets"] == ["coco"] and "trained on coco/side64" in card
+
+
 def test_the_three_lines_of_the_card_draw(run, tmp_path, monkeypatch):
-    package.write(run, tmp_path / "birds", captions=[BLUE])
+    package.write(run, tmp_path / "birds", captions=BLUE)
     card = (tmp_path / "birds" / "README.md").read_text()
     code = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)[1]
     assert code.count("\n") == 2
@@ -137,6 +158,7 @@ def test_bad_arguments(run, tmp_path, capsys, monkeypatch):
         (["--format=onnx", "--license=mit"], "--license is for --format=package"),
         (["--push_to_hub=birds"], "'birds' is no name on the Hub: write USER/NAME"),
         (["--step=9"], "no whole checkpoint of step 9"),
+        (["--license=MIT License"], "license 'MIT License': the Hub's names are of small letters"),
         (["--caption", "鳥"], "knows none of its characters"),
     ):
         with pytest.raises(SystemExit) as stopped:
@@ -162,6 +184,7 @@ def test_no_training_goes_on_in_it(run, tmp_path):
 IN_ANOTHER_PROCESS = """
 import importlib, json, pathlib, re, shlex, sys
 text = pathlib.Path(sys.argv[1]).read_text()
+text = text.partition("## For programs without our code")[0]  # see tests/exporting
 lines = re.sub(r"\\\\\\n\\s*", "", text).splitlines()
 commands = [l.split() and shlex.split(l) for l in lines if l.startswith("    python -m t2i_jax.")]
 assert len(commands) == 4, commands
@@ -172,7 +195,7 @@ for command in commands:
 for code in re.findall(r"```python\\n(.*?)```", text, re.DOTALL):
     exec(code, found := {})
 import numpy as np
-from t2i_jax import Sampler
+from t2i_jax import Sampler, waiting
 np.save("images.npy", found["images"])
 print(Sampler.from_workdir("runs/birds").push_to_hub("ada/birds", license="mit"))
 print(Sampler.from_pretrained("ada/birds", token="hf_test").push_to_hub("ada/copy"))

@@ -187,6 +187,18 @@ def test_formats(export, tmp_path):
         Sampler.from_pretrained(tmp_path / "nothing here")
 
 
+@pytest.mark.parametrize("name", FILES[1:])
+def test_a_training_takes_no_network_of_a_spoilt_folder(export, name):
+    """Also where the network itself is whole, as of another run."""
+    (export / name).rename(export / "elsewhere")
+    source = f"{export}:encoder"
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing, a part of the exported"):
+        networks.resolve("encoder.source", source, "text")
+    (export / name).write_bytes((export / "elsewhere").read_bytes() + b" ")
+    with pytest.raises(ValueError, match=f"{name} is damaged, or was changed since the export"):
+        networks.resolve("encoder.source", source, "text")
+
+
 # --- modules -------------------------------------------------------------------------------------
 
 
@@ -274,13 +286,13 @@ def test_nothing_else_is_replaced(run, export, tmp_path):
         package.write(run, export)
     (export / "README.md").write_text(card)
     (export / "notes.txt").touch()
-    with pytest.raises(ValueError, match="notes.txt, which is of no export"):
+    with pytest.raises(ValueError, match="notes.txt, which is of no such export"):
         package.write(run, export)
     (export / "notes.txt").unlink()
     (export / "export.json").unlink()
-    with pytest.raises(ValueError, match="which is of no export"):
+    with pytest.raises(ValueError, match="which is of no such export"):
         package.write(run, export)
-    with pytest.raises(ValueError, match="file.txt, which is of no export"):
+    with pytest.raises(ValueError, match="file.txt, which is of no such export"):
         (tmp_path / "file.txt").touch()
         package.write(run, tmp_path / "file.txt")
 

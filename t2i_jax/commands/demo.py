@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
+import os
 import threading
 from collections.abc import Sequence
 
@@ -19,8 +20,6 @@ from t2i_jax.arguments import parser as command_parser
 
 _EXAMPLES = 6
 _BATCH = 4  # images drawn at a time
-_CAPTION = "a"  # to compile with, where there are no examples
-
 
 _SHOWN = {
     "Draw with the latest checkpoint of a run": "--workdir=runs/birds",
@@ -33,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = command_parser("demo", __doc__, _SHOWN)
     add = made.add_argument
-    add("--workdir", required=True, metavar="RUN", help="the run directory of a GAN")
+    source = made.add_mutually_exclusive_group(required=True).add_argument
+    source("--workdir", metavar="RUN", help="the run directory of a GAN, or an exported folder")
+    source("--pretrained", metavar="NAME", help="an exported folder, here or USER/NAME on the Hub")
     add(
         "--step",
         metavar="N",
@@ -77,7 +78,11 @@ def parser() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments; exits with status 2 where they are wrong."""
-    return parser().parse_args(argv)
+    command = parser()
+    args = command.parse_args(argv)
+    if args.pretrained is not None and args.step is not None:
+        command.error("--step is for --workdir: an exported folder has one step")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -98,22 +103,33 @@ def run(args: argparse.Namespace, ended: threading.Event) -> None:
     from t2i_jax.training import runs
 
     serving.check_address(args.host, args.port)  # a wrong one is told before anything is compiled
-    config = runs.read_config(args.workdir)
+    name = args.workdir if args.pretrained is None else args.pretrained
+    _say(f"reading {name}")
+    workdir = args.workdir if args.pretrained is None else _exported(args.pretrained)
+    config = runs.read_config(workdir)
     artist.check_typed(config)
-    step = runs.latest_step(args.workdir) if args.step is None else args.step
-    _say(f"reading {args.workdir}")
-    sampler = Sampler.from_workdir(args.workdir, step, _BATCH)
+    step = runs.latest_step(workdir) if args.step is None else args.step
+    sampler = Sampler.from_workdir(workdir, step, _BATCH)
     examples = args.caption or _held_out(config, args.data_dir)
     _say("compiling; for large networks this takes minutes")
-    drawing = artist.compiled(sampler, next(iter(examples), _CAPTION))
+    drawing = artist.compiled(sampler, next(iter(examples), None))
     _say(f"compiled in {drawing.seconds:.1f} s")
-    about = facts.facts(args.workdir, step, sampler, drawing)
+    about = facts.facts(workdir, name, step, sampler, drawing)
     blocks = page.page(drawing, f"{config.system} on {config.data.name}", about, examples)
     addresses = serving.serve(blocks, args.host, args.port, args.share)
     _say(f"the page is ready: {' and '.join(addresses)} (Ctrl-C ends it)")
     with contextlib.suppress(KeyboardInterrupt):
         ended.wait()
     blocks.close(verbose=False)
+
+
+def _exported(name: str) -> os.PathLike:
+    from t2i_jax.exporting import hub
+    from t2i_jax.training import exported
+
+    folder = hub.folder(name)
+    exported.check(folder)
+    return folder
 
 
 def _held_out(config: ConfigDict, data_dir: str | None) -> list[str]:

@@ -15,6 +15,7 @@ from t2i_jax import paths
 from t2i_jax.arguments import errors_in_a_line, warnings_in_a_line, whole
 from t2i_jax.arguments import parser as command_parser
 from t2i_jax.data.text_files import caption_lines
+from t2i_jax.waiting import Waiting
 
 _FORMATS = ("package", "stablehlo", "onnx")
 
@@ -105,7 +106,9 @@ def run(args: argparse.Namespace) -> None:
     """Writes what the arguments ask for; prints the name of every file, and how to go on."""
     out = paths.local(args.out, "exported folders")
     if args.format != "package":
-        for file in _generator(args, out):
+        with Waiting(f"writing the generator of {args.workdir} as {args.format}"):
+            files = _generator(args, out)
+        for file in files:
             print(f"wrote {file}")
         return
     from t2i_jax.exporting import hub, package
@@ -114,7 +117,8 @@ def run(args: argparse.Namespace) -> None:
     name = args.push_to_hub or ""
     if name:
         hub.check_name(name)
-    files = package.write(args.workdir, out, args.step, args.caption, args.license, name)
+    with Waiting(f"exporting {args.workdir}"):
+        files = package.write(args.workdir, out, args.step, args.caption, args.license, name)
     for file in files:
         print(f"wrote {file}")
     if out / exported.PICTURE not in files:

@@ -137,7 +137,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     command = parser()
     args = command.parse_args(argv)
-    if args.pretrained and args.step is not None:
+    if args.pretrained is not None and args.step is not None:
         command.error("--step is for --workdir: an exported folder has one step")
     if bool(args.style) != bool(args.style_encoder):
         command.error("--style PHOTO... and --style_encoder=RUN need each other")
@@ -193,7 +193,7 @@ def run(args: argparse.Namespace) -> None:
     out = paths.path(args.out)  # a wrong one is told before anything is drawn
     photos = [given.photo(path) for path in args.style or ()]
     pairs = given.pairs(args.images or (), args.caption)
-    with Waiting(f"reading {args.pretrained or args.workdir}"):
+    with Waiting(f"reading {args.workdir if args.pretrained is None else args.pretrained}"):
         sampler = _sampler(args)
     header, extras = [], {}
     with Waiting("compiling and drawing"):
@@ -227,7 +227,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _sampler(args: argparse.Namespace) -> "t2i_jax.Sampler":
-    if args.pretrained:
+    if args.pretrained is not None:
         return t2i_jax.Sampler.from_pretrained(args.pretrained, batch_size=args.batch_size)
     return t2i_jax.Sampler.from_workdir(args.workdir, args.step, args.batch_size)
 

@@ -133,12 +133,14 @@ def check_typed(config: ConfigDict) -> None:
 def compiled(sampler: Sampler, caption: str | None) -> Artist:
     """The artist of a sampler that has compiled all that the page draws with.
 
-    caption: to compile with; it does not matter which, but the run must be able to read it.
+    caption: to compile with; by default one that any tokenizer reads, its own first token.
 
     Raises ValueError where the run reads nothing of this caption.
     """
     if not sampler.config.encoder.name:
         caption = None
+    elif caption is None:
+        (caption,) = sampler.system.tokenizer.decode([[1]])
     began = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaptionWarning)

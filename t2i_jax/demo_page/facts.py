@@ -11,17 +11,17 @@ _NETWORKS = {"g": "generator", "encoder": "text encoder", "d": "discriminator"}
 
 
 def facts(
-    workdir: str | os.PathLike, step: int, sampler: Sampler, artist: Artist
+    workdir: str | os.PathLike, name: str, step: int, sampler: Sampler, artist: Artist
 ) -> list[tuple[str, str]]:
-    """Names and values. The folder is named without its place, as the page may be shown to others.
+    """Names and values. Of the name only the last part is told, as the page may be shown to others.
 
-    step: of the checkpoint.
+    name: of the run, or of the exported folder, as it was asked for. step: of the checkpoint.
     """
     config = sampler.config
     run = run_files.read(paths.path(workdir), "", None, [])
     counts = [f"{_NETWORKS.get(k, k)} {n:,}" for k, n in sampler.parameters.items()]
     found = [
-        ("Run", run.workdir.name),
+        ("Run", os.path.basename(os.path.abspath(name))),
         ("System", config.system),
         ("Data", f"{config.data.name}, {config.data.split}"),
         ("Step", f"{step:,}"),

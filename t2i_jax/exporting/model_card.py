@@ -6,6 +6,7 @@ All that it says is read from the run: its config, ``data.json``, ``provenance.j
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,15 @@ def text(
     )
 
 
+def check_license(license: str) -> None:
+    """Raises ValueError for what the Hub would refuse as a name; "" is none."""
+    if license and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", license):
+        raise ValueError(
+            f"license {license!r}: the Hub's names are of small letters, digits, '.', '-' and '+', "
+            "such as mit, apache-2.0, cc-by-4.0, other"
+        )
+
+
 def data_name(config) -> str:
     """The name of a run's data set, without the module of a user's own."""
     name, slash, edition = config.data.name.partition("/")
@@ -80,9 +90,11 @@ def _front_matter(config, system: str, license: str, data: str) -> str:
     if license:
         fields["license"] = license
     if data:
-        fields["datasets"] = [data]
+        fields["datasets"] = [data.partition("/")[0]]  # "x/y" would be a user's y on the Hub
     fields |= {"tags": [task, "gan", "jax", "flax", system.replace("_", "-")]}
-    return "\n".join(["---", *(f"{k}: {json.dumps(v)}" for k, v in fields.items()), "---"])
+    return "\n".join(
+        ["---", *(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in fields.items()), "---"]
+    )
 
 
 def _what_it_is(config, paper: Paper, data: str, size: int) -> str:

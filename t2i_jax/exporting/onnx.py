@@ -20,6 +20,7 @@ from t2i_jax.sampler import Sampler
 
 INSTALL = "pip install 't2i_jax[onnx]' && pip install --no-deps 'jax2onnx>=0.17.1'"
 
+_MOST = 2**31  # bytes
 _TOLERANCE = 1e-3  # far above rounding, far below another image
 _LOAD = """\
 def load(name):
@@ -31,10 +32,10 @@ def load(name):
 
 def write(sampler: Sampler, out: str | os.PathLike) -> list[pathlib.Path]:
     """Writes ``generator.onnx``, ``encoder.onnx`` where the run reads captions, and what a stranger
-    needs to use them; returns the files. Weights beyond the 2 GB that a file can hold lie beside it
-    in ``.onnx.data``.
+    needs to use them; returns the files.
 
-    Raises ValueError as `portable.write`, and where jax2onnx or onnxruntime is not installed.
+    Raises ValueError as `portable.write`, where jax2onnx or onnxruntime is not installed, and for
+    weights beyond the 2 GB that a file holds.
     """
     missing = [name for name in ("jax2onnx", "onnxruntime") if not importlib.util.find_spec(name)]
     if missing:
@@ -43,6 +44,12 @@ def write(sampler: Sampler, out: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def _write(program: Program, folder: pathlib.Path) -> None:
+    held = sum(x.nbytes for x in program.weights.values())
+    if held >= _MOST:
+        raise ValueError(
+            f"the {program.name} has {held:,} bytes of weights, and an ONNX file holds less than "
+            "2 GB: write --format=stablehlo"
+        )
     import jax2onnx
 
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)  # of shapes that no reader needs
@@ -60,7 +67,7 @@ def _write(program: Program, folder: pathlib.Path) -> None:
         input_names=list(program.inputs),
         output_names=list(program.outputs),
         return_mode="file",
-        export_mode="web",  # one file, whatever its size
+        export_mode="web",  # one file
         output_path=folder / f"{program.name}.onnx",
     )
 
@@ -82,7 +89,7 @@ def _check(program: Program, folder: pathlib.Path, example: Arrays) -> None:
 
 _FORMAT = portable.Format(
     name="ONNX",
-    files=tuple(f"{x}.onnx{data}" for x in ("generator", "encoder") for data in ("", ".data")),
+    files=("generator.onnx", "encoder.onnx"),
     write=_write,
     check=_check,
     runtime=Runtime(("onnxruntime",), ("import onnxruntime",), _LOAD),

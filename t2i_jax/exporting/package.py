@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +10,17 @@ from PIL import Image
 
 from t2i_jax import config as configs
 from t2i_jax import paths, pictures
+from t2i_jax.evaluation import results
 from t2i_jax.exporting import model_card
+from t2i_jax.exporting.place import whole
 from t2i_jax.interop import weights
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.sampler import Sampler
 from t2i_jax.training import exported, modules, networks, runs, sealed
 
 FILES = (*exported.FILES, *exported.BESIDE)
+# What evaluations and reports of the folder add to it.
+_KEPT = (results.FOLDER, "report.html", "report.md", "report.csv")
 
 _FEW = 8  # captions that are drawn several times
 _TIMES = 4
@@ -29,12 +32,12 @@ def write(
     workdir: str | os.PathLike,
     out: str | os.PathLike,
     step: int | None = None,
-    captions: Sequence[str] = (),
+    captions: str | Sequence[str] = (),
     license: str = "",
     name: str = "",
 ) -> list[pathlib.Path]:
     """Writes a run's checkpoint as a folder, whole or not at all, in the place of an earlier
-    export; returns the files.
+    export, of which evaluations and reports stay; returns the files.
 
     step: by default the latest.
     captions: of the picture; by default it is the training's own grid of that step, where one was
@@ -43,21 +46,26 @@ def write(
         default that of the folder.
 
     Raises FileNotFoundError where `workdir` is no run or has no such checkpoint; ValueError for a
-    run that draws no images or is damaged, and for a folder that holds something else.
+    run that draws no images or is damaged, for a folder that holds something else, and for what is
+    no name of a license.
     """
     out = paths.local(out, "exported folders")
-    _check_place(out)
-    if exported.is_export(workdir):
-        raise ValueError(f"{workdir} is an exported folder already: copy it, or push it to the Hub")
-    step = runs.latest_step(workdir) if step is None else step
-    config, ema = runs.load_ema(workdir, step)
-    if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
-        raise ValueError(f"{workdir} is a run of {config.system!r}, which draws no images")
-    picture = _picture(workdir, step, config, captions)
-    name = name or out.resolve().name
-    partial = out.resolve().with_name(f".{out.resolve().name}.partial-{os.getpid()}")
-    try:
-        (partial / exported.ENCODER).parent.mkdir(parents=True)
+    model_card.check_license(license)
+    captions = [captions] if isinstance(captions, str) else captions
+    with whole(out, exported.MANIFEST, FILES, _KEPT) as partial:
+        _check_card(out)
+        if exported.is_export(workdir):
+            raise ValueError(
+                f"{workdir} is an exported folder already: copy it, or upload it from Python, "
+                f"Sampler.from_pretrained({os.fspath(workdir)!r}).push_to_hub('USER/NAME')"
+            )
+        step = runs.latest_step(workdir) if step is None else step
+        config, ema = runs.load_ema(workdir, step)
+        if not issubclass(modules.recipe_module(config.system).Recipe, GanRecipe):
+            raise ValueError(f"{workdir} is a run of {config.system!r}, which draws no images")
+        picture = _picture(workdir, step, config, captions)
+        name = name or out.resolve().name
+        (partial / exported.ENCODER).parent.mkdir()
         _write_networks(workdir, partial, config, ema)
         if picture is not None:
             pictures.save(picture, partial / exported.PICTURE)
@@ -66,23 +74,11 @@ def write(
         (partial / exported.CARD).write_text(card, encoding="utf-8")
         sealed.write(partial / exported.MANIFEST, exported.describe(partial, step))
         exported.check(partial)
-        _replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return [out / file for file in FILES if (out / file).exists()]
 
 
-def _check_place(out: pathlib.Path) -> None:
-    """Raises ValueError where `out` holds what no export has written: it would be lost."""
-    if not out.exists():
-        return
-    found = [p for p in out.rglob("*") if not p.is_dir()] if out.is_dir() else [out]
-    others = sorted(p for p in found if str(p.relative_to(out)) not in FILES)
-    if others or (found and not exported.is_export(out)):
-        raise ValueError(
-            f"{out} is there and holds {(others or found)[0].name}, which is of no export: name a "
-            "new folder, or an earlier export"
-        )
+def _check_card(out: pathlib.Path) -> None:
+    """Raises ValueError where somebody has edited the card of an earlier export."""
     card = out / exported.CARD
     if card.exists() and exported.sha256(card) != exported.manifest(out).get("card"):
         raise ValueError(
@@ -137,17 +133,3 @@ def _picture(
     if not reads:
         return pictures.grid(list(Sampler.from_workdir(workdir, step).sample(num=_WITHOUT_TEXT)))
     return None
-
-
-def _replace(new: pathlib.Path, out: pathlib.Path) -> None:
-    """Puts a folder in the place of another, which is still there when something fails."""
-    old = new.with_name(f"{new.name}.old")
-    if out.exists():
-        out.rename(old)
-    try:
-        new.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

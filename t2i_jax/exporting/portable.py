@@ -66,7 +66,7 @@ def write(sampler: Sampler, out: pathlib.Path, form: Format) -> list[pathlib.Pat
     Raises ValueError where `out` holds something else, and where the file that was written draws
     other images.
     """
-    with whole(out, (*SHARED, *form.files)) as folder:
+    with whole(out, DESCRIPTION, (*SHARED, *form.files)) as folder:
         made = programs(sampler)
         tokenizer = sampler.system.tokenizer if sampler.system.encoder is not None else None
         read = tokenizer and captions_elsewhere.reading(tokenizer)

@@ -26,7 +26,7 @@ def save(
     """Writes a nested dict of arrays; `metadata` is free text by name.
 
     The file appears complete or not at all. Raises ValueError where a name holds "/" or `metadata`
-    the digest's key.
+    the digest's key, OSError where it cannot be written, as on a full disk.
     """
     arrays = _flatten(variables)
     extra = dict(metadata or {})
@@ -44,6 +44,8 @@ def save(
         safetensors.numpy.save_file(arrays, partial, {**extra, DIGEST: digest(variables)})
         os.chmod(partial, mode)  # safetensors 0.8.0 lets nobody but the owner read
         os.replace(partial, path)
+    except SafetensorError as error:
+        raise OSError(f"{path}: {error}") from error
     finally:
         if os.path.exists(partial):
             os.remove(partial)

@@ -32,7 +32,7 @@ from t2i_jax import paths
 from t2i_jax.config import suggest
 from t2i_jax.data import tokenizers
 from t2i_jax.interop import packages, weights
-from t2i_jax.training import runs
+from t2i_jax.training import exported, runs
 from t2i_jax.training.modules import (
     class_name,
     construct,
@@ -126,6 +126,8 @@ def _holds_something(path: paths.Path) -> bool:
 
 
 def _of_run(field: str, path: str, part: str) -> Network:
+    if exported.is_export(path):
+        exported.check(path)
     config = runs.read_config(path)
     cls = recipe_module(config.system).Recipe
     parts = [*cls.networks, *([TEXT_ENCODER] if config.encoder.name else [])]

@@ -8,8 +8,10 @@ import pytest
 from tiny_runs import debug_config, gan_run
 
 from t2i_jax import Sampler
+from t2i_jax.data.tokenizers.word import WordTokenizer
 from t2i_jax.demo_page import artist, facts, shown
 from t2i_jax.demo_page.artist import Asked
+from t2i_jax.drawing import drawer
 from t2i_jax.recipes.gan_int_cls import Recipe
 from t2i_jax.training import sealed
 
@@ -46,6 +48,25 @@ def test_pictures_are_those_of_the_sampler(sampler, drawing):
         assert found.notes == () and found.picture.width > 32
     with pytest.raises(ValueError, match="seed=-1"):
         drawing.images(Asked(RED, -1), 1)
+
+
+def test_what_is_compiled_with_is_read_by_any_vocabulary(sampler):
+    """Here of one word, which is not "a"."""
+    asked = []
+
+    class Reads:
+        config = debug_config()
+        system = types.SimpleNamespace(tokenizer=WordTokenizer(["<end>", "vogel"]))
+
+        def sample(self, caption, extras=(), **_):
+            assert drawer.caption_problems(self.system.tokenizer, caption) == []
+            asked.append(caption)
+            if extras:
+                raise ValueError("no such extra")
+            return (np.zeros((1, 8, 8, 3), np.uint8),)
+
+    assert artist.compiled(Reads(), None).reads and set(asked) == {"vogel"}
+    assert artist.compiled(sampler, None).reads
 
 
 def test_each_hears_of_its_own_caption_alone(sampler, drawing):
@@ -101,7 +122,7 @@ def test_embeddings_cannot_be_typed():
 
 def test_facts_of_the_run(workdir, sampler):
     drawing = types.SimpleNamespace(widths=(32,), seconds=1.5)
-    found = dict(facts.facts(workdir, 2, sampler, drawing))
+    found = dict(facts.facts(workdir, workdir, 2, sampler, drawing))
     assert found["Run"] == "gan" and found["Step"] == "2" and found["Images"] == "32 px"
     assert found["Cost of training"] == "not written down"
     count = sum(x.size for x in _leaves(sampler.networks["params"]["g"]))
@@ -110,7 +131,7 @@ def test_facts_of_the_run(workdir, sampler):
     start |= {"hours": 0.5, "device_hours": 4.0, "images": 1000}
     total = {key: start[key] for key in ("hours", "device_hours", "images")}
     sealed.write(workdir / "provenance.json", {"total": total, "starts": [start]})
-    found = dict(facts.facts(workdir, 2, sampler, drawing))
+    found = dict(facts.facts(workdir, workdir, 2, sampler, drawing))
     assert found["Cost of training"] == (
         "4.00 h of one device (30.0 min on 8 x TPU v4), 1,000 images"
     )

@@ -20,7 +20,7 @@ from exporting.tiny_samplers import SYSTEMS, painter, sampler
 from t2i_jax import CaptionWarning, Sampler
 from t2i_jax.drawing.drawer import to_uint8
 from t2i_jax.exporting import onnx, portable, stablehlo
-from t2i_jax.exporting.program import programs
+from t2i_jax.exporting.program import Program, programs
 
 CASES = {name: {} for name in SYSTEMS}
 CASES["xmc_gan-pieces"] = {"pieces": True}
@@ -162,6 +162,13 @@ def test_an_encoder_that_was_trained_with_the_generator(samplers):
 def test_the_width_of_stored_sentences_is_that_of_the_weights(samplers):
     (generator,) = programs(samplers["df_gan-stored"])
     assert generator.inputs["sentence"].shape[1] == 12
+
+
+def test_what_no_onnx_file_holds_is_refused(tmp_path):
+    weights = {"params/large": np.broadcast_to(np.float32(0), (2**29,))}  # of one number
+    program = Program("generator", dict, weights, {}, {})
+    with pytest.raises(ValueError, match=r"2,147,483,648 bytes of weights.* --format=stablehlo"):
+        onnx._write(program, tmp_path)
 
 
 def test_only_an_earlier_export_is_replaced(samplers, tmp_path):

@@ -1,5 +1,7 @@
 """Safetensors files of variable trees: exact round trips, and every damage noticed."""
 
+import resource
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +63,18 @@ def test_arrays_of_any_memory_order_are_written_as_they_read(tmp_path, array):
     weights.save(tmp_path / "w.safetensors", {"params": {"kernel": array}})
     plain = safetensors.numpy.load_file(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(plain["params/kernel"], np.asarray(array))
+
+
+def test_a_full_disk_is_told_in_a_line(tmp_path):
+    """Here a limit of the process; nothing is left."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"x\.safetensors: .*File too large") as error:
+            weights.save(tmp_path / "x.safetensors", {"a": np.zeros(10_000, np.float32)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
 
 
 def test_any_flipped_bit_is_noticed(tmp_path, variables):
