@@ -79,8 +79,12 @@ def _told(path: str, error: BaseException) -> str:
         place, line = whole, frames[-1].lineno if frames else None
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         text = f"{kind}{error}"
+    text = " ".join(text.split())
+    stem = pathlib.Path(path).stem
+    if type(error) is ValueError and path in (str(packaged(f).get(stem)) for f in ("", GRIDS)):
+        return f"{stem}: {text}"  # what stands behind its name is wrong, not the file
     where = (path if place == whole else place) + (f", line {line}" if line else "")
-    return f"{where}: {' '.join(text.split())}"
+    return f"{where}: {text}"
 
 
 def call(path: str, module: ModuleType, name: str, arg: str) -> Any:

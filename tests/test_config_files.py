@@ -65,6 +65,17 @@ def test_what_is_neither_is_answered_with_the_nearest_of_both(elsewhere, load, s
     assert "\n" not in str(error.value)
 
 
+def test_a_wrong_argument_of_ours_is_told_without_the_place_of_its_file(elsewhere):
+    """Which the user has not seen; of a file of the user's, place and line are told."""
+    for name in ("gan_int_cls", "damsm"):
+        with pytest.raises(ValueError, match="did you mean 'folder'. known: ") as error:
+            configs.load(f"{name}:foldr")
+        assert str(error.value).startswith(f"{name}: no 'foldr'; ")
+    (elsewhere / "own.py").write_text("def get_config(arg):\n    raise ValueError(f'no {arg}')\n")
+    with pytest.raises(ValueError, match=r"^own\.py, line 2: no x"):
+        configs.load("own.py:x")
+
+
 def test_a_sweep_goes_on_under_the_shorter_name(tmp_path):
     """What was begun by the files' paths; another argument is another sweep."""
     before = Sweep("configs/gan_int_cls.py:cub", "configs/ablations/x.py", tmp_path)
