@@ -37,7 +37,7 @@ def sweep():
     told = {line.partition(": ")[0].removeprefix("seed0/"): line for line in lines}
     expected = {
         "misspelt": "unknown config field 'loss.g.interpp'.*did you mean 'interp'",
-        "text": "'generator.channels' takes a int .*, not 'many'",
+        "text": "'generator.channels' takes a whole number .*, not 'many'",
         "long": "train.duration=soon: must be a duration",
         "none": "less than one step",
         "batch": "data.batch=4,096: .* has only 32 records",
