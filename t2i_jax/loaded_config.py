@@ -83,7 +83,7 @@ def own_copy(config: Any) -> tuple[ConfigDict, frozenset[str]]:
     if not isinstance(config, ConfigDict | Mapping):
         raise TypeError(
             f"the config is {config!r}: one of t2i_jax.load_config is needed, its spec, as in "
-            "'configs/gan_int_cls.py:cub', or a dict"
+            "'gan_int_cls:cub', or a dict"
         )
     plain = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
     copied = configs.from_dict(plain)
