@@ -35,7 +35,8 @@ def locate(given: str, folder: str = "") -> str:
         path = str(shipped.get(given, ""))
     if os.path.isfile(path):
         return path
-    file, what = pathlib.Path(given), "config named" if named else "config file"
+    kind = "grid" if folder == GRIDS else "config"
+    file, what = pathlib.Path(given), f"{kind} named" if named else f"{kind} file"
     own = {found.stem: str(found) for found in file.parent.glob("*.py")}
     near = [
         known[name]

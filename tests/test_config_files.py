@@ -53,7 +53,11 @@ def test_a_file_of_the_users_goes_by_its_path(elsewhere):
         (configs.load, "configs/dm_gan.py:cub", r"'configs/dm_gan\.py'; did you mean 'dm_gan'\?"),
         (configs.load, "q", "named are attn_gan, .*, xmc_gan; .* a path that ends in .py"),
         (entries.load, "gan_int_cls", "did you mean 'gan_int_cls_losses'"),
-        (entries.load, "df_gan_penalties", "did you mean 'df_gan_penalty'"),
+        (
+            entries.load,
+            "df_gan_penalties",
+            "no grid named 'df_gan_penalties'; did you mean 'df_gan_penalty'",
+        ),
         (space.load, "ablations/df_gan_penalty.py", "did you mean 'df_gan_penalty'"),
     ],
 )

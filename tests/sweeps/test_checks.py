@@ -82,7 +82,7 @@ def test_an_error_of_all_points_is_told_once(place):
         (["--train_command="], "there is no such program"),
         (["--d_steps", "2"], "cannot read the override"),
         (["--workdir=hf://x/y"], "checkpoints are kept in local folders"),
-        (["--sweep=none.py"], "no config file 'none.py'"),
+        (["--sweep=none.py"], "no grid file 'none.py'"),
     ],
 )
 def test_wrong_options(place, more, message):
