@@ -111,7 +111,6 @@ setup(
             "scikit-learn>=1.4",
             "h5py>=3.11",
             "tensorboardX>=2.6",
-            "argcomplete>=3.1",
             "flatbuffers>=25.12",
             "huggingface_hub>=0.36",
             "nbclient>=0.10",  # docs/first_steps.ipynb

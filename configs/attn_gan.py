@@ -1,6 +1,6 @@
 """AttnGAN (Xu et al., CVPR 2018): words attend to the image while it is refined.
 
-    python -m t2i_jax.train --config=configs/attn_gan.py:cub --workdir=runs/attn_gan_cub \\
+    t2i-jax train --config=attn_gan:cub --workdir=runs/attn_gan_cub \\
         --encoder.source=runs/damsm_cub --frozen.damsm=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's sizes, 64 to 256 px:

@@ -1,6 +1,6 @@
 """char-CNN-RNN text encoder by structured joint embedding (Reed et al., CVPR 2016).
 
-    python -m t2i_jax.train --config=configs/char_cnn_rnn.py:cub --workdir=runs/char_cnn_rnn_cub
+    t2i-jax train --config=char_cnn_rnn:cub --workdir=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores, minutes; reads the set toy_birds_mixed), cub, flowers, coco
 (two captions of an image, no images), folder, folder_small (photos of your own, see

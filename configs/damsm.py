@@ -1,6 +1,6 @@
 """DAMSM, the text and image encoders of AttnGAN, DM-GAN, DR-GAN, RAT-GAN and DF-GAN (CVPR 2018).
 
-    python -m t2i_jax.train --config=configs/damsm.py:cub --workdir=runs/damsm_cub
+    t2i-jax train --config=damsm:cub --workdir=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores, minutes; reads the set toy_birds_mixed), cub, flowers, coco,
 folder, folder_small (photos of your own, see docs/own_photos.md), debug (seconds). The vocabulary
@@ -10,11 +10,11 @@ the held-out split is kept, and used where the run is a source.
 The image encoder is a compact network trained from scratch. The paper's, on a frozen Inception-v3,
 is the argument with "_inception" after it, with torchvision's weights:
 
-    --config=configs/damsm.py:cub_inception --frozen.inception=inception_v3_google-0cc3c7bd.pth
+    --config=damsm:cub_inception --frozen.inception=inception_v3_google-0cc3c7bd.pth
 
 "_nsfwjs" takes the part of an Inception-v3 that launch/fetch_weights.sh fetches, at half the side:
 
-    --config=configs/damsm.py:cub_nsfwjs --frozen.inception=$HOME/.cache/t2i_jax/weights/nsfwjs
+    --config=damsm:cub_nsfwjs --frozen.inception=$HOME/.cache/t2i_jax/weights/nsfwjs
 
 "_minilm" at the end trains the image encoder alone, for the words and sentences of a frozen MiniLM
 (docs/bert.md), or of another BERT: --encoder.source=FOLDER --image.embedding=768.

@@ -1,6 +1,6 @@
 """DF-GAN (Tao et al., CVPR 2022): one stage, text fused in every block, one-way output.
 
-    python -m t2i_jax.train --config=configs/df_gan.py:cub --workdir=runs/df_gan_cub \\
+    t2i-jax train --config=df_gan:cub --workdir=runs/df_gan_cub \\
         --encoder.source=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's size, 256 px: one

@@ -1,6 +1,6 @@
 """DM-GAN (Zhu et al., CVPR 2019): AttnGAN whose stages read a memory that each image writes.
 
-    python -m t2i_jax.train --config=configs/dm_gan.py:cub --workdir=runs/dm_gan_cub \\
+    t2i-jax train --config=dm_gan:cub --workdir=runs/dm_gan_cub \\
         --encoder.source=runs/damsm_cub --frozen.damsm=runs/damsm_cub
 
 Arguments and options as in configs/attn_gan.py, whose text, data and losses it takes over.

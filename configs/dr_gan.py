@@ -1,6 +1,6 @@
 """DR-GAN (Tan et al., TNNLS 2023): AttnGAN regularized by distributions of features.
 
-    python -m t2i_jax.train --config=configs/dr_gan.py:cub --workdir=runs/dr_gan_cub \\
+    t2i-jax train --config=dr_gan:cub --workdir=runs/dr_gan_cub \\
         --encoder.source=runs/damsm_cub --frozen.damsm=runs/damsm_cub
 
 Arguments and options as in configs/attn_gan.py, whose text and data it takes over. The paper's

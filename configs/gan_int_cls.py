@@ -1,6 +1,6 @@
 """GAN-INT-CLS (Reed et al., ICML 2016).
 
-    python -m t2i_jax.train --config=configs/gan_int_cls.py:cub --workdir=runs/gan_int_cls_cub \\
+    t2i-jax train --config=gan_int_cls:cub --workdir=runs/gan_int_cls_cub \\
         --encoder.source=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores, minutes), cub, flowers, coco (the papers' sizes: one GPU or

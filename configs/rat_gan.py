@@ -1,6 +1,6 @@
 """RAT-GAN (Ye et al., 2022): affine layers that a recurrent cell steers, a D that attends.
 
-    python -m t2i_jax.train --config=configs/rat_gan.py:cub --workdir=runs/rat_gan_cub \\
+    t2i-jax train --config=rat_gan:cub --workdir=runs/rat_gan_cub \\
         --encoder.source=runs/damsm_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's size, 256 px: a GPU of

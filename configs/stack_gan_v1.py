@@ -1,6 +1,6 @@
 """StackGAN-v1, Stage I: 64 px sketches (Zhang et al., ICCV 2017).
 
-    python -m t2i_jax.train --config=configs/stack_gan_v1.py:cub --workdir=runs/stack_gan_v1_cub \\
+    t2i-jax train --config=stack_gan_v1:cub --workdir=runs/stack_gan_v1_cub \\
         --encoder.source=runs/char_cnn_rnn_cub
 
 Then Stage II: configs/stack_gan_v1_stage2.py. Arguments: toy_birds (two CPU cores, minutes), cub,

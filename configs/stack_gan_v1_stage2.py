@@ -1,6 +1,6 @@
 """StackGAN-v1, Stage II: 256 px pictures from Stage I's sketches (Zhang et al., ICCV 2017).
 
-    python -m t2i_jax.train --config=configs/stack_gan_v1_stage2.py:cub \\
+    t2i-jax train --config=stack_gan_v1_stage2:cub \\
         --workdir=runs/stack_gan_v1_stage2_cub --frozen.stage1=runs/stack_gan_v1_cub \\
         --encoder.source=runs/char_cnn_rnn_cub
 

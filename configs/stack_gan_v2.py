@@ -1,6 +1,6 @@
 """StackGAN-v2 (Zhang et al., "StackGAN++", TPAMI 2019).
 
-    python -m t2i_jax.train --config=configs/stack_gan_v2.py:cub --workdir=runs/stack_gan_v2_cub \\
+    t2i-jax train --config=stack_gan_v2:cub --workdir=runs/stack_gan_v2_cub \\
         --encoder.source=runs/char_cnn_rnn_cub
 
 Arguments: toy_birds (two CPU cores), cub, flowers, coco, folder (the paper's sizes, 64 to 256 px:

@@ -1,13 +1,13 @@
 """The style encoder S of GAN-INT-CLS, which inverts a trained generator of one noise vector.
 
-    python -m t2i_jax.train --config=configs/style_encoder.py:cub --workdir=runs/style_cub \\
+    t2i-jax train --config=style_encoder:cub --workdir=runs/style_cub \\
         --frozen.generator=runs/gan_int_cls_cub --encoder.source=runs/char_cnn_rnn_cub
 
 Give it the data and the encoder that the generator was trained with, and its sizes:
 --net.image_size, --net.noise_dim (DF-GAN, RAT-GAN and XMC-GAN have one noise vector, too).
 Arguments: toy_birds (for the quick start's GAN), cub, flowers, coco, folder, folder_small (for a
 GAN on photos of your own, see docs/own_photos.md), debug (seconds, with an untrained generator).
-Then: python -m t2i_jax.sample --workdir=runs/gan_int_cls_cub \\
+Then: t2i-jax sample --workdir=runs/gan_int_cls_cub \\
     --style_encoder=runs/style_cub --style=photo.jpg --caption="a red bird"
 """
 

@@ -1,9 +1,9 @@
 """A classifier of the toy birds' attributes, by which generators are measured.
 
-    python -m t2i_jax.prepare --dataset=toy_birds_mixed --num_images=10000 --size=64 --data_dir=data
-    python -m t2i_jax.train --config=configs/toy_attributes.py --workdir=runs/toy_attributes \\
+    t2i-jax prepare --dataset=toy_birds_mixed --num_images=10000 --size=64 --data_dir=data
+    t2i-jax train --config=toy_attributes --workdir=runs/toy_attributes \\
         --data.data_dir=data
-    python -m t2i_jax.evaluate --protocol=toy_attributes --workdir=runs/birds \\
+    t2i-jax evaluate --protocol=toy_attributes --workdir=runs/birds \\
         --classifier=runs/toy_attributes --out=DIR
 
 Arguments: toy_birds_mixed (minutes on two CPU cores), toy_birds (birds of 100 species, where one

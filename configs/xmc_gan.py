@@ -1,6 +1,6 @@
 """XMC-GAN (Zhang et al., CVPR 2021): one stage, contrasts of images, sentences, words and regions.
 
-    python -m t2i_jax.train --config=configs/xmc_gan.py:coco --workdir=runs/xmc_gan_coco \\
+    t2i-jax train --config=xmc_gan:coco --workdir=runs/xmc_gan_coco \\
         --encoder.source=weights/bert-base-uncased --frozen.image_network=weights/vgg19.pth
 
 Arguments: toy_birds (two CPU cores), coco, ln_coco, ln_openimages, cub, folder (the paper's size,

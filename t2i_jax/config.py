@@ -17,6 +17,14 @@ from t2i_jax import config_files, paths
 from t2i_jax.duration import Duration as Duration
 
 CONFIG = "get_config"  # the function of a config file
+# What a field takes, in words.
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    tuple: "a tuple",
+}
 _CONSTANTS = {"true": "True", "false": "False", "none": "None"}
 
 # Sections to which an override may add entries, and a value of the type that these have.
@@ -263,10 +271,9 @@ def _fit(name: str, value: Any, current: Any) -> Any:
         value = tuple(value)
     if current is not None and value is not None and type(value) is not type(current):
         tuples = isinstance(current, tuple)
+        kind = _KINDS.get(type(current), f"a {type(current).__name__}")
         hint = "; in quotes: \"('a', 'b')\", one alone \"('a',)\"" if tuples else ""
-        raise ValueError(
-            f"{name!r} takes a {type(current).__name__} (now {current!r}), not {value!r}{hint}"
-        )
+        raise ValueError(f"{name!r} takes {kind} (now {current!r}), not {value!r}{hint}")
     return value
 
 

@@ -35,7 +35,8 @@ def locate(given: str, folder: str = "") -> str:
         path = str(shipped.get(given, ""))
     if os.path.isfile(path):
         return path
-    file, what = pathlib.Path(given), "config named" if named else "config file"
+    kind = "grid" if folder == GRIDS else "config"
+    file, what = pathlib.Path(given), f"{kind} named" if named else f"{kind} file"
     own = {found.stem: str(found) for found in file.parent.glob("*.py")}
     near = [
         known[name]
@@ -79,8 +80,12 @@ def _told(path: str, error: BaseException) -> str:
         place, line = whole, frames[-1].lineno if frames else None
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         text = f"{kind}{error}"
+    text = " ".join(text.split())
+    stem = pathlib.Path(path).stem
+    if type(error) is ValueError and path in (str(packaged(f).get(stem)) for f in ("", GRIDS)):
+        return f"{stem}: {text}"  # what stands behind its name is wrong, not the file
     where = (path if place == whole else place) + (f", line {line}" if line else "")
-    return f"{where}: {' '.join(text.split())}"
+    return f"{where}: {text}"
 
 
 def call(path: str, module: ModuleType, name: str, arg: str) -> Any:

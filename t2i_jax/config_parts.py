@@ -1,5 +1,6 @@
 """Parts that the config files of several systems share. Each sets fields of a config in place."""
 
+import difflib
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -20,7 +21,9 @@ FOLDERS = ("folder", "folder_small")
 def one_of(arg: str, known: tuple[str, ...], more: str = "") -> str:
     """`arg`, or ValueError with the arguments that the config file knows (and `more` to say)."""
     if arg not in known:
-        raise ValueError(f"no {arg!r}; known: {', '.join(known)}{more}")
+        near = difflib.get_close_matches(arg, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"no {arg!r}; {hint}known: {', '.join(known)}{more}")
     return arg
 
 

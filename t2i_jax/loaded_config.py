@@ -87,7 +87,7 @@ def own_copy(config: Any) -> tuple[ConfigDict, frozenset[str]]:
     if not isinstance(config, ConfigDict | Mapping):
         raise TypeError(
             f"the config is {config!r}: one of t2i_jax.load_config is needed, its spec, as in "
-            "'configs/gan_int_cls.py:cub', or a dict"
+            "'gan_int_cls:cub', or a dict"
         )
     given = config.set_by_user() if isinstance(config, Config) else frozenset()
     copied, base = configs.from_dict(_plain(config)), configs.base()

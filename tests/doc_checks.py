@@ -23,10 +23,10 @@ from t2i_jax.training import fields, modules, ranges
 
 # What stands for a value in the documents, by the option that takes it.
 PLACEHOLDERS = {
-    r"--config=(FILE\.py:ARG|configs/x\.py:arg|\.\.\.)": "--config=configs/gan_int_cls.py:cub",
+    r"--config=(NAME:ARG|FILE\.py:ARG|configs/x\.py:arg|\.\.\.)": "--config=gan_int_cls:cub",
     r"--protocol=NAME": "--protocol=fid30k",
     r"--dataset=NAME": "--dataset=toy_birds",
-    r"(--\w+)=N": r"\1=8",
+    r"(--\w+)=(N|I)": r"\1=8",
 }
 ROOMS = {module.name for module in pkgutil.iter_modules(rooms.__path__)}
 

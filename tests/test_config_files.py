@@ -53,7 +53,11 @@ def test_a_file_of_the_users_goes_by_its_path(elsewhere):
         (configs.load, "configs/dm_gan.py:cub", r"'configs/dm_gan\.py'; did you mean 'dm_gan'\?"),
         (configs.load, "q", "named are attn_gan, .*, xmc_gan; .* a path that ends in .py"),
         (entries.load, "gan_int_cls", "did you mean 'gan_int_cls_losses'"),
-        (entries.load, "df_gan_penalties", "did you mean 'df_gan_penalty'"),
+        (
+            entries.load,
+            "df_gan_penalties",
+            "no grid named 'df_gan_penalties'; did you mean 'df_gan_penalty'",
+        ),
         (space.load, "ablations/df_gan_penalty.py", "did you mean 'df_gan_penalty'"),
     ],
 )
@@ -63,6 +67,17 @@ def test_what_is_neither_is_answered_with_the_nearest_of_both(elsewhere, load, s
     with pytest.raises(FileNotFoundError, match=said) as error:
         load(spec)
     assert "\n" not in str(error.value)
+
+
+def test_a_wrong_argument_of_ours_is_told_without_the_place_of_its_file(elsewhere):
+    """Which the user has not seen; of a file of the user's, place and line are told."""
+    for name in ("gan_int_cls", "damsm"):
+        with pytest.raises(ValueError, match="did you mean 'folder'. known: ") as error:
+            configs.load(f"{name}:foldr")
+        assert str(error.value).startswith(f"{name}: no 'foldr'; ")
+    (elsewhere / "own.py").write_text("def get_config(arg):\n    raise ValueError(f'no {arg}')\n")
+    with pytest.raises(ValueError, match=r"^own\.py, line 2: no x"):
+        configs.load("own.py:x")
 
 
 def test_a_sweep_goes_on_under_the_shorter_name(tmp_path):

@@ -67,6 +67,37 @@ def own_files(page: pathlib.Path, folder: pathlib.Path) -> dict[str, str]:
     return options
 
 
+def test_pages_name_configs_as_an_installed_package_finds_them():
+    """A reader has no folder configs/ unless in a checkout."""
+    commanded = [f"{c.place}: {c.text}" for path in SHOWN for c in SHOWN[path]]
+    by_path = re.compile(r"--(config|sweep)=configs/(?!mine\.py|x\.py)")
+    pages = [told for told in commanded if ".md:" in told or told.startswith("configs/")]
+    assert len(pages) > 100
+    assert not [told for told in pages if by_path.search(told)]
+
+
+def test_no_message_names_a_config_by_a_path_of_the_repository():
+    """Nor does a help, which begins with the docstring of its module."""
+    scopes = (ast.FunctionDef, ast.ClassDef, ast.Module)
+    found = []
+    for path in (ROOT / "t2i_jax").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        a_help = path.parent.name == "commands" or path.name == "command_line.py"
+        silent = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, scopes) and ast.get_docstring(node)
+            if not (a_help and node is tree)
+        }
+        found += [
+            f"{path}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and id(node) not in silent
+            if re.search(r"configs/\w+\.py", str(node.value))
+        ]
+    assert not found
+
+
 def test_a_wrong_command_is_found(monkeypatch):
     """Of every kind that the documents have."""
     monkeypatch.chdir(ROOT)

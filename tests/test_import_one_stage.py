@@ -61,7 +61,7 @@ def test_rat_gan_with_as_many_affine_layers_as_one_says(affines, words, tmp_path
     assert np.ptp(given) > 1e-3
 
     for wrong, message in (
-        ("--generator.affines=four", "'generator.affines' takes a int"),
+        ("--generator.affines=four", "'generator.affines' takes a whole number"),
         ("--generator.affines=5", "affines=4 or 6"),
         ("--generator.affine=6", "did you mean 'affines'"),
         ("--discriminator.attention=hard", "attention must be one of"),

@@ -31,7 +31,7 @@ def test_overrides_by_dotted_name_in_sections_and_by_keyword():
     "arguments, error, words",
     [
         ((SPEC, {"optim.g.lrr": 1}), ValueError, "did you mean 'lr'"),
-        ((SPEC, {"seed": "many"}), ValueError, "'seed' takes a int"),
+        ((SPEC, {"seed": "many"}), ValueError, "'seed' takes a whole number"),
         ((SPEC, ["seed=1"]), TypeError, "a dict is needed"),
         ((SPEC, {5: 1}), TypeError, "5 is no name of a field"),
         ((f"{FILE}:birds",), ValueError, "birds"),

@@ -10,7 +10,10 @@ import sys
 import pytest
 
 from t2i_jax import __main__ as program
+from t2i_jax import config as configs
 from t2i_jax import versions
+from t2i_jax.data import catalog
+from t2i_jax.training import first_runs, runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -115,3 +118,16 @@ def test_help_does_without_jax(name):
     )
     done = run("-c", code)
     assert done.stdout == "end\n", done.stderr
+
+
+def test_messages_name_commands_as_the_user_gives_them(tmp_path, monkeypatch):
+    """The program by its name, and a module where Python was asked for one."""
+    for script, called in (("/usr/bin/t2i-jax", "t2i-jax"), ("train.py", "python -m t2i_jax.")):
+        monkeypatch.setattr(sys, "argv", [script])
+        train, prepare = (f"{called} {name}".replace(". ", ".") for name in ("train", "prepare"))
+        config = configs.load("attn_gan:folder_small")
+        assert f"\n  {train} --config=damsm:folder_small " in first_runs.remedy(config, "damsm")
+        with pytest.raises(FileNotFoundError, match=re.escape(f"{train} --config=")):
+            runs.read_config(tmp_path)
+        with pytest.raises(catalog.NotPrepared, match=re.escape(f"{prepare} --dataset=cub ")):
+            catalog.full_name("cub", str(tmp_path))

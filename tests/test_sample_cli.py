@@ -1,5 +1,7 @@
 """The command line of sampling: files, their names and pixels, messages."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,11 +50,25 @@ def test_one_file_an_image(draw, sampler):
     assert printed.err == ""
 
 
+@pytest.mark.parametrize(
+    ("caption", "named"),
+    [
+        ("A red bird, with_wings!", "a-red-bird-with-wings"),
+        ("小さな 鳥", "小さな-鳥"),
+        ("लाल चिड़िया", "लाल-चिड़िया"),  # whose vowels are marks on letters
+        ("../../etc/🐦", "etc"),
+        ("é" * 200, "é" * 40),
+    ],
+)
+def test_files_are_named_after_captions_of_any_script(caption, named):
+    assert sample._stem(7, caption) == f"007_{unicodedata.normalize('NFC', named)}"
+
+
 def test_captions_file_and_unknown_characters(draw, tmp_path, sampler):
     listed = tmp_path / "captions.txt"
     listed.write_bytes(f"\ufeff{RED}\r\n\r\nvögel\r\n".encode() + b"a b\xffrd\n")
     files, printed = draw("--captions_file", listed, "--step=1")
-    assert list(files) == ["000_a-small-red-bird-with-wings_00.png", "001_v-gel_00.png"] + [
+    assert list(files) == ["000_a-small-red-bird-with-wings_00.png", "001_vögel_00.png"] + [
         "002_a-b-rd_00.png"
     ]
     assert "warning: caption 'vögel': unknown characters 'ö'" in printed.err
@@ -175,7 +191,7 @@ def test_attention_of_drawn_and_of_given_images(workdir, sampler, looking, tmp_p
     [
         (["--caption="], "an empty caption"),
         (["--caption=鳥"], "knows none of its characters"),
-        ([], "draws from captions"),
+        ([], "draws from captions: give --caption"),
         (["--caption=a", "--step=7"], "no whole checkpoint of step 7"),
         (["--caption=a", "--scale=64"], "this generator draws 32 px"),
         (["--caption=a", "--num=0"], "num=0"),

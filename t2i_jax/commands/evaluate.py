@@ -26,7 +26,7 @@ retrieval: how well real held-out images and their captions find each other, by 
 DAMSM's or a char-CNN-RNN's run trained, or by the discriminator of XMC-GAN's.
 
 toy_attributes: whether samples show what captions of toy birds state, read by the classifier of
---classifier (configs/toy_attributes.py); and how varied the samples of one caption are.
+--classifier (a run of the config toy_attributes); and how varied the samples of one caption are.
 
 rating: a page for people, who choose between the images of --workdir and --against without knowing
 which is whose; --ratings=A.csv,B.csv reports their choices, with the key that lies in --out.

@@ -8,7 +8,7 @@ Of photos themselves (--images photo.jpg --attention): where the discriminator l
 import argparse
 import dataclasses
 import io
-import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -195,6 +195,8 @@ def run(args: argparse.Namespace) -> None:
     pairs = given.pairs(args.images or (), args.caption)
     with Waiting(f"reading {args.workdir if args.pretrained is None else args.pretrained}"):
         sampler = _sampler(args)
+    if sampler.system.encoder is not None and not (args.caption or args.interpolate or args.images):
+        raise ValueError("this run draws from captions: give --caption or --captions_file")
     header, extras = [], {}
     with Waiting("compiling and drawing"):
         if args.interpolate:
@@ -322,7 +324,10 @@ def _grid(rows: list[_Row], header: list[tuple[str, Image.Image]]) -> Image.Imag
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+    """Letters of any script, with their marks, and digits."""
+    text = unicodedata.normalize("NFC", text.lower())
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
+    return "-".join("".join(kept).split())[:40].strip("-")
 
 
 def _stem(index: int, caption: str) -> str:

@@ -19,6 +19,7 @@ from etils import epath
 from rich.console import Console
 
 from t2i_jax import paths
+from t2i_jax.arguments import program
 from t2i_jax.data import checksums, content, on_stores, origin
 from t2i_jax.data.builders.base import Builder, Config, Job
 from t2i_jax.data.layouts.files import MissingSource
@@ -61,7 +62,10 @@ def full_name(name: str, data_dir: str) -> str:
         raise NotPrepared(_not_prepared(name, config, builder, data_dir, configs))
     if len(configs) > 1 and not config:
         choice = ", ".join(f"{name}/{c}" for c in configs)
-        raise DataError(f"{data_dir} holds several configs of {name}; name one of: {choice}")
+        raise DataError(
+            f"{data_dir} holds several sets of {name}; choose one (in training with --data.name): "
+            f"{choice}"
+        )
     return f"{name}/{config or next(iter(configs))}"
 
 
@@ -95,7 +99,7 @@ def _not_prepared(
     options = ", with the options that this name comes from" if config else ""
     return (
         f"the data set {wanted} is not prepared in {data_dir}{there}. To prepare it{options}:\n"
-        f"  python -m t2i_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
+        f"  {program('prepare')} --dataset={name}{source} --data_dir={data_dir}"
     )
 
 

@@ -56,9 +56,9 @@ def hold_out(layout: Layout, share: float, console: Console | None = None) -> No
     layout.splits["train"] = Split(train, len(train))
     layout.splits["test"] = Split(test, len(test))
     layout.told.append(
-        f"the set has no test split: {len(test):,} of its {len(raws):,} images (about "
-        f"{share:.0%}, chosen by their contents) are held out as one; --test_share=0 keeps all "
-        "for training"
+        f"the set has no test split: {len(test):,} of its {len(raws):,} images are held out as "
+        f"one, chosen by their contents, each with a chance of {share:.0%}; --test_share=0 keeps "
+        "all for training"
     )
 
 

@@ -36,7 +36,7 @@ def load(workdir: str) -> Reader:
     if not names:
         raise ValueError(
             f"classifier={workdir!r}: that run trained {extractor.name!r}, not a classifier of "
-            "attributes (configs/toy_attributes.py)"
+            "attributes, as the config toy_attributes does"
         )
 
     def read(images: np.ndarray) -> Readings:

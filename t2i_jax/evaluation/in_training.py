@@ -130,7 +130,7 @@ class ToyAttributes:
         if not section.classifier:
             raise ValueError(
                 "evals.names: 'toy_attributes' needs evals.classifier, a run of "
-                "configs/toy_attributes.py"
+                "the config toy_attributes"
             )
         self._draw, self._num = draw, section.records
         self._reader = attribute_reader.load(section.classifier)

@@ -84,7 +84,7 @@ def _retrieval(args: argparse.Namespace) -> Outcome:
 def _toy_attributes(args: argparse.Namespace) -> Outcome:
     if not args.classifier:
         raise ValueError(
-            "--protocol=toy_attributes needs --classifier=RUN, a run of configs/toy_attributes.py"
+            "--protocol=toy_attributes needs --classifier=RUN, a run of the config toy_attributes"
         )
     run = of_args(args)
     sampler = run.sampler

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax import paths
+from t2i_jax.arguments import program
 from t2i_jax.drawing import drawer
 from t2i_jax.recipes.base import GanRecipe, Recipe
 from t2i_jax.training import build, fields, modules, networks, ranges, reading, runs
@@ -191,4 +192,4 @@ def _next_command(workdir: paths.Path, system: build.System) -> str:
         caption = ""
     else:
         return f"t2i_jax.Sampler.from_workdir({str(workdir)!r}).sample(embeddings)  # in Python"
-    return f"python -m t2i_jax.sample --workdir={workdir}{caption} --out=samples"
+    return f"{program('sample')} --workdir={workdir}{caption} --out=samples"

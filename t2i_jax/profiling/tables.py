@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from t2i_jax import config as configs
+from t2i_jax.arguments import program
 from t2i_jax.data import catalog, throughput, tokenizers
 from t2i_jax.data.options import DataOptions
 from t2i_jax.profiling import step_time
@@ -187,7 +188,7 @@ def _prepared(args: argparse.Namespace) -> list[str]:
     ]
     if not names:
         raise ValueError(
-            f"no data set is prepared in {args.data_dir}; see python -m t2i_jax.prepare --help"
+            f"no data set is prepared in {args.data_dir}; see {program('prepare')} --help"
         )
     return names
 

@@ -31,8 +31,8 @@ def check(recipe: GanRecipe, seen: Seen) -> None:
     asked = [name for name in TERMS if recipe.on(f"g.{name}")]
     if asked and "damsm" not in seen.frozen:
         raise ValueError(
-            "the terms g.damsm_* need a trained image encoder: set frozen.damsm to the run of "
-            "configs/damsm.py, or their weights (loss.g.damsm_words, loss.g.damsm_sentence) to 0"
+            "the terms g.damsm_* need a trained image encoder: set frozen.damsm to a run of "
+            "the config damsm, or their weights (loss.g.damsm_words, loss.g.damsm_sentence) to 0"
         )
     if "damsm_words" in asked and (seen.text is None or seen.text.words is None):
         raise ValueError(

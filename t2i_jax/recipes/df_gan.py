@@ -25,5 +25,5 @@ class Recipe(OneStageRecipe):
         if g != d:
             raise ValueError(
                 f"generator.version={g!r}, but discriminator.version={d!r}: set both alike; "
-                "configs/df_gan.py:cub_released_2020 is all of the release of 2020"
+                "--config=df_gan:cub_released_2020 is all of the release of 2020"
             )

@@ -114,7 +114,7 @@ class Recipe(GanRecipe):
         if asked and "image_network" not in seen.frozen:
             raise ValueError(
                 f"the terms {asked} need a trained network of images: set frozen.image_network to "
-                "a run (such as one of configs/damsm.py) or to a weights file, or their weights to "
+                "a run (such as one of the config damsm) or to a weights file, or their weights to "
                 "0: " + " ".join(f"loss.{name}=0" for name in asked)
             )
 

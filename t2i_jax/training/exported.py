@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax import paths
+from t2i_jax.arguments import program
 from t2i_jax.training import sealed
 
 MANIFEST = "export.json"
@@ -56,7 +57,7 @@ def manifest(folder: str | os.PathLike) -> dict[str, Any]:
     if not paths.exists(path):
         raise FileNotFoundError(
             f"{folder} is no exported folder: it has no {MANIFEST} "
-            "(write one with python -m t2i_jax.export --workdir=RUN --out=DIR)"
+            f"(write one with {program('export')} --workdir=RUN --out=DIR)"
         )
     found = sealed.read(path)
     version, files = found.get("format"), found.get("files")

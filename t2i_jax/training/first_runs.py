@@ -8,6 +8,7 @@ import shlex
 
 from ml_collections import ConfigDict
 
+from t2i_jax.arguments import program
 from t2i_jax.interop import packages
 from t2i_jax.recipes.base import GanRecipe, Recipe
 from t2i_jax.training.modules import recipe_module
@@ -48,9 +49,7 @@ def command(config: ConfigDict, system: str, workdir: str) -> str:
     }
     if issubclass(_recipe(system), GanRecipe):
         options |= {"encoder.name": config.encoder.name, "encoder.source": config.encoder.source}
-    return " ".join(
-        ["python -m t2i_jax.train", *(f"--{k}={shlex.quote(v)}" for k, v in options.items())]
-    )
+    return " ".join([program("train"), *(f"--{k}={shlex.quote(v)}" for k, v in options.items())])
 
 
 def _argument(config: ConfigDict, system: str) -> str:

@@ -28,7 +28,7 @@ def check(system: System, data: DataOptions) -> None:
             raise ValueError(
                 f"{name!r} trains a text encoder of its own and would not use encoder.name="
                 f"{system.config.encoder.name!r}: leave that out. A DAMSM on frozen words is "
-                "trained by the arguments of configs/damsm.py that end in '_minilm'"
+                "trained by the arguments of the config damsm that end in '_minilm'"
             )
         return
     if data.text == "embeddings":

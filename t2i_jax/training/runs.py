@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 
 from t2i_jax import config as configs
 from t2i_jax import paths
+from t2i_jax.arguments import program
 from t2i_jax.data import tokenizers
 from t2i_jax.training import exported, sealed
 
@@ -71,7 +72,7 @@ def read_config(workdir: str | os.PathLike, trust_modules: bool = False) -> Conf
     if not is_run(workdir):
         raise FileNotFoundError(
             f"{workdir} is no run directory: it has no config.json of one "
-            "(train one with python -m t2i_jax.train --config=... --workdir=...)"
+            f"(train one with {program('train')} --config=... --workdir=...)"
         )
     config = configs.from_dict(sealed.read(paths.path(workdir) / "config.json"))
     if exported.is_export(workdir) and not trust_modules:

@@ -75,8 +75,12 @@ def test_shares_are_options_of_a_preparation(tmp_path):
     source, data = str(tmp_path / "src"), str(tmp_path / "data")
     report = catalog.prepare("folder", source, data)
     assert sum(report.records.values()) == 40 and report.records["test"] > 0
-    assert f"{report.records['test']} of its 40 images (about 10%" in report.told[-1]
+    assert f"{report.records['test']} of its 40 images are held out" in report.told[-1]
+    assert "each with a chance of 10%" in report.told[-1]
     assert catalog.prepare("folder", source, data).already
+    catalog.prepare("folder", source, data, max_side=8)
+    with pytest.raises(DataError, match="several sets of folder; .* --data.name.: folder/src, fol"):
+        catalog.full_name("folder", data)
     for share, name in ((0, "src_test0"), (0.5, "src_test50")):
         report = catalog.prepare("folder", source, data, test_share=share)
         assert report.config == name and ("test" in report.records) == bool(share)

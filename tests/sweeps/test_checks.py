@@ -37,7 +37,7 @@ def sweep():
     told = {line.partition(": ")[0].removeprefix("seed0/"): line for line in lines}
     expected = {
         "misspelt": "unknown config field 'loss.g.interpp'.*did you mean 'interp'",
-        "text": "'generator.channels' takes a int .*, not 'many'",
+        "text": "'generator.channels' takes a whole number .*, not 'many'",
         "long": "train.duration=soon: must be a duration",
         "none": "less than one step",
         "batch": "data.batch=4,096: .* has only 32 records",
@@ -82,7 +82,7 @@ def test_an_error_of_all_points_is_told_once(place):
         (["--train_command="], "there is no such program"),
         (["--d_steps", "2"], "cannot read the override"),
         (["--workdir=hf://x/y"], "checkpoints are kept in local folders"),
-        (["--sweep=none.py"], "no config file 'none.py'"),
+        (["--sweep=none.py"], "no grid file 'none.py'"),
     ],
 )
 def test_wrong_options(place, more, message):

@@ -182,7 +182,9 @@ for num in (1000, 7):
 def test_a_range_of_fractions_on_a_field_of_whole_numbers(searched):
     searched.write(SEARCH.replace("whole(4, 16)", "uniform(4, 16)"))
     status, _, err = searched("--search=1")
-    assert status == 2 and "'generator.channels' takes a int" in err and not searched.starts()
+    assert (
+        status == 2 and "'generator.channels' takes a whole number" in err and not searched.starts()
+    )
 
 
 def test_ranges_are_of_plain_numbers():
@@ -221,7 +223,9 @@ def test_a_search_that_is_none_is_one_line(tmp_path, body, message):
 def test_every_bound_and_choice_is_checked_before(searched):
     searched.write(SEARCH.replace("whole(4, 16)", "choice(4, 'wide')"))
     status, _, err = searched("--search=3")
-    assert status == 2 and "'generator.channels' takes a int" in err and not searched.starts()
+    assert (
+        status == 2 and "'generator.channels' takes a whole number" in err and not searched.starts()
+    )
     ranges = {"a": uniform(0, 1), "b": choice(1, 2, 3), "c": whole(5, 6), "d": log_uniform(1, 2)}
     space = spaces.Space(ranges, {"e": 9}, "m", "minimize")
     found = [tuple(entry.overrides[x] for x in "abcde") for entry in space.corners()]
