@@ -115,8 +115,6 @@ setup(
             "huggingface_hub>=0.36",
             "nbclient>=0.10",  # docs/first_steps.ipynb
             "ipykernel>=6.29",
-            "manimgx-fonts>=2026.9",
-            "manimgx-fonts-cjk>=2026.9",
         ],
     },
 )
