@@ -199,7 +199,7 @@ def test_only_an_earlier_export_is_replaced(samplers, tmp_path):
 )
 def test_a_missing_package_is_one_line(samplers, tmp_path, monkeypatch, module, package, remedy):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ValueError, match=f"needs {package}.*{remedy}") as raised:
+    with pytest.raises(ValueError, match=f"needs .*{package}.*{remedy}") as raised:
         module.write(samplers["df_gan-stored"], tmp_path / "out")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()

@@ -129,7 +129,7 @@ def test_a_second_size_beside_the_one_of_the_run(two_sizes, asked, saved, found)
 
 @pytest.mark.parametrize("saved", [None, "cub", "toy_birds_mixed/8px_3_seed0"])
 def test_a_name_of_several_sets_is_refused(two_sizes, saved):
-    with pytest.raises(ValueError, match=f"name one of: {LARGE}, {SMALL}"):
+    with pytest.raises(ValueError, match=rf"--data\.name\): {LARGE}, {SMALL}"):
         full_names("toy_birds", saved, two_sizes)
 
 
