@@ -118,7 +118,7 @@ def test_val_stands_in_for_test_and_a_split_can_be_named(monkeypatch, options):
     monkeypatch.setattr(catalog, "open_split", open_split)
     assert HeldOut(options).title == "toy_birds/val"
     splits.remove("val")
-    with pytest.raises(DataError, match="no split test or val, only: train; name .* --split"):
+    with pytest.raises(DataError, match="no split test or val, only: train; .* another .--split"):
         HeldOut(options)
 
 
