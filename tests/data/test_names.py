@@ -82,7 +82,7 @@ def test_the_builder_of_the_docs_works_as_they_say(lab, tmp_path, capsys):
     with pytest.raises(catalog.NotPrepared, match=f"{name}/default is not.*prepared are: side16"):
         catalog.open_split(f"{name}/default", data, "train")
     assert prepare.main(arguments) == 0
-    with pytest.raises(DataError, match=f"name one of: {name}/default, {name}/side16"):
+    with pytest.raises(DataError, match=rf"--data.name\): {name}/default, {name}/side16"):
         catalog.open_split(name, data, "train")
 
 
