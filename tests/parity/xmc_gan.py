@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from parity import _xmc_gan as shared
 from parity._compare import close, section
@@ -11,7 +12,7 @@ from parity._xmc_gan_step import step
 from t2i_jax.interop.xmc_gan import export_discriminator, export_generator
 from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
 from t2i_jax.losses.contrastive import both_ways, cosine_scores, nt_xent, word_scores
-from t2i_jax.models.layers import normalized
+from t2i_jax.models.layers import convolve, normalized
 from t2i_jax.models.modulation import cosine_attention
 from t2i_jax.types import Text
 
@@ -167,8 +168,27 @@ def image_network(golden):
     close(loss, golden["resnet/loss"], "loss", VALUES)
 
 
+def _sums_bfloat16_wrongly():
+    """Whether the compiler makes NaN of finite numbers, as XLA:CPU of jaxlib 0.12.0.1 does; see
+    findings/xla_cpu_bfloat16_sum_nan.sh.
+    """
+    rng = np.random.default_rng(0)
+    shapes = (4, 4, 4, 64), (3, 3, 64, 64), (64,)
+    x, kernel, bias = (jnp.asarray(rng.normal(size=s) / 20, jnp.bfloat16) for s in shapes)
+
+    def block(x):
+        y = x
+        for _ in range(2):
+            y = convolve(jax.nn.relu(y), kernel) + bias
+        return jnp.sum(x + y, axis=(1, 2))
+
+    return bool(jnp.any(jnp.isnan(jax.jit(block)(x))))
+
+
 def bfloat16(golden):
     """Both networks in bfloat16, which agrees with the release's to what it rounds."""
+    if _sums_bfloat16_wrongly():
+        pytest.skip("this jaxlib's CPU compiler gives NaN for sums in bfloat16")
     (g_module, g), (d_module, d) = shared.generator(golden), shared.discriminator(golden)
     g_module, d_module = (m.clone(dtype=jnp.bfloat16) for m in (g_module, d_module))
     text = shared.text(golden)
