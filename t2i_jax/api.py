@@ -116,7 +116,8 @@ def prepare(
     max_side: store images shrunk to that many pixels of the short side.
     strict: fail instead of repairing or skipping. overwrite: prepare anew what is there.
     progress: print how far it is.
-    options: those of single sets: num_images, size, seed, embeddings, traces, no_captions.
+    options: those of single sets: num_images, size, seed, embeddings, traces, no_captions,
+        test_share.
 
     Warns of notes and of splits that are not complete. Raises `t2i_jax.data.report.DataError`, a
     ValueError, for what cannot be prepared; its ``report`` says what had been found by then.

@@ -14,7 +14,7 @@ import t2i_jax
 from t2i_jax import paths
 from t2i_jax.arguments import errors_in_a_line, warnings_in_a_line, whole
 from t2i_jax.arguments import parser as command_parser
-from t2i_jax.data.text_files import caption_lines
+from t2i_jax.commands import captions
 from t2i_jax.waiting import Waiting
 
 _FORMATS = ("package", "stablehlo", "onnx")
@@ -88,10 +88,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         for flag in ("caption", "captions_file", "license", "push_to_hub"):
             if getattr(args, flag):
                 command.error(f"--{flag} is for --format=package")
-    try:
-        args.caption += caption_lines(args.captions_file) if args.captions_file else []
-    except (OSError, ValueError) as error:
-        command.error(f"--captions_file: {error}")
+    captions.add_lines(command, args)
     return args
 
 

@@ -18,7 +18,7 @@ import t2i_jax
 from t2i_jax import paths, pictures
 from t2i_jax.arguments import MANY, SEED, errors_in_a_line, real, warnings_in_a_line, whole
 from t2i_jax.arguments import parser as command_parser
-from t2i_jax.data.text_files import caption_lines
+from t2i_jax.commands import captions
 from t2i_jax.drawing import attention, given
 from t2i_jax.waiting import Waiting
 
@@ -162,10 +162,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     ):
         if asked and other:
             command.error(f"{flag} is for samples of captions; leave out the other modes")
-    try:
-        args.caption += caption_lines(args.captions_file) if args.captions_file else []
-    except (OSError, ValueError) as error:
-        command.error(f"--captions_file: {error}")
+    captions.add_lines(command, args)
     return args
 
 
