@@ -6,11 +6,11 @@ Needs the extras "demo" and "browser", and Debian's chromium and chromium-driver
 import base64
 import io
 import json
-import shutil
 import socket
 import threading
 import urllib.request
 
+import chromium
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,10 +24,7 @@ from t2i_jax.recipes.gan_int_cls import Recipe
 from .samplers import Scales
 
 pytest.importorskip("gradio")
-webdriver = pytest.importorskip("selenium.webdriver")
 wait = pytest.importorskip("selenium.webdriver.support.ui")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
 
 RED, BLUE = "a small red bird", "a blue bird with 'quotes' & <b>"
 ENTER, RIGHT = "\ue007", "\ue014"
@@ -74,12 +71,7 @@ def _answers(address: str) -> bool:
 
 @pytest.fixture(scope="module")
 def chrome():
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    with webdriver.Chrome(options, service) as driver:
+    with chromium.opened(1280, 900) as driver:
         yield driver
 
 

@@ -4,8 +4,8 @@ Needs the extra "browser", and Debian's chromium and chromium-driver.
 """
 
 import json
-import shutil
 
+import chromium
 import numpy as np
 import pytest
 
@@ -14,21 +14,12 @@ from t2i_jax.reporting.gather import gather
 
 from .fake_sweeps import record, run, start
 
-webdriver = pytest.importorskip("selenium.webdriver")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
-
 POINTS = {"gan": (9.0, 9.4), "gan_cls": (2.0, 2.2), "<i>&": (30.0, 30.1), "late": ()}
 
 
 @pytest.fixture(scope="module")
 def driver():
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1300,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    with webdriver.Chrome(options, service) as driver:
+    with chromium.opened(1300, 900) as driver:
         yield driver
 
 
@@ -178,7 +169,7 @@ def test_the_chart_tells_values(opened):
     element(opened, "#metric option[value='g/total']").click()
     svg, tip = element(opened, "#chart svg"), element(opened, "#tip")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", svg)
-    webdriver.ActionChains(opened).move_to_element(svg).perform()
+    chromium.webdriver.ActionChains(opened).move_to_element(svg).perform()
     assert tip.is_displayed() and len(tip.text.splitlines()) == 4
     opened.execute_script("arguments[0].focus()", svg)
     svg.send_keys("\ue014" * 12)  # to the end
@@ -202,7 +193,7 @@ def test_samples_are_zoomed(opened):
     assert dialog.is_displayed() and large.size["width"] > 500
     assert large.get_attribute("src") == small.get_attribute("src")
     assert "seed 0: a red bird" in dialog.text
-    webdriver.ActionChains(opened).send_keys("\ue00c").perform()  # Escape
+    chromium.webdriver.ActionChains(opened).send_keys("\ue00c").perform()  # Escape
     assert not dialog.is_displayed()
     button.click()
     dialog.find_element("css selector", "button").click()

@@ -1,18 +1,15 @@
 """The page in a real browser: what is clicked is what is reported; a closed tab loses nothing."""
 
 import json
-import shutil
 import time
 import urllib.parse
 
+import chromium
 import pytest
 
 from evaluation.rating.raters import CAPTIONS, LEVELS, made
 from t2i_jax.evaluation.rating import protocol
 
-webdriver = pytest.importorskip("selenium.webdriver")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("no Chromium with its driver", allow_module_level=True)
 A, B, C = LEVELS
 
 
@@ -23,16 +20,8 @@ def downloads(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chrome(downloads):
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--window-size=1200,860"):
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
+    with chromium.opened(1200, 860, downloads) as driver:
+        yield driver
 
 
 class Rater:
