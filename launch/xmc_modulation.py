@@ -29,7 +29,7 @@ from jax import lax
 from t2i_jax import config as configs
 from t2i_jax import paths
 from t2i_jax.models import xmc_gan
-from t2i_jax.models.layers import upsample_nearest
+from t2i_jax.models.convolutions import upsample_nearest
 from t2i_jax.models.modulation import GLOROT, ModulatedNorm
 from t2i_jax.profiling.step_time import Workload, make_workload
 from t2i_jax.training.state import TrainState

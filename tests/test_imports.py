@@ -26,7 +26,7 @@ FLOORS = {
     **dict.fromkeys(("benchmark", "import_weights", "demo", "export", "sweep", "__main__"), 6),
 }
 # Blocks that rooms of the same floor share.
-SHARED = ("t2i_jax.models.layers", "t2i_jax.models.attention")
+SHARED = ("t2i_jax.models.layers", "t2i_jax.models.convolutions", "t2i_jax.models.attention")
 # Third-party packages that only some rooms may import.
 WALLS = {
     "grain": ("data",),

@@ -12,16 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from t2i_jax.models.convolutions import Joined, Map, Upsampled, channels, upsample_nearest
 from t2i_jax.models.images import check_side
-from t2i_jax.models.layers import (
-    Conv,
-    Dtype,
-    check_same_rows,
-    leaky_relu,
-    tile_to,
-    uniform_init,
-    upsample_nearest,
-)
+from t2i_jax.models.layers import Conv, Dtype, check_same_rows, leaky_relu, uniform_init
 
 _KERNEL_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 _STACKED_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", batch_axis=(0, 1))
@@ -41,7 +34,7 @@ def dense(x: jax.Array, features: int, name: str, dtype: Dtype) -> jax.Array:
 
 
 def conv(
-    x: jax.Array, features: int, name: str, dtype: Dtype, kernel=3, stride=1, padding=1, bias=False
+    x: Map, features: int, name: str, dtype: Dtype, kernel=3, stride=1, padding=1, bias=False
 ) -> jax.Array:
     """PyTorch's convolution, inside a compact method; the numbers as in `Conv`."""
     layer = Conv(
@@ -51,7 +44,7 @@ def conv(
         padding,
         use_bias=bias,
         kernel_init=_KERNEL_INIT,
-        bias_init=uniform_init((kernel**2 * x.shape[-1]) ** -0.5),
+        bias_init=uniform_init((kernel**2 * channels(x)) ** -0.5),
         dtype=dtype,
         name=name,
     )
@@ -124,17 +117,18 @@ class UpBlock(nn.Module):
         """[B, H, W, C] and the conditions [A, B, N] of an even number of affine layers ->
         [B, 2H, 2W, features], or [B, H, W, features] without the upsampling.
         """
-        grow = upsample_nearest if self.upsample else lambda x: x
         first, second = jnp.split(conditions, 2)
-        h = grow(Fusion(self.hidden, self.dtype, name="fuse1")(x, first))
-        h = conv(h, self.features, "conv1", self.dtype, bias=True)
+        h = Fusion(self.hidden, self.dtype, name="fuse1")(x, first)
+        h = conv(
+            Upsampled(h) if self.upsample else h, self.features, "conv1", self.dtype, bias=True
+        )
         h = Fusion(self.hidden, self.dtype, name="fuse2")(h, second)
         h = conv(h, self.features, "conv2", self.dtype, bias=True)
         if self.gated:
             h = h * self.param("gate", _ZEROS, (1,), jnp.float32).astype(self.dtype)
         if x.shape[-1] != self.features:
             x = conv(x, self.features, "shortcut", self.dtype, kernel=1, padding=0, bias=True)
-        return grow(x) + h
+        return (upsample_nearest(x) if self.upsample else x) + h
 
 
 class Decoder(nn.Module):
@@ -252,7 +246,7 @@ class Verdict(nn.Module):
         return y.reshape(-1).astype(jnp.float32)
 
 
-def joined(x: jax.Array, vector: jax.Array) -> jax.Array:
+def joined(x: jax.Array, vector: jax.Array) -> Joined:
     """The map [B, H, W, C] with the vector [B, E] at every position after its channels."""
     check_same_rows(x, vector)
-    return jnp.concatenate([x, tile_to(vector, x).astype(x.dtype)], axis=-1)
+    return Joined((x, vector))

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.choices import check_choice
+from t2i_jax.models.convolutions import Joined
 from t2i_jax.models.images import check_images, check_side
 from t2i_jax.models.layers import (
     BatchNorm,
@@ -27,7 +28,6 @@ from t2i_jax.models.layers import (
     Dtype,
     check_same_rows,
     leaky_relu,
-    tile_to,
     uniform_init,
 )
 from t2i_jax.models.one_noise import OneNoiseGenerator
@@ -233,8 +233,7 @@ class TextJoin(nn.Module):
         text = torch_linear(self.text_dim, sentence.shape[-1], self.dtype, "fc")(sentence)
         if self.variant == "int":
             text = BatchNorm(name="fc_bn", **norm)(text, train)
-        text = tile_to(leaky_relu(text), features)
-        x = jnp.concatenate([features, text], axis=-1)
+        x = Joined((features, leaky_relu(text)))
         x = Conv(features.shape[-1], kernel=1, name=f"conv{self.first}", **conv)(x)
         x = leaky_relu(BatchNorm(name=f"bn{self.first}", **norm)(x, train))
         x = Conv(1, kernel=4, name=f"conv{self.first + 1}", **conv)(x)

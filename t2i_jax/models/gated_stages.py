@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from t2i_jax.models.layers import BatchNorm, ConvNorm, Dtype, glu, tile_to, upsample_nearest
+from t2i_jax.models.convolutions import Joined, Upsampled
+from t2i_jax.models.layers import BatchNorm, ConvNorm, Dtype, glu
 
 ORTHOGONAL = nn.initializers.orthogonal(column_axis=-1)
 
@@ -36,7 +37,7 @@ class FirstStage(nn.Module):
         x = x.reshape(-1, width, 4, 4).transpose(0, 2, 3, 1)
         for i in range(1, self.ups + 1):
             block = ConvNorm(x.shape[-1], kernel_init=ORTHOGONAL, name=f"up{i}", **norm)
-            x = glu(block(upsample_nearest(x), train))
+            x = glu(block(Upsampled(x), train))
         return x
 
 
@@ -67,11 +68,11 @@ class NextStage(nn.Module):
     def __call__(self, x: jax.Array, condition: jax.Array, train: bool) -> jax.Array:
         norm = dict(axis_name=self.axis_name, dtype=self.dtype)
         width = x.shape[-1]
-        x = jnp.concatenate([tile_to(condition, x).astype(self.dtype), x], axis=-1)
-        x = glu(ConvNorm(2 * width, kernel_init=ORTHOGONAL, name="join", **norm)(x, train))
+        join = ConvNorm(2 * width, kernel_init=ORTHOGONAL, name="join", **norm)
+        x = glu(join(Joined((condition, x)), train))
         for i in range(1, self.residual_blocks + 1):
             x = Residual(name=f"res{i}", **norm)(x, train)
         if self.upsample:
             block = ConvNorm(width, kernel_init=ORTHOGONAL, name="up", **norm)
-            x = glu(block(upsample_nearest(x), train))
+            x = glu(block(Upsampled(x), train))
         return x

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from t2i_jax import axis
+from t2i_jax.models import convolutions
+from t2i_jax.models.convolutions import Map
 
 Dtype = Any
-DIMS = ("NHWC", "HWIO", "NHWC")
 
 
 def check_noise(
@@ -48,41 +49,14 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return nn.leaky_relu(x, 0.2)
 
 
-def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
-    """Copies a vector [B, C] to every position of a map: -> [B, H, W, C]."""
-    b, h, w, _ = feature_map.shape
-    return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
-
-
 def normalized(x: jax.Array) -> jax.Array:
     """Vectors of length 1 along the last axis; those of 0 stay 0."""
     square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
     return x * lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
-def upsample_nearest(x: jax.Array, factor: int = 2) -> jax.Array:
-    """Nearest-neighbour upsampling: [B, H, W, C] -> [B, f*H, f*W, C]."""
-    b, h, w, c = x.shape
-    x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, factor, w, factor, c))
-    return x.reshape(b, h * factor, w * factor, c)
-
-
-def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """[B, H, W, C] with a square kernel [k, k, C, O] and symmetric zero padding.
-
-    A 4x4 stride-2 convolution of a few-channel image is computed as a 2x2 convolution of its 2x2
-    blocks: the same numbers, and five times faster on a CPU, where XLA's direct form is
-    memory-bound at 3 channels.
-    """
-    image_stem = (len(kernel), stride, padding) == (4, 2, 1) and x.shape[-1] <= 4
-    if image_stem and x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0:
-        return _stem_conv(x, kernel)
-    pad = ((padding, padding),) * 2
-    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
-
-
 class Conv(nn.Module):
-    """`convolve` with a kernel of its own, no bias unless asked for."""
+    """`convolutions.convolve` with a kernel of its own, no bias unless asked for."""
 
     features: int
     kernel: int = 3
@@ -94,10 +68,11 @@ class Conv(nn.Module):
     bias_init: Callable = nn.initializers.zeros_init()
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+    def __call__(self, x: Map) -> jax.Array:
+        shape = (self.kernel, self.kernel, convolutions.channels(x), self.features)
         w = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
-        y = convolve(x.astype(self.dtype), w, self.stride, self.padding)
+        x = jax.tree.map(lambda part: part.astype(self.dtype), x)
+        y = convolutions.convolve(x, w, self.stride, self.padding)
         if self.use_bias:
             y = y + self.param("bias", self.bias_init, (self.features,), jnp.float32).astype(
                 self.dtype
@@ -105,23 +80,12 @@ class Conv(nn.Module):
         return y
 
 
-def _stem_conv(x: jax.Array, w: jax.Array) -> jax.Array:
-    """4x4, stride 2, padding 1 by space-to-depth: [B, H, W, C] -> [B, H/2, W/2, O]."""
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    b, h, wd, c = x.shape
-    x = x.reshape(b, h // 2, 2, wd // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(b, h // 2, wd // 2, 4 * c)
-    w = w.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * c, -1)
-    return lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=DIMS)
-
-
 class DoublingConvTranspose(nn.Module):
     """Transposed convolution, kernel 4, stride 2, padding 1: doubles H and W.
 
     ``kernel[a, b, i, o]`` is PyTorch's ``weight[i, o, a, b]``: y[2h + a - 1, 2w + b - 1] += x[h, w]
-    @ kernel[a, b]. Computed as one 2x2 convolution that gives the four interleaved sub-images, then
-    interleaved. The dilated form that XLA's own transposed convolution takes multiplies by inserted
-    zeros: on CPU it is 4 to 6 times slower.
+    @ kernel[a, b]. Computed by `convolutions.interleaved`. The dilated form that XLA's own
+    transposed convolution takes multiplies by inserted zeros: on CPU it is 4 to 6 times slower.
     """
 
     features: int
@@ -131,18 +95,12 @@ class DoublingConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        b, h, w, c = x.shape
+        c = x.shape[-1]
         kernel = self.param("kernel", self.kernel_init, (4, 4, c, self.features), jnp.float32)
         # Output row 2k - 1 + p (p = 0, 1) takes input rows k - 1 and k with taps 2 + p and p.
         k = kernel.astype(self.dtype).reshape(2, 2, 2, 2, c, self.features)  # tap = 2 * row + p
         k = k[::-1, :, ::-1]  # input row k - 1 first, it has the larger tap
-        k = k.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c, 4 * self.features)
-        # Padded by hand: with the convolution's own padding XLA:CPU leaves the gradient of the
-        # kernel to a loop that is thirty times slower.
-        x = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (1, 1), (0, 0)))
-        y = lax.conv_general_dilated(x, k, (1, 1), "VALID", dimension_numbers=DIMS)
-        y = y.reshape(b, h + 1, w + 1, 2, 2, self.features).transpose(0, 1, 3, 2, 4, 5)
-        y = y.reshape(b, 2 * h + 2, 2 * w + 2, self.features)[:, 1:-1, 1:-1]
+        y = convolutions.interleaved(x.astype(self.dtype), k.transpose(1, 0, 3, 2, 4, 5))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)
@@ -208,7 +166,7 @@ class ConvNorm(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: Map, train: bool) -> jax.Array:
         x = Conv(
             self.features,
             self.kernel,

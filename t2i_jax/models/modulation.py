@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.models.attention import attend
-from t2i_jax.models.layers import Dtype, normalized, upsample_nearest
+from t2i_jax.models.convolutions import upsample_nearest
+from t2i_jax.models.layers import Dtype, normalized
 
 GLOROT = nn.initializers.glorot_normal()
 

@@ -5,14 +5,16 @@ iteration at every call, in training and in evaluation alike.
 """
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from t2i_jax.models.convolutions import Map, channels, convolve, pooled
 from t2i_jax.models.gated_stages import ORTHOGONAL
-from t2i_jax.models.layers import Dtype, convolve, uniform_init
+from t2i_jax.models.layers import Dtype, uniform_init
 
 
 class SpectralConv(nn.Module):
@@ -34,14 +36,16 @@ class SpectralConv(nn.Module):
     bias_init: Callable | None = None
     dtype: Dtype = jnp.float32
 
+    pools: ClassVar[bool] = False
+
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: Map, train: bool) -> jax.Array:
         """[B, H, W, C] -> [B, H', W', features]; of vectors [B, C], with a kernel of 1: [B,
         features]. ``train`` is not read: it makes the call that of `layers.ConvNorm`.
         """
-        vectors = x.ndim == 2
+        vectors = not isinstance(x, tuple) and x.ndim == 2
         x = x[:, None, None] if vectors else x
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        shape = (self.kernel, self.kernel, channels(x), self.features)
         kernel = _Kernel(shape, self.kernel_init, name="conv")()
         matrix = kernel.reshape(-1, self.features)
         fan_in = matrix.shape[0]
@@ -53,9 +57,12 @@ class SpectralConv(nn.Module):
         if self.is_mutable_collection("spectral") and not self.is_initializing():
             u.value, v.value = right, left
         sigma = left @ matrix @ right
-        y = convolve(
-            x.astype(self.dtype), (kernel / sigma).astype(self.dtype), self.stride, self.padding
-        )
+        x = jax.tree.map(lambda part: part.astype(self.dtype), x)
+        kernel = (kernel / sigma).astype(self.dtype)
+        if self.pools:
+            y = convolve(x, pooled(kernel), stride=2)
+        else:
+            y = convolve(x, kernel, self.stride, self.padding)
         bias_init = self.bias_init or uniform_init(fan_in**-0.5)
         bias = self.param("bias", bias_init, (self.features,), jnp.float32)
         y = y + bias.astype(self.dtype)
@@ -63,6 +70,14 @@ class SpectralConv(nn.Module):
 
     def _direction(self, size: int) -> jax.Array:
         return _unit(jax.random.normal(self.make_rng("params"), (size,), jnp.float32))
+
+
+class PooledSpectralConv(SpectralConv):
+    """A `SpectralConv` of 3x3 with the mean of 2x2 positions after it, computed as one convolution:
+    [B, H, W, C] -> [B, H / 2, W / 2, features].
+    """
+
+    pools: ClassVar[bool] = True
 
 
 class _Kernel(nn.Module):

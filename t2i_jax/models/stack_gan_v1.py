@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.models.conditioning import ConditioningAugmentation
+from t2i_jax.models.convolutions import Joined, Upsampled
 from t2i_jax.models.down_trunk import DownTrunk, Logit
 from t2i_jax.models.images import check_side
 from t2i_jax.models.layers import (
@@ -29,8 +30,6 @@ from t2i_jax.models.layers import (
     check_noise,
     check_same_rows,
     leaky_relu,
-    tile_to,
-    upsample_nearest,
 )
 
 _INIT = nn.initializers.normal(0.02)
@@ -67,7 +66,7 @@ class UpBlocks(nn.Module):
             block = ConvNorm(
                 x.shape[-1] // 2, axis_name=self.axis_name, dtype=self.dtype, name=f"up{i}"
             )
-            x, i = nn.relu(block(upsample_nearest(x), train)), i + 1
+            x, i = nn.relu(block(Upsampled(x), train)), i + 1
         x = Conv(3, dtype=self.dtype, name="image")(x)
         return jnp.tanh(x.astype(jnp.float32))
 
@@ -188,7 +187,7 @@ class Stage2Generator(nn.Module):
                 self.condition_dim, self.activation, self.augment, dtype=self.dtype, name="ca"
             )
             condition, mu, logvar = augmentation(sentence, noise["eps"])
-            x = jnp.concatenate([x, tile_to(condition, x).astype(self.dtype)], axis=-1)
+            x = Joined((x, condition))
         x = nn.relu(ConvNorm(width, name="join", **norm)(x, train))
         for i in range(1, self.residual_blocks + 1):
             x = Residual(name=f"res{i}", **norm)(x, train)
@@ -237,8 +236,7 @@ class Discriminator(nn.Module):
         check_same_rows(features, condition)
         if self.text_dim:
             condition = leaky_relu(self.text(condition))
-        tiled = tile_to(condition, features).astype(self.dtype)
-        joined = self.join(jnp.concatenate([features, tiled], axis=-1), train)
+        joined = self.join(Joined((features, condition)), train)
         return self.cond_logit(leaky_relu(joined))
 
     def real(self, features: jax.Array, train: bool) -> jax.Array:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 
 from t2i_jax.models import three_stage_discriminator
-from t2i_jax.models.layers import check_same_rows, leaky_relu, tile_to
+from t2i_jax.models.convolutions import Joined
+from t2i_jax.models.layers import check_same_rows, leaky_relu
 from t2i_jax.models.three_stage_discriminator import Features
 
 
@@ -26,8 +26,7 @@ class ScaleDiscriminator(three_stage_discriminator.ScaleDiscriminator):
         """Features and conditions [B, N] -> logits [B] float32."""
         x = features.last
         check_same_rows(x, condition)
-        tiled = tile_to(condition, x).astype(self.dtype)
-        joined = self.join(jnp.concatenate([tiled, x], axis=-1), train)
+        joined = self.join(Joined((condition, x)), train)
         return self.cond_logit(leaky_relu(joined))
 
     def real(self, features: Features) -> jax.Array:

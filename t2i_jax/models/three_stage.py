@@ -19,9 +19,10 @@ import jax.numpy as jnp
 
 from t2i_jax.models.attention import WordAttention
 from t2i_jax.models.conditioning import ConditioningAugmentation
+from t2i_jax.models.convolutions import Upsampled
 from t2i_jax.models.gated_stages import ORTHOGONAL, FirstStage, Residual
 from t2i_jax.models.images import check_side
-from t2i_jax.models.layers import Conv, ConvNorm, Dtype, check_noise, glu, upsample_nearest
+from t2i_jax.models.layers import Conv, ConvNorm, Dtype, check_noise, glu
 from t2i_jax.models.semantic_disentangling import Disentangled, SemanticDisentangling
 
 
@@ -111,7 +112,7 @@ class Refinement(nn.Module):
         for i in range(1, self.residual_blocks + 1):
             x = Residual(name=f"res{i}", **self.norm)(x, train)
         block = ConvNorm(x.shape[-1], kernel_init=ORTHOGONAL, name="up", **self.norm)
-        return glu(block(upsample_nearest(x), train)), attention, parts
+        return glu(block(Upsampled(x), train)), attention, parts
 
 
 class Generator(nn.Module):

@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.choices import check_choice
+from t2i_jax.models.convolutions import Joined
 from t2i_jax.models.distribution_normalization import DistributionNormalization, Reconstructed
 from t2i_jax.models.down_trunk import Logit
 from t2i_jax.models.gated_stages import ORTHOGONAL
 from t2i_jax.models.images import check_images, check_side
-from t2i_jax.models.layers import Conv, ConvNorm, Dtype, leaky_relu, tile_to
+from t2i_jax.models.layers import Conv, ConvNorm, Dtype, leaky_relu
 from t2i_jax.models.spectral_norm import SpectralConv
 
 NORMS = ("batch", "spectral")
@@ -118,8 +119,7 @@ class ScaleDiscriminator(nn.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """Logits [B] float32: (fits the sentence, is real)."""
         x = features.last
-        tiled = tile_to(sentence, x).astype(self.dtype)
-        joined = self.join(jnp.concatenate([x, tiled], axis=-1), train)
+        joined = self.join(Joined((x, sentence)), train)
         return self.cond_logit(leaky_relu(joined)), self.uncond_logit(x)
 
     def reconstruct(

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.choices import check_choice
-from t2i_jax.models.layers import Conv, Dtype, check_noise, normalized, upsample_nearest
+from t2i_jax.models.convolutions import Upsampled, upsample_nearest
+from t2i_jax.models.layers import Conv, Dtype, check_noise, normalized
 from t2i_jax.models.modulation import GLOROT, Caption, ModulatedNorm, cosine_attention
 from t2i_jax.models.one_noise import OneNoiseGenerator
 from t2i_jax.models.xmc_gan_discriminator import Discriminator
@@ -61,7 +62,7 @@ class UpBlock(nn.Module):
     ) -> tuple[jax.Array, jax.Array | None]:
         """[B, H, W, C] -> ([B, 2H, 2W, features], the attention of the second norm)."""
         h, _ = ModulatedNorm(**self.norm, name="norm1")(x, caption, train)
-        h = upsample_nearest(nn.relu(h))
+        h = Upsampled(nn.relu(h))
         h = _conv(self.features, self.dtype, name="conv1")(h)
         h, attention = ModulatedNorm(**self.norm, name="norm2")(h, caption, train)
         h = _conv(self.features, self.dtype, name="conv2")(nn.relu(h))

@@ -17,7 +17,7 @@ from t2i_jax.choices import check_choice
 from t2i_jax.models.images import check_images
 from t2i_jax.models.layers import Dtype
 from t2i_jax.models.modulation import GLOROT
-from t2i_jax.models.spectral_norm import SpectralConv
+from t2i_jax.models.spectral_norm import PooledSpectralConv, SpectralConv
 
 GRID = 16  # side of the map of region features
 # Widths of the blocks by the image's side, as multiples of `channels`; 128 and 256 px published.
@@ -61,20 +61,27 @@ class DownBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         h = x if self.first else nn.relu(x)
         h = _spectral(self.features, self.dtype, 3, name="conv1")(h, train)
-        h = _spectral(self.features, self.dtype, 3, name="conv2")(nn.relu(h), train)
+        last = PooledSpectralConv if self.down else SpectralConv
+        h = _spectral(self.features, self.dtype, 3, last, name="conv2")(nn.relu(h), train)
         if self.down or x.shape[-1] != self.features:
             # Means of positions commute with a convolution of single positions.
             x = _halved(x) if self.down else x
             x = _spectral(self.features, self.dtype, name="shortcut")(x, train)
-        return x + (_halved(h) if self.down else h)
+        return x + h
 
 
 def _halved(x: jax.Array) -> jax.Array:
     return nn.avg_pool(x, (2, 2), (2, 2))
 
 
-def _spectral(features: int, dtype: Dtype, kernel: int = 1, **fields) -> SpectralConv:
-    return SpectralConv(
+def _spectral(
+    features: int,
+    dtype: Dtype,
+    kernel: int = 1,
+    kind: type[SpectralConv] = SpectralConv,
+    **fields,
+) -> SpectralConv:
+    return kind(
         features,
         kernel,
         padding=kernel // 2,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from t2i_jax.models.layers import BatchNorm, Conv, DoublingConvTranspose, upsample_nearest
+from t2i_jax.models.convolutions import upsample_nearest
+from t2i_jax.models.layers import BatchNorm, Conv, DoublingConvTranspose
 
 KEY = jax.random.key(0)
 

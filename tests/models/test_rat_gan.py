@@ -7,7 +7,8 @@ import pytest
 
 from models.affine_nets import IMAGES, NOISE, SENTENCE, count, random_variables, run, shapes
 from t2i_jax.models import affine_blocks, df_gan
-from t2i_jax.models.layers import leaky_relu, upsample_nearest
+from t2i_jax.models.convolutions import upsample_nearest
+from t2i_jax.models.layers import leaky_relu
 from t2i_jax.models.rat_gan import ATTENTIONS, Discriminator, Generator
 
 SMALL = dict(channels=2, image_size=16, noise_dim=4, state_dim=6)

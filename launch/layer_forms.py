@@ -1,0 +1,152 @@
+"""Times the exact forms of a convolution against XLA's own, shape by shape.
+
+    python launch/layer_forms.py [--batch=16] [--repeats=7] [--cases=strided,square] [--out=FILE]
+
+Prints, for the result and both gradients together, the CPU-seconds (on accelerators: seconds) of
+each form relative to the first, the median of rounds in which all forms take turns. The thresholds
+in `t2i_jax.models.convolutions` are read off this table.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from t2i_jax.models import convolutions as forms
+
+VECTOR = 128  # of a sentence
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One layer. side: of its input map. forms: by name, of the inputs (x, kernel, ...)."""
+
+    title: str
+    shapes: tuple[tuple[int, ...], ...]
+    forms: Mapping[str, Callable]
+
+
+def strided(batch: int) -> list[Case]:
+    """4x4, stride 2: the halving layers of discriminators."""
+    cases = []
+    for side, c in ((128, 64), (64, 64), (64, 128), (32, 128), (32, 256), (16, 256), (16, 512)):
+        cases.append(_strided(batch, side, c))
+    return [*cases, _strided(batch, 8, 512), _strided(batch, 8, 1024)]
+
+
+def _strided(batch: int, side: int, c: int) -> Case:
+    return Case(
+        f"4x4 /2, {side} px, {c} -> {2 * c}",
+        ((batch, side, side, c), (4, 4, c, 2 * c)),
+        {
+            "direct": lambda x, k: forms.direct(x, k, 2),
+            "as_product": lambda x, k: forms.as_product(x, k, 2),
+            "as_blocks": forms.as_blocks,
+        },
+    )
+
+
+def square(batch: int) -> list[Case]:
+    """3x3, stride 1."""
+    sizes = ((4, 2048, 1024), (4, 1024, 512), (4, 512, 512), (4, 256, 256), (8, 512, 512))
+    sizes += ((8, 256, 256), (16, 256, 256), (32, 128, 128), (64, 64, 64))
+    return [
+        Case(
+            f"3x3, {side} px, {c} -> {o}",
+            ((batch, side, side, c), (3, 3, c, o)),
+            {"direct": forms.direct, "as_product": forms.as_product},
+        )
+        for side, c, o in sizes
+    ]
+
+
+def joint(batch: int) -> list[Case]:
+    """3x3 over features and a sentence at every position."""
+
+    def tiled(x, vector, k):
+        return forms.direct(jnp.concatenate([forms.tile_to(vector, x), x], -1), k)
+
+    def joined(x, vector, k):
+        return forms.convolve(forms.Joined((vector, x)), k)
+
+    return [
+        Case(
+            f"joint 3x3, {side} px, {VECTOR} + {c} -> {o}",
+            ((batch, side, side, c), (batch, VECTOR), (3, 3, VECTOR + c, o)),
+            {"tiled": tiled, "joined": joined},
+        )
+        for side, c, o in ((4, 512, 512), (16, 128, 512), (64, 64, 128), (128, 32, 64))
+    ]
+
+
+def upsampled(batch: int) -> list[Case]:
+    """Nearest neighbours x 2, then 3x3."""
+
+    def large(x, k):
+        return forms.direct(forms.upsample_nearest(x), k)
+
+    sizes = ((4, 1024, 1024), (4, 256, 256), (8, 512, 512), (16, 256, 256), (32, 128, 128))
+    return [
+        Case(
+            f"x2 and 3x3, {side} px, {c} -> {o}",
+            ((batch, side, side, c), (3, 3, c, o)),
+            {"upsampled": large, "convolve_upsampled": forms.convolve_upsampled},
+        )
+        for side, c, o in (*sizes, (64, 64, 64), (128, 32, 32))
+    ]
+
+
+KINDS = {"strided": strided, "square": square, "joint": joint, "upsampled": upsampled}
+
+
+def main() -> None:
+    """Prints the table; writes it as JSON where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--cases", default=",".join(KINDS), help="of " + ", ".join(KINDS))
+    parser.add_argument("--out", type=pathlib.Path)
+    args = parser.parse_args()
+    clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
+    rows = []
+    for name in args.cases.split(","):
+        for case in KINDS[name](args.batch):
+            seconds = measure(case, args.repeats, clock)
+            first = next(iter(seconds.values()))
+            rows.append({"case": case.title, "seconds": seconds})
+            ratios = "  ".join(f"{form} {s / first:.2f}" for form, s in seconds.items())
+            print(f"{case.title:34} {1e3 * first:8.1f} ms  {ratios}", flush=True)
+    if args.out:
+        args.out.write_text(json.dumps(rows, indent=2))
+
+
+def measure(case: Case, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Median seconds of the result and both gradients, by form; all forms take turns."""
+    rng = np.random.default_rng(0)
+    inputs = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in case.shapes]
+    compiled = {}
+    for name, form in case.forms.items():
+
+        def all_of(*inputs, form=form):
+            y, pull = jax.vjp(form, *inputs)
+            return y, pull(y)
+
+        compiled[name] = jax.jit(all_of).lower(*inputs).compile()
+        jax.block_until_ready(compiled[name](*inputs))
+    times = {name: [] for name in compiled}
+    for _ in range(repeats):
+        for name, call in compiled.items():
+            begin = clock()
+            jax.block_until_ready(call(*inputs))
+            times[name].append(clock() - begin)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Convolutions in several exact forms: the same numbers for less work, or in less time.
+
+All take the published kernels [k, k, C, O] and NHWC maps, and are plain operations, so that they
+can be differentiated any number of times, in both modes. `convolve` chooses the form: by shapes
+alone where it costs fewer FLOPs, and by the platform where only a measurement decides
+(``launch/layer_forms.py``, its table is in BENCHMARKS.md). The batch never decides.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+DIMS = ("NHWC", "HWIO", "NHWC")
+
+
+class Upsampled(NamedTuple):
+    """The map of twice the size, by nearest neighbours, of ``small`` [B, H, W, C]."""
+
+    small: jax.Array
+
+
+class Joined(NamedTuple):
+    """Channels side by side, of maps [B, H, W, C] and of vectors [B, N], which stand at every
+    position.
+    """
+
+    parts: tuple[jax.Array, ...]
+
+
+Map = jax.Array | Upsampled | Joined
+
+
+def channels(x: Map) -> int:
+    """Of the map that `x` stands for."""
+    return sum(part.shape[-1] for part in jax.tree.leaves(x))
+
+
+def convolve(x: Map, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
+    """A map [B, H, W, C] with a square kernel [k, k, C, O] and symmetric zero padding."""
+    if isinstance(x, Joined):
+        return _convolve_joined(x.parts, kernel, stride, padding)
+    size = len(kernel), stride, padding
+    if isinstance(x, Upsampled):
+        # On smaller maps a CPU wins nothing by it.
+        if size == (3, 1, 1) and x.small.shape[1] >= 16:
+            return convolve_upsampled(x.small, kernel)
+        return convolve(upsample_nearest(x.small), kernel, stride, padding)
+    _, h, w, c = x.shape
+    halves = size == (4, 2, 1) and h % 2 == w % 2 == 0
+    if halves and c <= 4:
+        return as_blocks(x, kernel)
+    if (halves and h <= 16 and c >= 256) or (size == (3, 1, 1) and h <= 4 and c >= 512):
+        return lax.platform_dependent(
+            x,
+            kernel,
+            cpu=lambda x, kernel: as_product(x, kernel, stride, padding),
+            default=lambda x, kernel: direct(x, kernel, stride, padding),
+        )
+    return direct(x, kernel, stride, padding)
+
+
+def upsample_nearest(x: jax.Array, factor: int = 2) -> jax.Array:
+    """Nearest-neighbour upsampling: [B, H, W, C] -> [B, f*H, f*W, C]."""
+    b, h, w, c = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, factor, w, factor, c))
+    return x.reshape(b, h * factor, w * factor, c)
+
+
+def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
+    """Copies a vector [B, C] to every position of a map: -> [B, H, W, C]."""
+    b, h, w, _ = feature_map.shape
+    return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
+
+
+def direct(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
+    """XLA's own form."""
+    pad = ((padding, padding),) * 2
+    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
+
+
+def as_product(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
+    """One matrix product of all patches with the kernel; its gradient with respect to `x` adds up
+    overlapping patches of another product, instead of a convolution with inserted zeros.
+    """
+    k, _, c, features = kernel.shape
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    h, w = ((side - k) // stride + 1 for side in x.shape[1:3])
+    ends = (h - 1) * stride + 1, (w - 1) * stride + 1
+    taps = [
+        x[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i in range(k) for j in range(k)
+    ]
+    return jnp.concatenate(taps, axis=-1) @ kernel.reshape(k * k * c, features)
+
+
+def as_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """4x4, stride 2, padding 1, by a 2x2 convolution of the 2x2 blocks of the padded map:
+    [B, H, W, C] -> [B, H/2, W/2, O]. H and W are even.
+    """
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(b, h // 2, w // 2, 4 * c)
+    kernel = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5)
+    kernel = kernel.reshape(2, 2, 4 * c, -1)
+    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=DIMS)
+
+
+def _convolve_joined(
+    parts: tuple[jax.Array, ...], kernel: jax.Array, stride: int, padding: int
+) -> jax.Array:
+    """The parts' convolutions summed. A vector's is the same wherever the kernel meets no border,
+    so it is computed for a map of the kernel's size and its middle copied.
+    """
+    maps = [part for part in parts if part.ndim == 4]
+    k, (_, h, w, _) = len(kernel), maps[0].shape
+    # At 4 px there is little to save.
+    if stride != 1 or k != 2 * padding + 1 or h < 8:
+        whole = [x if x.ndim == 4 else tile_to(x, maps[0]) for x in parts]
+        return convolve(jnp.concatenate(whole, axis=-1), kernel, stride, padding)
+    total, at = 0.0, 0
+    for part in parts:
+        own = kernel[:, :, at : at + part.shape[-1]]
+        at += part.shape[-1]
+        if part.ndim == 4:
+            total += convolve(part, own, stride, padding)
+            continue
+        small = (len(part), k, k, part.shape[-1])
+        y = direct(jnp.broadcast_to(part[:, None, None], small), own, stride, padding)
+        total += _stretched(_stretched(y, h, 1, padding), w, 2, padding)
+    return total
+
+
+def _stretched(x: jax.Array, size: int, axis: int, border: int) -> jax.Array:
+    """The rows of the map with the middle one repeated until there are `size`."""
+    first, middle, last = jnp.split(x, [border, border + 1], axis)
+    shape = list(x.shape)
+    shape[axis] = size - 2 * border
+    return jnp.concatenate([first, jnp.broadcast_to(middle, shape), last], axis)
+
+
+def convolve_upsampled(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A 3x3 convolution, padding 1, of the map twice as large by nearest neighbours:
+    [B, H, W, C] -> [B, 2H, 2W, O].
+
+    Two of three taps meet the same pixel of the small map, so each of the four interleaved
+    sub-images is a 2x2 convolution of it: 16 products a pixel instead of 36.
+    """
+    # Output row 2i - 1 + p takes input rows i - 1 and i: the first tap or the last one alone, the
+    # two others summed.
+    first, middle, last = kernel
+    rows = jnp.stack([first + middle, last, first, middle + last])
+    first, middle, last = rows[:, 0], rows[:, 1], rows[:, 2]
+    taps = jnp.stack([first + middle, last, first, middle + last], axis=1)
+    c, features = kernel.shape[2:]
+    return interleaved(x, taps.reshape(2, 2, 2, 2, c, features))
+
+
+def interleaved(x: jax.Array, taps: jax.Array) -> jax.Array:
+    """Four 2x2 convolutions whose results are the interleaved parts of a map twice as large:
+    [B, H, W, C] -> [B, 2H, 2W, O].
+
+    taps: [p, i, q, j, C, O]: output row 2k - 1 + p takes input row k - 1 + i with it, columns
+        alike.
+    """
+    b, h, w, c = x.shape
+    features = taps.shape[-1]
+    kernel = taps.transpose(1, 3, 4, 0, 2, 5).reshape(2, 2, c, 4 * features)
+    # Padded by hand: with the convolution's own padding XLA:CPU leaves the gradient of the kernel
+    # to a loop that is thirty times slower.
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    y = lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=DIMS)
+    y = y.reshape(b, h + 1, w + 1, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
+    return y.reshape(b, 2 * h + 2, 2 * w + 2, features)[:, 1:-1, 1:-1]
+
+
+def pooled(kernel: jax.Array) -> jax.Array:
+    """A 3x3 kernel and the mean of 2x2 positions after it, as one kernel [4, 4, C, O] of stride 2
+    and padding 1: 16 products for each mean instead of 36.
+    """
+    shifts = [(i, j) for i in (0, 1) for j in (0, 1)]
+    return sum(jnp.pad(kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i, j in shifts) / 4

@@ -1,0 +1,153 @@
+"""The forms of convolutions against XLA's plain one on maps that are written out."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from t2i_jax.models import convolutions as forms
+from t2i_jax.models.convolutions import Joined, Upsampled, convolve
+from t2i_jax.models.spectral_norm import PooledSpectralConv, SpectralConv
+
+
+def plain(x, kernel, stride=1, padding=1):
+    pad = ((padding, padding),) * 2
+    return lax.conv_general_dilated(
+        x, kernel, (stride,) * 2, pad, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def random(*shapes):
+    rng = np.random.default_rng(0)
+    return [jnp.asarray(rng.normal(scale=0.3, size=shape), jnp.float32) for shape in shapes]
+
+
+def near(found, expected):
+    """Leaf by leaf, to 1e-5 of the largest."""
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * float(jnp.max(jnp.abs(b))))
+
+
+def check(form, reference, *inputs):
+    """Values, gradients, and what gradient penalties take: the gradient of a directional
+    derivative. The activation is smooth: a kink would turn rounding into flipped signs.
+    """
+
+    def all_of(f):
+        def loss(*inputs):
+            return jnp.sum(jnp.sin(f(*inputs)))
+
+        def penalty(*inputs):
+            slope = lax.stop_gradient(jax.grad(loss)(*inputs))
+            first = lambda x: loss(x, *inputs[1:])  # noqa: E731
+            return jax.jvp(first, inputs[:1], (slope,))[1]
+
+        places = tuple(range(len(inputs)))
+        return f(*inputs), jax.grad(loss, places)(*inputs), jax.grad(penalty, places)(*inputs)
+
+    near(jax.jit(lambda: all_of(form))(), jax.jit(lambda: all_of(reference))())
+
+
+def twice(x):
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 18, 3), (1, 17, 16, 2)])
+def test_upsampled(shape):
+    x, kernel = random(shape, (3, 3, shape[-1], 4))
+    check(
+        lambda x, k: convolve(Upsampled(x), k),
+        lambda x, k: plain(twice(x), k),
+        x,
+        kernel,
+    )
+
+
+@pytest.mark.parametrize("side", [1, 2, 5])
+def test_upsampled_of_any_side(side):
+    """The form itself, also below the side from which it is chosen."""
+    x, kernel = random((2, side, side + 1, 3), (3, 3, 3, 4))
+    near(forms.convolve_upsampled(x, kernel), plain(twice(x), kernel))
+
+
+@pytest.mark.parametrize("kernel", [(3, 1), (1, 0), (5, 2), (4, 0)])
+@pytest.mark.parametrize("side", [4, 8, 9])
+def test_joined(kernel, side):
+    """Parts in any order, whatever the kernel."""
+    (size, padding), shape = kernel, (2, side, side + 1, 3)
+    first, x, last, k = random((2, 5), shape, (2, 4), (size, size, 12, 6))
+
+    def tiled(x, first, last, k):
+        places = [
+            jnp.broadcast_to(v[:, None, None], (*shape[:3], v.shape[-1])) for v in (first, last)
+        ]
+        whole = jnp.concatenate([places[0], x, places[1]], axis=-1)
+        return plain(whole, k, padding=padding)
+
+    check(
+        lambda x, first, last, k: convolve(Joined((first, x, last)), k, padding=padding),
+        tiled,
+        *(x, first, last, k),
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "stride", "padding"),
+    [
+        (forms.as_product, 4, 2, 1),
+        (forms.as_product, 3, 1, 1),
+        (forms.as_product, 4, 1, 0),
+        (lambda x, k, *_: forms.as_blocks(x, k), 4, 2, 1),
+    ],
+)
+def test_forms_of_an_ordinary_convolution(form, size, stride, padding):
+    x, kernel = random((2, 8, 6, 3), (size, size, 3, 5))
+    check(
+        lambda x, k: form(x, k, stride, padding),
+        lambda x, k: plain(x, k, stride, padding),
+        x,
+        kernel,
+    )
+
+
+def test_a_mean_after_a_convolution():
+    x, kernel = random((2, 6, 8, 3), (3, 3, 3, 5))
+
+    def mean(x, k):
+        y = plain(x, k)
+        return y.reshape(2, 3, 2, 4, 2, 5).mean((2, 4))
+
+    check(lambda x, k: convolve(x, forms.pooled(k), stride=2), mean, x, kernel)
+
+
+def test_a_mean_after_a_divided_kernel():
+    (x,) = random((2, 8, 8, 3))
+    plain_layer, layer = SpectralConv(4), PooledSpectralConv(4)
+    variables = layer.init(jax.random.key(0), x, True)
+    expected, state = plain_layer.apply(variables, x, True, mutable=["spectral"])
+    found, after = layer.apply(variables, x, True, mutable=["spectral"])
+    near(found, expected.reshape(2, 4, 2, 4, 2, 4).mean((2, 4)))
+    near(after, state)
+
+
+@pytest.mark.parametrize("shape", [((8, 8, 256), 4, 2), ((4, 4, 512), 3, 1)])
+def test_the_platform_chooses_where_only_a_measurement_decides(shape):
+    """One exported program holds both forms; the batch is symbolic, so that it decides nothing."""
+    flatbuffers = pytest.importorskip("flatbuffers")
+    assert flatbuffers
+    (side, size, stride) = shape
+    (rows,) = jax.export.symbolic_shape("b")
+    x = jax.ShapeDtypeStruct((rows, *side), jnp.float32)
+    k = jax.ShapeDtypeStruct((size, size, side[-1], 8), jnp.float32)
+    f = jax.jit(functools.partial(convolve, stride=stride))
+    for platforms, wanted, unwanted in (
+        (("cpu",), "dot_general", "stablehlo.convolution"),
+        (("cuda",), "stablehlo.convolution", "dot_general"),
+    ):
+        text = jax.export.export(f, platforms=platforms)(x, k).mlir_module()
+        assert wanted in text and unwanted not in text
+    text = jax.export.export(f, platforms=("cpu", "cuda", "tpu"))(x, k).mlir_module()
+    assert "dot_general" in text and "stablehlo.convolution" in text
