@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2i_jax.models import convolutions as forms
+from t2i_jax.models.conv_gradients import conv, direct
 
 VECTOR = 128  # of a sentence
 
@@ -45,7 +46,8 @@ def _strided(batch: int, side: int, c: int) -> Case:
         f"4x4 /2, {side} px, {c} -> {2 * c}",
         ((batch, side, side, c), (4, 4, c, 2 * c)),
         {
-            "direct": lambda x, k: forms.direct(x, k, 2),
+            "direct": lambda x, k: direct(x, k, 2),
+            "own gradients": lambda x, k: conv(x, k, 2),
             "as_product": lambda x, k: forms.as_product(x, k, 2),
             "as_blocks": forms.as_blocks,
         },
@@ -60,7 +62,7 @@ def square(batch: int) -> list[Case]:
         Case(
             f"3x3, {side} px, {c} -> {o}",
             ((batch, side, side, c), (3, 3, c, o)),
-            {"direct": forms.direct, "as_product": forms.as_product},
+            {"direct": direct, "as_product": forms.as_product},
         )
         for side, c, o in sizes
     ]
@@ -70,7 +72,7 @@ def joint(batch: int) -> list[Case]:
     """3x3 over features and a sentence at every position."""
 
     def tiled(x, vector, k):
-        return forms.direct(jnp.concatenate([forms.tile_to(vector, x), x], -1), k)
+        return direct(jnp.concatenate([forms.tile_to(vector, x), x], -1), k)
 
     def joined(x, vector, k):
         return forms.convolve(forms.Joined((vector, x)), k)
@@ -89,7 +91,7 @@ def upsampled(batch: int) -> list[Case]:
     """Nearest neighbours x 2, then 3x3."""
 
     def large(x, k):
-        return forms.direct(forms.upsample_nearest(x), k)
+        return direct(forms.upsample_nearest(x), k)
 
     sizes = ((4, 1024, 1024), (4, 256, 256), (8, 512, 512), (16, 256, 256), (32, 128, 128))
     return [

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-DIMS = ("NHWC", "HWIO", "NHWC")
+from t2i_jax.models.conv_gradients import conv, interleaved, patches
 
 
 class Upsampled(NamedTuple):
@@ -56,9 +56,9 @@ def convolve(x: Map, kernel: jax.Array, stride: int = 1, padding: int = 1) -> ja
             x,
             kernel,
             cpu=lambda x, kernel: as_product(x, kernel, stride, padding),
-            default=lambda x, kernel: direct(x, kernel, stride, padding),
+            default=lambda x, kernel: conv(x, kernel, stride, padding),
         )
-    return direct(x, kernel, stride, padding)
+    return conv(x, kernel, stride, padding)
 
 
 def upsample_nearest(x: jax.Array, factor: int = 2) -> jax.Array:
@@ -74,23 +74,12 @@ def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
     return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
 
 
-def direct(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """XLA's own form."""
-    pad = ((padding, padding),) * 2
-    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
-
-
 def as_product(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
     """One matrix product of all patches with the kernel; its gradient with respect to `x` adds up
     overlapping patches of another product, instead of a convolution with inserted zeros.
     """
     k, _, c, features = kernel.shape
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    h, w = ((side - k) // stride + 1 for side in x.shape[1:3])
-    ends = (h - 1) * stride + 1, (w - 1) * stride + 1
-    taps = [
-        x[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i in range(k) for j in range(k)
-    ]
+    taps = patches(x, k, stride, padding)
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(k * k * c, features)
 
 
@@ -104,7 +93,7 @@ def as_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
     x = x.reshape(b, h // 2, w // 2, 4 * c)
     kernel = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5)
     kernel = kernel.reshape(2, 2, 4 * c, -1)
-    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=DIMS)
+    return conv(x, kernel, 1, 0)
 
 
 def _convolve_joined(
@@ -127,7 +116,7 @@ def _convolve_joined(
             total += convolve(part, own, stride, padding)
             continue
         small = (len(part), k, k, part.shape[-1])
-        y = direct(jnp.broadcast_to(part[:, None, None], small), own, stride, padding)
+        y = conv(jnp.broadcast_to(part[:, None, None], small), own, stride, padding)
         total += _stretched(_stretched(y, h, 1, padding), w, 2, padding)
     return total
 
@@ -155,24 +144,6 @@ def convolve_upsampled(x: jax.Array, kernel: jax.Array) -> jax.Array:
     taps = jnp.stack([first + middle, last, first, middle + last], axis=1)
     c, features = kernel.shape[2:]
     return interleaved(x, taps.reshape(2, 2, 2, 2, c, features))
-
-
-def interleaved(x: jax.Array, taps: jax.Array) -> jax.Array:
-    """Four 2x2 convolutions whose results are the interleaved parts of a map twice as large:
-    [B, H, W, C] -> [B, 2H, 2W, O].
-
-    taps: [p, i, q, j, C, O]: output row 2k - 1 + p takes input row k - 1 + i with it, columns
-        alike.
-    """
-    b, h, w, c = x.shape
-    features = taps.shape[-1]
-    kernel = taps.transpose(1, 3, 4, 0, 2, 5).reshape(2, 2, c, 4 * features)
-    # Padded by hand: with the convolution's own padding XLA:CPU leaves the gradient of the kernel
-    # to a loop that is thirty times slower.
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    y = lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=DIMS)
-    y = y.reshape(b, h + 1, w + 1, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
-    return y.reshape(b, 2 * h + 2, 2 * w + 2, features)[:, 1:-1, 1:-1]
 
 
 def pooled(kernel: jax.Array) -> jax.Array:
