@@ -44,7 +44,7 @@ def convolve(x: Map, kernel: jax.Array, stride: int = 1, padding: int = 1) -> ja
     size = len(kernel), stride, padding
     if isinstance(x, Upsampled):
         # On smaller maps a CPU wins nothing by it.
-        if size == (3, 1, 1) and x.small.shape[1] >= 16:
+        if size == (3, 1, 1) and x.small.shape[1] >= 8:
             return convolve_upsampled(x.small, kernel)
         return convolve(upsample_nearest(x.small), kernel, stride, padding)
     _, h, w, c = x.shape
