@@ -72,6 +72,10 @@ class GanStep(abc.ABC):
     def __call__(self) -> dict[str, float]:
         """One whole train step: the losses, unweighted, by our names."""
         losses = self.update()
+        sections = self.config["loss"].items()
+        wanted = {f"{p}/{name}" for p, weights in sections for name, w in weights.items() if w}
+        if set(losses) != wanted:
+            raise ValueError(f"the stand-in has the terms {sorted(losses)}, not {sorted(wanted)}")
         if self._average:
             torch._foreach_lerp_(self._average, list(self.g.parameters()), 1.0 - self._decay)
         names = list(losses)
@@ -140,17 +144,16 @@ class GanStep(abc.ABC):
         player, name = term.split("/")
         return self.config["loss"][player].get(name, 0.0) != 0.0
 
-    def descend(self, net: nn.Module, player: str, losses: Mapping[str, Tensor]) -> None:
-        """Backward and one optimizer update of `net` by the weighted sum of the player's terms.
-
-        losses: by ``"<player>/<term>"``. Call it outside of `autocast`.
-        """
+    def total(self, player: str, losses: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of losses by ``"<player>/<term>"``."""
         weights = self.config["loss"][player]
-        wanted = {f"{player}/{name}" for name, weight in weights.items() if weight != 0.0}
-        if set(losses) != wanted:
-            raise ValueError(f"the stand-in has the terms {sorted(losses)}, not {sorted(wanted)}")
-        total = sum(weights[name.split("/")[1]] * value for name, value in losses.items())
-        optimizer = self._optimizers[net]
+        return sum(weights[name.split("/")[1]] * value for name, value in losses.items())
+
+    def descend(self, net: nn.Module, player: str, losses: Mapping[str, Tensor]) -> None:
+        """Backward and one optimizer update of `net` by the `total` of these terms of the player,
+        which may be some of them. Call it outside of `autocast`.
+        """
+        total, optimizer = self.total(player, losses), self._optimizers[net]
         optimizer.zero_grad(set_to_none=True)
         total.backward(inputs=list(net.parameters()) if self.lean else None)
         optimizer.step()
