@@ -104,8 +104,6 @@ class Step(GanStep):
 
     def build(self):
         g, d = self.config["generator"], self.config["discriminator"]
-        if g["sdm"] or d["dnm"]:
-            raise ValueError("the stand-in has no generator.sdm and no discriminator.dnm")
         sizes = [g["base_size"] * 2**i for i in range(g["scales"])]
         fields = self.config["encoder"]["fields"]
         self.encoder = self.freeze(damsm.TextEncoder(fields))
@@ -116,33 +114,53 @@ class Step(GanStep):
         self.wrong_captions = self.tokens(self.encoder.vocabulary)
         self.labels = torch.arange(self.rows, device=self.device)
         self.real = [self.images(size) for size in sizes]
-        embedding = fields["embedding"]
-        return Generator(g, embedding), [
-            Discriminator(size, d["channels"], embedding) for size in sizes
-        ]
+        return self.networks(g, d, fields["embedding"], sizes)
+
+    def networks(self, g, d, embedding: int, sizes):
+        """G and the Ds of the sections of our config."""
+        if g["sdm"] or d["dnm"]:
+            raise ValueError("the stand-in has no generator.sdm and no discriminator.dnm")
+        ds = [Discriminator(size, d["channels"], embedding) for size in sizes]
+        return Generator(g, embedding), ds
 
     def update(self):
-        g, shifted = self.config["generator"], self.config["recipe"]["mismatch"] == "shift"
+        text, wrong = self.read()
         with self.autocast():
-            with torch.no_grad():
-                sentence, words = self.encoder(self.captions)
-                wrong = None if shifted else self.encoder(self.wrong_captions)[0]
-            z, eps = self.normal(g["noise_dim"]), self.normal(g["condition_dim"])
-            padding = self.captions == 0
-            fakes, mu, logvar = self.g(z, eps, sentence, words, padding)
+            fakes, mu, logvar = self.g(*self.noise(), *text)
         losses: dict[str, Tensor] = {}
         for d, real, fake in zip(self.ds, self.real, fakes, strict=True):
             with self.autocast():
-                terms = self.d_terms(d, real, fake.detach(), sentence, wrong)
+                maps = d.trunk(real), d.trunk(fake.detach())
+                terms = self.d_terms(d, *maps, text[0], wrong)
             self.descend(d, "d", terms)
             add(losses, terms)
         terms = {}
         for d, fake in zip(self.ds, fakes, strict=True):
             with self.autocast():
-                add(terms, self.judged("g", "fake", d, d.trunk(fake), sentence, 1.0))
+                add(terms, self.judged("g", "fake", d, d.trunk(fake), text[0], 1.0))
+        terms |= self.g_terms(fakes[-1], mu, logvar, text)
+        self.descend(self.g, "g", terms)
+        return losses | terms
+
+    @torch.no_grad()
+    def read(self):
+        """((sentence, words, padding), other images' sentences or None: those of the next rows)."""
+        shifted = self.config["recipe"]["mismatch"] == "shift"
+        with self.autocast():
+            text = *self.encoder(self.captions), self.captions == 0
+            return text, None if shifted else self.encoder(self.wrong_captions)[0]
+
+    def noise(self) -> tuple[Tensor, Tensor]:
+        """z, and eps of the conditioning augmentation."""
+        g = self.config["generator"]
+        return self.normal(g["noise_dim"]), self.normal(g["condition_dim"])
+
+    def g_terms(self, fake: Tensor, mu: Tensor, logvar: Tensor, text) -> dict[str, Tensor]:
+        """G's weighted terms beside those of the Ds. fake: its largest images."""
+        terms, (sentence, words, padding) = {}, text
         if self.image_encoder is not None:
             with self.autocast():
-                regions, code = self.image_encoder(fakes[-1])
+                regions, code = self.image_encoder(fake)
             common = self.labels, self.config["recipe"]
             if self.on("g/damsm_words"):
                 terms["g/damsm_words"] = damsm.word_loss(regions, words, padding, *common)
@@ -150,16 +168,14 @@ class Step(GanStep):
                 terms["g/damsm_sentence"] = damsm.sentence_loss(code, sentence, *common)
         if self.on("g/kl"):
             terms["g/kl"] = gaussian_kl(mu, logvar)
-        self.descend(self.g, "g", terms)
-        return losses | terms
+        return terms
 
-    def d_terms(self, d: Discriminator, real: Tensor, fake: Tensor, sentence: Tensor, wrong):
-        """Of one scale. wrong: sentences of other images; None: those of the next rows."""
-        real_maps, fake_maps = d.trunk(real), d.trunk(fake)
-        losses = self.judged("d", "real", d, real_maps, sentence, 1.0)
-        losses |= self.judged("d", "fake", d, fake_maps, sentence, 0.0)
+    def d_terms(self, d: nn.Module, real: Tensor, fake: Tensor, sentence: Tensor, wrong):
+        """Of one scale, from the maps of both kinds of images. wrong: see `read`."""
+        losses = self.judged("d", "real", d, real, sentence, 1.0)
+        losses |= self.judged("d", "fake", d, fake, sentence, 0.0)
         if self.on("d/wrong"):
-            pair = (real_maps[:-1], sentence[1:]) if wrong is None else (real_maps, wrong)
+            pair = (real[:-1], sentence[1:]) if wrong is None else (real, wrong)
             losses["d/wrong"] = bce(d.fits(*pair), 0.0)
         return losses
 
