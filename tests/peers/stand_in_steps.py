@@ -69,3 +69,20 @@ def load(net, arrays: dict[str, np.ndarray], rename=lambda name: name) -> None:
     """
     found = {rename(name): torch.tensor(x) for name, x in arrays.items()}
     net.load_state_dict({name: found[name] for name in net.state_dict()})
+
+
+def iterate_as_published(net) -> None:
+    """Every call of a spectrally normalised layer makes its power iteration in the order of the
+    authors' codes, which begin with the other vector than torch does.
+    """
+
+    @torch.no_grad()
+    def iterate(module, _):
+        norm = module.parametrizations.weight[0].eval()
+        matrix = module.parametrizations.weight.original.flatten(1)
+        norm._v.copy_(torch.nn.functional.normalize(matrix.T @ norm._u, dim=0))
+        norm._u.copy_(torch.nn.functional.normalize(matrix @ norm._v, dim=0))
+
+    for module in net.modules():
+        if hasattr(module, "parametrizations"):
+            module.register_forward_pre_hook(iterate)

@@ -7,9 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.nn.utils.parametrizations import _SpectralNorm  # noqa: E402
-
-from peers.stand_in_steps import check_steps, golden, our_parameters, part, stand_in  # noqa: E402
+from peers.stand_in_steps import (  # noqa: E402
+    check_steps,
+    golden,
+    iterate_as_published,
+    our_parameters,
+    part,
+    stand_in,
+)
 
 NETWORK_OFF = ["loss.g.image_network=0.0"]
 OF_PAPER = [
@@ -102,19 +107,6 @@ def load(net, player: str, arrays: dict) -> None:
     assert count == sum(p.numel() for p in net.parameters())
 
 
-def iterate(net, *_):
-    """The release's power iteration, which begins with the other vector than torch's does."""
-    for module in net.modules():
-        if hasattr(module, "parametrizations"):
-            norm = module.parametrizations.weight[0]
-            assert isinstance(norm, _SpectralNorm)
-            matrix = module.parametrizations.weight.original.detach().flatten(1)
-            v = matrix.T @ norm._u
-            norm._v.copy_(v / v.norm())
-            u = matrix @ norm._v
-            norm._u.copy_(u / u.norm())
-
-
 @pytest.mark.parametrize("lean", [False, True])
 def test_a_step_is_the_authors(golden_dir, lean):
     arrays = golden(golden_dir, "xmc_gan")
@@ -135,7 +127,7 @@ def test_a_step_is_the_authors(golden_dir, lean):
         module = net.get_submodule(module_of("d", path.rsplit("/", 1)[0]))
         norm = module.parametrizations.weight[0]
         norm._u.copy_(torch.tensor(u).flatten() / float(np.linalg.norm(u)))
-    net.eval().register_forward_pre_hook(iterate)
+    iterate_as_published(net)
     texts, noises = [], []
     for i, name in enumerate(("in0", "in1")):
         x = {k: torch.tensor(v) for k, v in part(arrays, f"{name}/").items()}
