@@ -57,7 +57,7 @@ class GanStep(abc.ABC):
         self._optimizers = {net: self._adam(p, net) for p, nets in self.players() for net in nets}
         self._decay = config["ema"]["decay"]
         averaged = self.g.parameters() if self._decay else ()
-        self._average = [p.detach().clone() for p in averaged]
+        self.average = [p.detach().clone() for p in averaged]
 
     @abc.abstractmethod
     def build(self) -> tuple[nn.Module, Sequence[nn.Module]]:
@@ -76,8 +76,8 @@ class GanStep(abc.ABC):
         wanted = {f"{p}/{name}" for p, weights in sections for name, w in weights.items() if w}
         if set(losses) != wanted:
             raise ValueError(f"the stand-in has the terms {sorted(losses)}, not {sorted(wanted)}")
-        if self._average:
-            torch._foreach_lerp_(self._average, list(self.g.parameters()), 1.0 - self._decay)
+        if self.average:
+            torch._foreach_lerp_(self.average, list(self.g.parameters()), 1.0 - self._decay)
         names = list(losses)
         # One transfer for all of them.
         values = torch.stack([losses[name].detach().float() for name in names]).tolist()
