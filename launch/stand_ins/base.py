@@ -28,7 +28,7 @@ class GanStep(abc.ABC):
     dtype: "bfloat16" runs the networks under autocast; parameters and losses stay float32.
     channels_last: the memory format of maps.
     lean: G's update leaves out the gradients of D's weights, which the authors' loops compute and
-        throw away.
+        throw away; a system's module says what else.
 
     ValueError for an unknown dtype, or, in a step, where the config weighs terms that the system's
     stand-in does not have.

@@ -4,8 +4,9 @@
 G's pass also encodes the real images of the lower scales and decodes them by its own image heads.
 Every D reconstructs the real and the fake images from its features, in D's update and, the fakes,
 in G's. In the release G's update passes the fakes through the trunks of all Ds twice, once for the
-reconstructions and once for the answers; the paper's form needs one pass. Spectral normalisation is
-torch's own and makes a power iteration in every call of a layer, as the authors' does.
+reconstructions and once for the answers; the paper's form needs one pass. The authors' second pass
+also reconstructs, which nothing reads and is left out. Spectral normalisation is torch's own and
+makes a power iteration in every call of a layer, as the authors' does.
 """
 
 import math
