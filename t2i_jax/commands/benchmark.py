@@ -85,7 +85,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N,...",
         help="how many (default: 1,8,64,256)",
     )
-    add("--device", default="h100", metavar="NAME", help="such as a100, tpu-v5p (default: h100)")
+    add(
+        "--device",
+        type=_words,
+        default=["h100"],
+        metavar="NAME,...",
+        help="such as a100,tpu-v5p (default: h100)",
+    )
     add(
         "--split",
         action="store_true",

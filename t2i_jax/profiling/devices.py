@@ -39,11 +39,6 @@ class Device:
     group: int
     network: float
 
-    @property
-    def platform(self) -> str:
-        """As jax calls it where it lowers programs."""
-        return "tpu" if self.kinds[0].startswith("tpu") else "cuda"
-
     def peak(self, dtype: str) -> float | None:
         """FLOPS of a config's ``dtype``."""
         return {"bfloat16": self.bfloat16, "float32": self.float32}[dtype]

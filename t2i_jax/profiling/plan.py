@@ -15,7 +15,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from t2i_jax import config as configs
 from t2i_jax.profiling.devices import Device
 
 EFFICIENCY = 0.4  # of the peak, that the products of a large convolutional network reach
@@ -88,9 +87,9 @@ def rows_for(batch: int, devices: int, split: bool) -> int:
 
 
 def programs(
-    config: ConfigDict, counts: Sequence[int], platform: str, split: bool = False
+    config: ConfigDict, counts: Sequence[int], split: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """What `planned.program` finds for every number of devices.
+    """What `planned.program` finds for every number of devices, and ``rows`` on each.
 
     ValueError, with the last line of what it said, where the program of one cannot be made.
     """
@@ -99,14 +98,14 @@ def programs(
         if config.parallel == "jit" and count % config.fsdp:
             raise ValueError(f"fsdp={config.fsdp} does not divide {count} devices")
     for count, each in zip(counts, rows, strict=True):
-        yield _in_process(config, count, each, platform)
+        yield _in_process(config, count, each)
 
 
-def _in_process(config: ConfigDict, count: int, rows: int, platform: str) -> dict[str, Any]:
+def _in_process(config: ConfigDict, count: int, rows: int) -> dict[str, Any]:
     flags = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS} {_COUNT}={count}"
     done = subprocess.run(
         [sys.executable, "-m", "t2i_jax.profiling.planned"],
-        input=json.dumps({"config": configs.to_json(config), "rows": rows, "platform": platform}),
+        input=json.dumps({"config": config.to_dict(), "rows": rows}),
         env={**os.environ, "XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,

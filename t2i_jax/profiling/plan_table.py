@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from t2i_jax.profiling import devices, plan
 from t2i_jax.profiling.tables import resolved, short, tell, titled
@@ -34,46 +35,49 @@ and computes bfloat16 in float32: an accelerator needs less of both."""
 
 def planned(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Compiles every config for the numbers of devices, prints and returns what that tells."""
-    device, found = devices.find(args.device), []
+    chips, found = {name: devices.find(name) for name in args.device}, []
     for spec in args.config:
         config = resolved(spec, args.overrides)
-        if device.peak(config.dtype) is None:
-            raise ValueError(f"{args.device} does not compute in {config.dtype}: --dtype=float32")
-        heads = [head for head, _ in _COLUMNS]
-        table = titled(f"{spec} on {args.device}, {config.parallel}", *heads)
-        programs = plan.programs(config, args.devices, device.platform, args.split)
-        for i, program in enumerate(programs):
-            if not i:
+        for name, chip in chips.items():
+            if chip.peak(config.dtype) is None:
+                raise ValueError(f"{name} does not compute in {config.dtype}: --dtype=float32")
+        programs = []
+        for program in plan.programs(config, args.devices, args.split):
+            if not programs:
                 tell(console, spec, program["notes"])
             told = f"{program['devices']} devices: compiled in {program['seconds']:.0f} s"
             console.print(told, style="dim", highlight=False)
-            row = plan.row(program, device, config.dtype, config.d_steps, args.efficiency)
-            table.add_row(*(cell(row) for _, cell in _COLUMNS))
-            found.append(
-                {
-                    "config": spec,
-                    "device": args.device,
-                    "rows": program["rows"],
-                    **dataclasses.asdict(row),
-                    **{
-                        k: getattr(row, k) for k in ("seconds", "bound", "images_per_second", "mfu")
-                    },
-                    "parameters": program["parameters"],
-                    "notes": program["notes"],
-                }
-            )
-        batch = config.data.batch
-        table.caption = _CAPTION.format(
-            rows=f"data.batch={batch}, split" if args.split else f"data.batch={batch} rows",
-            memory=short(device.memory),
-            efficiency=args.efficiency,
-            dtype=config.dtype,
-            peak=short(device.peak(config.dtype)),
-            bandwidth=short(device.bandwidth),
-            network=", ".join(
-                dict.fromkeys(short(device.between(n)) for n in args.devices if n > 1)
-            )
-            or "-",
-        )
-        console.print(table)
+            programs.append(program)
+        for name, chip in chips.items():
+            rows = [
+                plan.row(program, chip, config.dtype, config.d_steps, args.efficiency)
+                for program in programs
+            ]
+            console.print(_table(f"{spec} on {name}, {config.parallel}", rows, chip, config, args))
+            for program, row in zip(programs, rows, strict=True):
+                kept = {k: program[k] for k in ("rows", "parameters", "notes")}
+                estimated = {k: getattr(row, k) for k in _ESTIMATED}
+                found.append(
+                    {"config": spec, "device": name, **kept, **dataclasses.asdict(row), **estimated}
+                )
     return found
+
+
+def _table(
+    title: str, rows: list[plan.Row], chip: devices.Device, config, args: argparse.Namespace
+) -> Table:
+    table = titled(title, *(head for head, _ in _COLUMNS))
+    for row in rows:
+        table.add_row(*(cell(row) for _, cell in _COLUMNS))
+    batch = config.data.batch
+    networks = dict.fromkeys(short(chip.between(row.devices)) for row in rows if row.devices > 1)
+    table.caption = _CAPTION.format(
+        rows=f"data.batch={batch}, split:" if args.split else f"data.batch={batch} rows",
+        memory=short(chip.memory),
+        efficiency=args.efficiency,
+        dtype=config.dtype,
+        peak=short(chip.peak(config.dtype)),
+        bandwidth=short(chip.bandwidth),
+        network=" or ".join(networks) or "-",
+    )
+    return table

@@ -21,16 +21,13 @@ from t2i_jax.training.parallel import make_parallel
 from t2i_jax.training.step import init_state, make_step
 
 
-def program(config: ConfigDict, rows: int, platform: str) -> dict[str, Any]:
+def program(config: ConfigDict, rows: int) -> dict[str, Any]:
     """Plain JSON about the step of a config for all devices of this process, `rows` for each.
 
-    platform: for which FLOPs are counted, "cuda" or "tpu": some convolutions take another form on
-      CPUs.
-
-    ``flops``: of all devices together, see `parallel.Compiled`. ``arguments``, ``temporaries``,
-    ``results``: bytes on each device; results count those that do not take an argument's place.
-    ``bytes_accessed``: by each. ``collectives``: by kind, how many there are and the bytes that a
-    device sends for them. ``seconds``: of tracing and compiling.
+    ``flops``: of all devices together, in the forms of convolutions that accelerators run.
+    ``arguments``, ``temporaries``, ``results``: bytes on each device; results count those that do
+    not take an argument's place. ``bytes_accessed``: by each. ``collectives``: by kind, how many
+    there are and the bytes that a device sends for them. ``seconds``: of tracing and compiling.
     """
     begin = time.perf_counter()
     config = config.copy_and_resolve_references()
@@ -50,7 +47,7 @@ def program(config: ConfigDict, rows: int, platform: str) -> dict[str, Any]:
     step = make_step(system.recipe, options, parallel.axis_name)
     compiled = parallel.compile(step, *inputs)
     whole = jax.jit(make_step(system.recipe, options)).trace(state, batch, frozen)
-    cost = whole.lower(lowering_platforms=(platform,)).cost_analysis()
+    cost = whole.lower(lowering_platforms=("tpu",)).cost_analysis()  # as on GPUs
     memory = compiled.call.memory_analysis()
     number, sent = Counter(), Counter()
     for found in collectives.collectives(compiled.call.as_text(), count):
@@ -75,7 +72,7 @@ def program(config: ConfigDict, rows: int, platform: str) -> dict[str, Any]:
 def main() -> None:
     """Reads the arguments of `program` as JSON from stdin, writes what it found to stdout."""
     asked = json.load(sys.stdin)
-    found = program(configs.from_json(asked["config"]), asked["rows"], asked["platform"])
+    found = program(configs.from_dict(asked["config"]), asked["rows"])
     json.dump(found, sys.stdout)
 
 
