@@ -26,9 +26,7 @@ from t2i_jax.arguments import parser as command_parser
 _WHAT = ("step", "compare", "plan", "passes", "data")
 _EXAMPLES = {
     "The step of two GANs, side by side": "--config=gan_int_cls:cub --config=df_gan:cub",
-    "What an override costs": "--config=df_gan:cub --compare '' dtype=bfloat16",
-    "What 8 and 64 H100 would make of it": "--config=xmc_gan:coco --plan --devices=8,64",
-    "How many images a second this machine reads": "--what=data --data_dir=data --size=64,256",
+    "What many H100 would make of it": "--config=stack_gan_v2:cub --plan --devices=8,64",
 }
 
 

@@ -17,9 +17,9 @@ _COLUMNS = (
     ("memory", lambda row: f"{short(row.memory)}{'' if row.fits else ' !'}"),
     ("accessed", lambda row: short(row.bytes_accessed)),
     ("sent", lambda row: short(sum(row.sent.values()))),
-    ("compute", lambda row: f"{1e3 * row.compute:.1f}"),
-    ("memory", lambda row: f"{1e3 * row.bandwidth:.1f}"),
-    ("network", lambda row: f"{1e3 * row.network:.1f}"),
+    ("compute ms", lambda row: f"{1e3 * row.compute:.1f}"),
+    ("bandwidth ms", lambda row: f"{1e3 * row.bandwidth:.1f}"),
+    ("network ms", lambda row: f"{1e3 * row.network:.1f}"),
     ("bound by", lambda row: row.bound),
     ("images/s", lambda row: f"{row.images_per_second:,.0f}"),
     ("MFU", lambda row: f"{row.mfu:.0%}"),
@@ -27,10 +27,10 @@ _COLUMNS = (
 _ESTIMATED = ("seconds", "bound", "images_per_second", "mfu")
 _CAPTION = """\
 {rows} on each device. FLOPs of a step on all devices; bytes on each: memory (of {memory}; !: it has
-less), accessed, sent. Then milliseconds: compute at {efficiency:.0%} of the {dtype} peak of {peak},
-memory at {bandwidth}/s, network at {network}/s. images/s and MFU are estimates: the longest of the
-three as if it hid the others. Bytes are of XLA's program for CPUs, which joins fewer operations
-and computes bfloat16 in float32: an accelerator needs less of both."""
+less), accessed, sent. Times: compute at {efficiency:.0%} of the {dtype} peak of {peak}, memory at
+{bandwidth}/s, network at {network}/s. images/s and MFU are estimates: the longest of the three, as
+if it hid the others. Bytes are of XLA's program for CPUs, which joins fewer operations and computes
+bfloat16 in float32: an accelerator needs less of them."""
 
 
 def planned(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:

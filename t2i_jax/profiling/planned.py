@@ -1,9 +1,7 @@
 """The program that one of many devices would run, compiled for as many virtual ones and never run.
 
-    python -m t2i_jax.profiling.planned < request.json
-
-is how `t2i_jax.profiling.plan` calls it, in a process that has as many devices (`flags`). Nothing
-is allocated: all arrays are shapes.
+`t2i_jax.profiling.plan` starts this file as a process that has as many devices. Nothing is
+allocated: all arrays are shapes.
 """
 
 import json
