@@ -39,7 +39,6 @@ ABOUT = {
     "XMC-GAN": "one stage with attention to words; contrastive losses between image and sentence, "
     "regions and words, drawn and real image. Zhang et al., 2021",
 }
-_IMAGE_ENCODER = "t2i_jax.encoders.damsm:ImageEncoder"  # of the published DAMSM
 _VARIED = 0.7  # of the drawings' own distances: a system below shows near-copies of one image
 _CHANCE = 1.96 * math.sqrt(2 * 0.5 * 0.5)  # 95 % of the differences of two shares near a half
 _ENCODERS = {"char": "char-CNN-RNN", "damsm": "DAMSM"}
@@ -195,12 +194,7 @@ def row(system: str, jobs: list[compare_systems.Job]) -> Row:
 def parameters(config: str) -> tuple[int, int]:
     """Of G and D as the paper has them on birds."""
     found = fields.resolve(f"configs/{config}.py:cub", {}).config
-    found.encoder.source = "random"
-    for name in found.frozen:
-        found.frozen[name] = "random"
-        if name in ("damsm", "image_network"):
-            found[name] = {"module": _IMAGE_ENCODER, "embedding": 256}
-    work = step_time.make_workload(found)
+    work = step_time.make_workload(found, jax.eval_shape)
     state = jax.eval_shape(
         lambda f: init_state(work.system.recipe, work.options, work.batch, f),
         work.system.variables,
