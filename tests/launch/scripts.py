@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,3 +68,8 @@ class Programs:
         if not self.notes.exists():
             return []
         return [json.loads(line) for line in self.notes.read_text().splitlines()]
+
+
+def run(words, env, **options) -> subprocess.CompletedProcess:
+    """What a program said and how it ended."""
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, **options)

@@ -1,4 +1,4 @@
-"""The scripts for Slurm, TPU VMs and GKE, with stand-ins for the programs that they call: the words
+"""The scripts for Slurm and TPU VMs, with stand-ins for the programs that they call: the words
 of a training reach python as they were given, and it may save, end and go on.
 """
 
@@ -9,11 +9,9 @@ import sys
 import time
 
 import pytest
-import yaml
 
-from launch.scripts import HARD, ROOT, TRAIN, Programs, load
+from launch.scripts import HARD, ROOT, TRAIN, Programs, run
 
-gke = load("gke_jobset")
 SCRIPTS = sorted((ROOT / "launch").glob("*.sh"))
 
 # As Slurm runs a script: a copy of it elsewhere, in the folder where it was submitted, again if it
@@ -53,20 +51,11 @@ for worker in range(2):
     subprocess.run(["bash", "-c", " ".join(command.split(" "))], env=env, cwd=os.environ["HOSTS"])
 open(os.environ["NOTES"] + ".well", "w").close()
 """
-KUBECTL = """#!/usr/bin/env bash
-echo "$*" >"$NOTES.kubectl"
-cat >"$NOTES.yaml"
-exit "${STATUS:-0}"
-"""
 
 
 @pytest.fixture
 def programs(tmp_path):
     return Programs(tmp_path)
-
-
-def run(words, env, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, **options)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
@@ -180,139 +169,3 @@ def test_tpu_vm_that_cannot_be_reached(programs, tmp_path):
     assert run(["bash", ROOT / "launch" / "tpu_vm.sh", *HARD], env).returncode == 255
     lost = run(["bash", ROOT / "launch" / "tpu_vm.sh", *HARD], programs.env(TPU="slice"))
     assert lost.returncode != 0 and "ZONE: its zone" in lost.stderr
-
-
-OPTIONS = ["--name=birds", "--image=here/t2i:1", "--topology=4x4", "--bucket=mine"]
-
-
-def created(programs, tmp_path, *options) -> dict:
-    command = [sys.executable, ROOT / "launch" / "gke_jobset.py", *OPTIONS, *options, "--", *HARD]
-    done = run(command, programs.env())
-    assert done.returncode == 0, done.stderr
-    return yaml.safe_load((tmp_path / "notes.jsonl.yaml").read_text())
-
-
-def expanded(word: str) -> str:
-    """As Kubernetes reads a word of a command where no variable is known: $$ is $."""
-    return word.replace("$$", "$")
-
-
-def test_gke_hands_on_every_word(programs, tmp_path):
-    programs.add("kubectl", KUBECTL)
-    jobset = created(programs, tmp_path)
-    assert (tmp_path / "notes.jsonl.kubectl").read_text() == "create -f -\n"
-    (container,) = pod(jobset)["containers"]
-    places = ["--workdir=gs://mine/runs/birds", "--data.data_dir=gs://mine/data"]
-    words = ["python", *TRAIN, *places, *HARD]
-    assert [expanded(word) for word in container["command"]] == words
-    assert not [w for w in container["command"] if "$(" in w.replace("$$", "")]
-
-
-def pod(jobset: dict) -> dict:
-    return jobset["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
-
-
-def test_gke_gives_hosts_chips_and_time(programs, tmp_path):
-    programs.add("kubectl", KUBECTL)
-    options = ["--topology=8x16", "--chips=8", "--grace=300", "--restarts=50"]
-    jobset = created(programs, tmp_path, *options, "--accelerator=tpu-v6e-slice")
-    job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
-    assert (job["parallelism"], job["completions"], job["completionMode"]) == (16, 16, "Indexed")
-    assert pod(jobset)["terminationGracePeriodSeconds"] == 300
-    assert jobset["spec"]["failurePolicy"]["maxRestarts"] == 50
-    assert pod(jobset)["containers"][0]["resources"]["limits"] == {"google.com/tpu": 8}
-    assert set(pod(jobset)["nodeSelector"].values()) == {"tpu-v6e-slice", "8x16"}
-
-
-# What the CRD of jobset.x-k8s.io/v1alpha2 says of the fields that we use: the type of each, (a
-# list's items,) or the values it may have; fields with "!" must be there.
-FIELDS = {
-    "apiVersion": {"jobset.x-k8s.io/v1alpha2"},
-    "kind": {"JobSet"},
-    "metadata": {"name": str, "annotations": dict},
-    "spec": {
-        "failurePolicy": {
-            "maxRestarts": int,
-            "restartStrategy": {"Recreate", "BlockingRecreate"},
-            "rules": (
-                {
-                    "name!": str,
-                    "action!": {
-                        "FailJobSet",
-                        "RestartJobSet",
-                        "RestartJobSetAndIgnoreMaxRestarts",
-                    },
-                    "onJobFailureReasons": (str,),
-                },
-            ),
-        },
-        "replicatedJobs": ({"name!": str, "replicas": int, "template!": {"spec": dict}},),
-    },
-}
-
-
-def check(value, known, where: str) -> None:
-    """AssertionError where a value is not what `known` says."""
-    if isinstance(known, set):
-        assert value in known, where
-    elif isinstance(known, tuple):
-        assert isinstance(value, list), where
-        for i, item in enumerate(value):
-            check(item, known[0], f"{where}[{i}]")
-    elif isinstance(known, dict):
-        names = {name.rstrip("!"): kind for name, kind in known.items()}
-        needed = {name.rstrip("!") for name in known if name.endswith("!")}
-        assert needed <= value.keys() <= names.keys(), where
-        for name, item in value.items():
-            check(item, names[name], f"{where}.{name}")
-    else:
-        assert isinstance(value, known), where
-
-
-def test_gke_manifest_is_what_the_crd_asks_for():
-    jobset = yaml.safe_load(gke.manifest(gke.parse([*OPTIONS, "--", *HARD])))
-    check(jobset, FIELDS, "")
-    (rule,) = jobset["spec"]["failurePolicy"]["rules"]
-    job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
-    # The reason that a Job has failed for, where a rule of its podFailurePolicy ended it.
-    assert rule["onJobFailureReasons"] == ["PodFailurePolicy"]
-    (condition,) = job["podFailurePolicy"]["rules"][0]["onPodConditions"]
-    assert condition == {"type": "DisruptionTarget", "status": "True"}  # the CRD has no default
-    assert job["backoffLimit"] == 0 and pod(jobset)["restartPolicy"] == "Never"
-
-
-def test_gke_job_is_one_that_kubernetes_knows():
-    validate = pytest.importorskip("kubernetes_validate").validate
-    jobset = yaml.safe_load(gke.manifest(gke.parse([*OPTIONS, "--", *HARD])))
-    template = jobset["spec"]["replicatedJobs"][0]["template"]
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, **template}
-    for version in ("1.28", "1.31"):
-        validate(job, version, strict=True)
-
-
-def test_gke_dry_run_prints_the_manifest(capsys, monkeypatch):
-    words = [*OPTIONS, "--dry_run", "--", *HARD]
-    monkeypatch.setattr(sys, "argv", ["gke_jobset.py", *words])
-    assert gke.main() == 0
-    assert capsys.readouterr().out == gke.manifest(gke.parse(words))
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        ([*OPTIONS, "--name=My_Birds", "--", "--config=x"], "--name=My_Birds: at most 40"),
-        ([*OPTIONS, "--topology=4by4", "--", "--config=x"], "must be AxB"),
-        ([*OPTIONS, "--topology=1x2", "--", "--config=x"], "no whole number of hosts of 4"),
-        (OPTIONS, "what to train is missing"),
-    ],
-)
-def test_gke_refuses(words, why, capsys):
-    with pytest.raises(SystemExit) as stop:
-        gke.parse(words)
-    assert stop.value.code == 2 and why in capsys.readouterr().err
-
-
-def test_gke_without_kubectl(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "argv", ["gke_jobset.py", *OPTIONS, "--", *HARD])
-    assert gke.main() == 2 and "there is no kubectl" in capsys.readouterr().err
