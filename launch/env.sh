@@ -15,7 +15,7 @@ if [ ! -e "$STAMP" ]; then
     echo "installing into $VENV (once) ..."
     "$PYTHON" -m venv "$VENV"
     "$VENV/bin/python" -m pip install --quiet --upgrade pip
-    "$VENV/bin/python" -m pip install --quiet --editable "$ROOT[$EXTRAS]"
+    "$VENV/bin/python" -m pip install --quiet --editable "${ROOT}[$EXTRAS]"
     touch "$STAMP"
 fi
 # shellcheck disable=SC1091

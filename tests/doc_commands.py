@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "BENCHMARKS.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "BENCHMARKS.md", "launch/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 DOCSTRINGS = [*(ROOT / "configs").rglob("*.py"), *(ROOT / "t2i_jax").rglob("*.py")]
 SCRIPTS = sorted((ROOT / "launch").glob("*.sh"))
 

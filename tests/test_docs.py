@@ -31,7 +31,7 @@ from t2i_jax.training import fields
 # What a command says that stands in a sentence without all that it needs.
 LEFT_OUT = "arguments are required|is missing|expected "
 # Options of other programs.
-NOT_OURS = {"no-deps", "time", "help", "version"}
+NOT_OURS = {"no-deps", "time", "help", "version", "signal", "no-requeue"}
 OPEN = re.compile(r"(frozen|optim\.\w+\.(groups|clip))\.\w+")  # sections that take new names
 SHOWN = {path: found for path in (*PAGES, *DOCSTRINGS, *SCRIPTS) if (found := list(commands(path)))}
 

@@ -17,15 +17,25 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPEC = f"{ROOT / 'configs' / 'gan_int_cls.py'}:debug"
 RATES = ("steps_per_second", "images_per_second")
 PATIENCE = 280  # seconds that a process may take on a busy machine
+TRAIN = ("-m", "t2i_jax.train")
+TWICE = ("launch/local.py", "--processes=2", "--cpu_devices=2", "--")
 
 
 class Command:
     """One process of ``python -m t2i_jax.train``, on the debug config by default, with virtual CPU
-    devices.
+    devices; or the launcher of two of them, with two devices each (`TWICE`).
     """
 
     def __init__(
-        self, workdir, data_dir, *arguments, devices=1, variables=None, spec=SPEC, cwd=ROOT
+        self,
+        workdir,
+        data_dir,
+        *arguments,
+        devices=1,
+        variables=None,
+        spec=SPEC,
+        cwd=ROOT,
+        program=TRAIN,
     ):
         self.workdir = workdir
         env = {
@@ -37,7 +47,7 @@ class Command:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             **(variables or {}),
         }
-        command = [sys.executable, "-m", "t2i_jax.train", f"--config={spec}"]
+        command = [sys.executable, *program, f"--config={spec}"]
         command += [f"--workdir={workdir}", f"--data.data_dir={data_dir}", *arguments]
         self.process = subprocess.Popen(
             command, env=env, cwd=cwd, stderr=subprocess.PIPE, text=True

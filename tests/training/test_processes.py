@@ -1,4 +1,5 @@
-"""Trainings over two real processes with two devices each, by the command line, against one device.
+"""Trainings over two real processes with two devices each, over four devices of one process, and
+from each of these to the others, against one device.
 
 Losses agree to a few float32 roundings until a unit of a leaky ReLU falls on the other side of its
 kink, which moves a gradient by up to about 1e-3 and later losses by more: hence few steps, and a
@@ -11,7 +12,8 @@ import signal
 
 import numpy as np
 import pytest
-from train_commands import SPEC, metrics, processes
+from devices import use_devices
+from train_commands import SPEC, TWICE, Command, metrics, processes
 
 from t2i_jax import config as configs
 from t2i_jax.training import loop, runs
@@ -20,11 +22,13 @@ from t2i_jax.training import loop, runs
 ARGUMENTS = ("--generator.channels=16", "--train.sample_every=0 steps", "--train.keep=9")
 
 
-def train_here(workdir, data_dir, steps: int, *arguments) -> None:
+def train_here(workdir, data_dir, steps: int, *arguments, devices: int = 1) -> None:
     """Trains, or goes on, in this process."""
     config = configs.load(SPEC)
     where = [f"--data.data_dir={data_dir}", f"--train.duration={steps} steps"]
-    loop.train(configs.override(config, [*ARGUMENTS, *where, *arguments]), workdir)
+    with pytest.MonkeyPatch.context() as patch:
+        use_devices(patch, devices)
+        loop.train(configs.override(config, [*ARGUMENTS, *where, *arguments]), workdir)
 
 
 def compare(workdir, one, steps: range) -> None:
@@ -38,7 +42,7 @@ def compare(workdir, one, steps: range) -> None:
 
 
 @pytest.fixture(scope="module")
-def one_run(data_dir, tmp_path_factory, one_device):
+def one_run(data_dir, tmp_path_factory):
     """Four steps on one device, each of them saved."""
     workdir = tmp_path_factory.mktemp("runs") / "one"
     train_here(workdir, data_dir, 4)
@@ -63,35 +67,52 @@ def test_jit_and_a_signal_to_one_process(one, data_dir, tmp_path):
     assert (runs.checkpoints_dir(tmp_path) / str(saved)).is_dir()
 
 
-def test_pmap_between_trainings_on_one_device(one_run, one, data_dir, tmp_path):
-    """One device saves step 1, two processes under pmap go on to step 3, one device to step 4."""
-    workdir = tmp_path / "run"
+def first_step(one_run, workdir) -> None:
+    """Makes a run that has done its first step on one device."""
     shutil.copytree(one_run, workdir)
     for step in (2, 3, 4):
         shutil.rmtree(runs.checkpoints_dir(workdir) / str(step))
-    arguments = (*ARGUMENTS, "--parallel=pmap", "--train.duration=3 steps")
-    first, second = processes(2, workdir, data_dir, *arguments)
-    printed = first.succeed()
+
+
+def test_pmap_from_one_to_two_processes_to_four_devices(one_run, one, data_dir, tmp_path):
+    """A step on each, and one on one device again. The launcher starts the two."""
+    workdir = tmp_path / "run"
+    first_step(one_run, workdir)
+    arguments = (*ARGUMENTS, "--parallel=pmap", "--train.duration=2 steps")
+    logs = tmp_path / "logs"
+    program = (*TWICE[:-1], f"--logs={logs}", "--")
+    printed = Command(workdir, data_dir, *arguments, program=program).succeed()
     assert "resumed from step 1" in printed and "4 cpu device(s), pmap" in printed
-    assert "step 3/3" not in second.succeed()  # one process speaks for all
-    assert list(metrics(workdir)) == [1, 2, 3]
+    assert "step 2/2" in printed and "died" not in printed
+    (log,) = logs.iterdir()  # of the second process; the first speaks for all
+    assert log.name == "process_1.log" and "step 2/2" not in log.read_text()
+    assert list(metrics(workdir)) == [1, 2]
+    train_here(workdir, data_dir, 3, "--parallel=pmap", devices=4)
     train_here(workdir, data_dir, 4)
     compare(workdir, one, range(1, 5))
     assert metrics(workdir)[1] == one[1]
 
 
-def test_parameters_split_over_devices(one, data_dir, tmp_path):
-    """fsdp=2 over two processes; one device reads the pieces together."""
-    arguments = (*ARGUMENTS, "--fsdp=2", "--train.duration=2 steps", "--train.sample_every=2 steps")
-    for command in processes(2, tmp_path, data_dir, *arguments):
+def test_parameters_split_over_four_and_two_devices(one_run, one, data_dir, tmp_path):
+    """fsdp=4 in one process, fsdp=2 over two; one device reads the pieces together."""
+    workdir = tmp_path / "run"
+    first_step(one_run, workdir)
+    train_here(workdir, data_dir, 2, "--fsdp=4", devices=4)
+    assert is_split(workdir, 2, 4)
+    arguments = (*ARGUMENTS, "--fsdp=2", "--train.duration=3 steps", "--train.sample_every=3 steps")
+    for command in processes(2, workdir, data_dir, *arguments):
         command.succeed()
-    compare(tmp_path, one, range(1, 3))
-    assert (tmp_path / "samples" / "step_00000002.png").is_file()
-    digests = runs.checkpoints_dir(tmp_path) / "2" / "digests" / "process_0.json"
+    assert (workdir / "samples" / "step_00000003.png").is_file()
+    assert is_split(workdir, 3, 2)
+    train_here(workdir, data_dir, 4)
+    compare(workdir, one, range(1, 5))
+
+
+def is_split(workdir, step: int, pieces: int) -> bool:
+    """Whether a leaf of a checkpoint was saved in so many pieces."""
+    digests = runs.checkpoints_dir(workdir) / str(step) / "digests" / "process_0.json"
     leaves = json.loads(digests.read_text())["leaves"]["train"].values()
-    assert any(len(leaf["parts"]) == 2 and split(leaf) for leaf in leaves), "nothing was split"
-    train_here(tmp_path, data_dir, 3)
-    compare(tmp_path, one, range(1, 4))
+    return any(len(leaf["parts"]) == pieces and split(leaf) for leaf in leaves)
 
 
 def split(leaf: dict) -> bool:
