@@ -99,6 +99,7 @@ setup(
             "prdc>=0.2",
             "datasets>=5.2",
             "webdataset>=1.0",
+            "simplejpeg>=1.8",
         ],
         "test": [
             "pytest>=8.0",
