@@ -57,7 +57,8 @@ def _reader(key: str, feature: tfds.features.FeatureConnector) -> Reader | None:
     if kind in (tfds.features.Tensor, tfds.features.Scalar):
         info = feature.get_tensor_info()
         dtype = np.dtype(info.np_dtype)
-        if feature.get_serialized_info() == info and dtype.kind in "iuf":
+        stored = feature.get_serialized_info()  # of an encoded tensor another kind
+        if isinstance(stored, type(info)) and stored == info and dtype.kind in "iuf":
             shape = tuple(-1 if side is None else side for side in info.shape)
             return functools.partial(_numbers, dtype=dtype, shape=shape)
     return None

@@ -179,8 +179,10 @@ def resize(
         rows, columns = image.shape[:2]
     fx, fy = width / columns, height / rows
     if wanted is not None:  # the scale stays, so the pixels that are wanted do too
-        rows, columns = math.ceil(wanted[1] / fy) + _MARGIN, math.ceil(wanted[0] / fx) + _MARGIN
-        image = image[:rows, :columns]
+        part = image[: math.ceil(wanted[1] / fy) + _MARGIN, : math.ceil(wanted[0] / fx) + _MARGIN]
+        rows, columns = part.shape[:2]
+        if (round(rows * fy), round(columns * fx)) != (rows, columns):
+            image = part  # where sizes agree OpenCV copies, whatever the scale
     return cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)
 
 

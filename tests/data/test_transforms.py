@@ -181,6 +181,7 @@ def test_of_a_strip_the_window_alone_is_resized(width, height, size, crop):
     height=st.integers(1, 120),
     part=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
+@example(2, 8, 2, 7, (0.0, 0.0))  # four rows at 7/8 of the size are four rows
 def test_pixels_do_not_depend_on_how_many_are_wanted(columns, rows, width, height, part):
     picture = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8)
     right, bottom = 1 + round(part[0] * (width - 1)), 1 + round(part[1] * (height - 1))
