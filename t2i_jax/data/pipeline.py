@@ -18,6 +18,7 @@ import numpy as np
 from absl import flags
 
 from t2i_jax.data import record_order
+from t2i_jax.data.batches import BatchMaker
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.rows import RandomAccessSource, RowMaker
 from t2i_jax.data.tokenizers import Tokenizer
@@ -60,12 +61,9 @@ class Pipeline(Iterator[Batch]):
         # Batches of local rows in the order of the global stream: process p of P has the batches
         # p, p + P, p + 2P, ... of them, which are its rows of the global batches 0, 1, 2, ...
         # They are batches before the iteration begins, so no worker process can mix their rows.
-        maker = RowMaker(source, sampling, o, tokenizer, sentences)
-        self._rows = (
-            grain.MapDataset.range(sys.maxsize)
-            .random_map(maker, seed=row_seed)
-            .batch(o.batch // process_count, drop_remainder=True)
-        )
+        rows = o.batch // process_count
+        maker = BatchMaker(RowMaker(source, sampling, o, tokenizer, sentences), rows, row_seed)
+        self._batches = grain.MapDataset.range(sys.maxsize // rows).map(maker)
         self._step = 0
         self._running: list[grain.DatasetIterator] = []
         # Where nobody closes: Grain's worker processes complain loudly when the program ends.
@@ -74,7 +72,7 @@ class Pipeline(Iterator[Batch]):
     def batch_at(self, step: int) -> Batch:
         """The local rows of global batch `step`, made on the spot; the iteration doesn't move."""
         index, count = self._process
-        return self._rows[step * count + index]
+        return self._batches[step * count + index]
 
     def example_batch(self) -> Batch:
         """The first batch, for its shapes and types."""
@@ -128,7 +126,7 @@ class Pipeline(Iterator[Batch]):
 
     def _start(self) -> grain.DatasetIterator:
         o, (index, count) = self._options, self._process
-        batches = self._rows.slice(slice(self._step * count + index, None, count))
+        batches = self._batches.slice(slice(self._step * count + index, None, count))
         threads = 1 if o.workers else o.threads or min(_cores(), 16)
         reading = grain.ReadOptions(
             num_threads=threads, prefetch_buffer_size=max(o.prefetch, threads)

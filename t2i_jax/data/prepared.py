@@ -11,7 +11,10 @@ from etils import epath
 
 from t2i_jax.data import checksums
 from t2i_jax.data.builders.base import labels_filename
+from t2i_jax.data.examples import ExampleParser
 from t2i_jax.data.report import DataError
+
+_AS_BYTES = tfds.decode.DeserializeMethod.RAW_BYTES
 
 
 class PreparedSplit:
@@ -47,7 +50,8 @@ class PreparedSplit:
         if split not in builder.info.splits:
             have = ", ".join(builder.info.splits)
             raise DataError(f"{name} has no split {split!r}; prepared in {path} are: {have}")
-        self._source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        self._source = builder.as_data_source(split, deserialize_method=_AS_BYTES)
+        self._parse = ExampleParser(builder.info.features)
         metadata = json.loads((path / "metadata.json").read_text())
         self.labels: np.ndarray = np.load(io.BytesIO((path / labels_filename(split)).read_bytes()))
         self.label_names: list[str] = metadata.pop("label_names")
@@ -70,11 +74,10 @@ class PreparedSplit:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         try:
-            record = self._source[index]
+            return self._parse(self._source[index])
         except (RuntimeError, ValueError) as error:  # of array_record, and of an empty record
             why = f"record {index} of {self.info['split']} cannot be read ({error})"
             raise checksums.damaged(self.info["path"], why) from error
-        return {k: v if k == "image" else _plain(v) for k, v in record.items()}
 
 
 def captions_of(source: PreparedSplit) -> Iterator[list[str]]:
@@ -82,14 +85,3 @@ def captions_of(source: PreparedSplit) -> Iterator[list[str]]:
     for. No image is decoded.
     """
     return (source[i]["captions"] for i in range(len(source)))
-
-
-def _plain(value: Any) -> Any:
-    """tfds hands text out as bytes, and integers now of Python and now of NumPy."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.integer) else value

@@ -54,23 +54,32 @@ class RowMaker:
         self._transform = options.image_transform
         self._classes = record_order.identities(source.labels)
 
-    def __call__(self, position: int, rng: np.random.Generator) -> Row:
-        """The row. Raises ValueError, naming the record and its file, where it cannot be made."""
+    @property
+    def image_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Of the images of a row, by key."""
+        shape = (self._options.size, self._options.size, 3)
+        wrong = {types.WRONG_IMAGES: shape} if self._options.mismatch == "image" else {}
+        return {types.IMAGES: shape, **wrong}
+
+    def __call__(
+        self, position: int, rng: np.random.Generator, images: Mapping[str, np.ndarray]
+    ) -> Row:
+        """The row without its images, which are written into `images`: uint8 of `image_shapes`.
+
+        Raises ValueError, naming the record and its file, where it cannot be made.
+        """
         o = self._options
         index, other = self._sampling.draw(position, rng)
         record = self._source[index]
-        row = {
-            types.IMAGES: self._image(record, rng),
-            types.LABEL: self._classes[index],
-            types.INDEX: np.int32(index),
-        }
+        self._image(record, rng, images[types.IMAGES])
+        row = {types.LABEL: self._classes[index], types.INDEX: np.int32(index)}
         if o.attributes:
             row[types.ATTRIBUTES] = self._attributes(record)
         if o.captions:
             chosen = self._chosen(record, index, rng)
             row |= self._text(chosen, rng)
         if o.mismatch == "image":
-            row[types.WRONG_IMAGES] = self._image(self._source[other], rng)
+            self._image(self._source[other], rng, images[types.WRONG_IMAGES])
         elif o.mismatch:  # the other image's bytes are read, but never decoded
             wrong = self._text(self._chosen(self._source[other], other, rng), rng)
             if o.mismatch == "swapped":
@@ -78,9 +87,9 @@ class RowMaker:
             row |= {_WRONG[key]: value for key, value in wrong.items()}
         return row
 
-    def _image(self, record: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:
+    def _image(self, record: Mapping[str, Any], rng: np.random.Generator, out: np.ndarray) -> None:
         try:
-            return self._transform(record["image"], record.get("bbox"), rng)
+            self._transform(record["image"], record.get("bbox"), rng, out)
         except ValueError as error:
             raise ValueError(
                 f"{self._where(record)}: {error}; prepare the set again, it reports such files"

@@ -48,8 +48,15 @@ class ImageTransform:
     def load_size(self) -> int:
         return self.size if self.crop == "none" else int(self.size * self.load_ratio)
 
-    def __call__(self, data: bytes, bbox, rng: np.random.Generator) -> np.ndarray:
-        """uint8 [size, size, 3]. Raises ValueError for bytes that are not an image."""
+    def __call__(
+        self, data: bytes, bbox, rng: np.random.Generator, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """uint8 [size, size, 3]. Raises ValueError for bytes that are not an image.
+
+        out: where the image is written, C-contiguous; new memory where none is given.
+        """
+        if out is None:
+            out = np.empty((self.size, self.size, 3), np.uint8)
         image, width, height = self.decode(data, bbox)
         width, height = self.loaded_size(width, height)
         top, left = height - self.size, width - self.size
@@ -63,8 +70,9 @@ class ImageTransform:
         else:
             image = window(image, width, height, left, top, self.size)
         if self.flip and rng.integers(2):
-            image = cv2.flip(image, 1)
-        return image
+            return cv2.flip(image, 1, out)
+        np.copyto(out, image)
+        return out
 
     def loaded_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) at the load size of an image, or box crop, that is stored so large."""
@@ -123,8 +131,8 @@ def window(
 ) -> np.ndarray:
     """The `size` x `size` pixels at (left, top) of the image resized to `width` x `height`.
 
-    Of a long oblong only what lies near them is resized: with a short side of 304 pixels, a strip
-    of 3000 x 1 would fill 0.8 GB.
+    What lies below them and to their right is not resized. Of a long oblong only what lies near
+    them is: with a short side of 304 pixels, a strip of 3000 x 1 would fill 0.8 GB.
     """
     rows, columns = image.shape[:2]
     if width > _OBLONG * height:
@@ -133,7 +141,8 @@ def window(
     elif height > _OBLONG * width:
         begin, end, height, top = _span(rows, height, top, size)
         image = image[begin:end]
-    return resize(image, width, height)[top : top + size, left : left + size]
+    image = resize(image, width, height, (left + size, top + size))
+    return image[top : top + size, left : left + size]
 
 
 def _span(pixels: int, length: int, start: int, size: int) -> tuple[int, int, int, int]:
@@ -147,8 +156,13 @@ def _span(pixels: int, length: int, start: int, size: int) -> tuple[int, int, in
     return begin, end, round(end * scale) - first, start - first
 
 
-def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+def resize(
+    image: np.ndarray, width: int, height: int, wanted: tuple[int, int] | None = None
+) -> np.ndarray:
     """Resized to `width` x `height`, without visible aliasing.
+
+    wanted: (columns, rows) of the result, counted from its corner, that are looked at; the others
+      need not be there. None: all.
 
     Bilinear while every source pixel still counts, that is down to half the size: there it comes
     nearer to a Lanczos reduction than Pillow's antialiased bilinear does (41 to 43 dB against 38 to
@@ -162,7 +176,14 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
         # OpenCV averages areas along neither axis where one of them grows: that one comes after.
         shrunk = min(width, columns), min(height, rows)
         image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        rows, columns = image.shape[:2]
+    fx, fy = width / columns, height / rows
+    if wanted is not None:  # the scale stays, so the pixels that are wanted do too
+        part = image[: math.ceil(wanted[1] / fy) + _MARGIN, : math.ceil(wanted[0] / fx) + _MARGIN]
+        rows, columns = part.shape[:2]
+        if (round(rows * fy), round(columns * fx)) != (rows, columns):
+            image = part  # where sizes agree OpenCV copies, whatever the scale
+    return cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_LINEAR)
 
 
 def torch7_scale(image: np.ndarray, width: int, height: int) -> np.ndarray:

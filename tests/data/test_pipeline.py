@@ -4,12 +4,14 @@ import dataclasses
 import json
 import mmap
 
+import grain
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2i_jax.data import record_order
+from t2i_jax.data.batches import BatchMaker
 from t2i_jax.data.pipeline import DataOptions, make_pipeline
 from t2i_jax.data.tokenizers import WordPieceTokenizer
 from t2i_jax.training.parallel import JitParallel
@@ -238,6 +240,24 @@ def test_threads_prefetch_and_the_example_change_nothing():
         assert_same(expected, next(quick))
         assert_same(expected, plain.batch_at(step))
     assert plain.state()["step"] == 6
+
+
+def test_rows_draw_from_the_streams_that_grain_gives_them():
+    class Draws:
+        image_shapes = {"images": (1, 1, 3)}
+
+        def __call__(self, position, rng, images):
+            images["images"][...] = rng.integers(256, size=3)
+            return {"position": np.int64(position), "draws": rng.normal(size=2)}
+
+    def alone(position, rng):
+        images = {"images": np.zeros((1, 1, 3), np.uint8)}
+        return Draws()(position, rng, images) | images
+
+    grains = grain.MapDataset.range(1000).random_map(alone, seed=7).batch(5)
+    ours = BatchMaker(Draws(), 5, 7)
+    for number in (0, 3, 199, 3):
+        assert_same(ours(number), grains[number])
 
 
 def test_passes_and_seeds_differ():

@@ -174,6 +174,35 @@ def test_of_a_strip_the_window_alone_is_resized(width, height, size, crop):
             assert max(psnr(s[2:-2, 2:-2], expected[2:-2, 2:-2]) for s in shifts) > 20
 
 
+@given(
+    columns=st.integers(2, 90),
+    rows=st.integers(2, 90),
+    width=st.integers(1, 120),
+    height=st.integers(1, 120),
+    part=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+@example(2, 8, 2, 7, (0.0, 0.0))  # four rows at 7/8 of the size are four rows
+def test_pixels_do_not_depend_on_how_many_are_wanted(columns, rows, width, height, part):
+    picture = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8)
+    right, bottom = 1 + round(part[0] * (width - 1)), 1 + round(part[1] * (height - 1))
+    whole = transforms.resize(picture, width, height)
+    assert whole.shape == (height, width, 3)
+    got = transforms.resize(picture, width, height, (right, bottom))[:bottom, :right]
+    np.testing.assert_array_equal(got, whole[:bottom, :right])
+
+
+@pytest.mark.parametrize("resize", transforms.RESIZES)
+def test_images_are_written_where_they_are_asked_for(resize):
+    data, transform = encoded(photo(90, 70)), ImageTransform(size=32, resize=resize)
+    batch = np.zeros((3, 32, 32, 3), np.uint8)
+    for seed in range(6):  # of either mirroring
+        expected = transform(data, None, np.random.default_rng(seed))
+        given_back = transform(data, None, np.random.default_rng(seed), batch[1])
+        assert np.shares_memory(given_back, batch[1])
+        np.testing.assert_array_equal(batch[1], expected)
+    assert not batch[0].any() and not batch[2].any()
+
+
 @pytest.mark.parametrize(("width", "height"), [(3000, 1), (1, 5000), (20_000, 3)])
 def test_a_strip_takes_no_memory_to_speak_of(width, height):
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
