@@ -49,13 +49,10 @@ _PORT = {
 }
 
 
-def _small(rows: int, side: int = 0, **networks: int) -> dict[str, Any]:
-    """A batch, and for one-stage networks the side of their images; fields of G and D alike."""
-    fields = dict(networks)
-    if side:
-        fields["image_size"] = side
-    found = {f"{n}.{k}": v for n in ("generator", "discriminator") for k, v in fields.items()}
-    return {**found, "data.batch": rows} | ({"data.size": side} if side else {})
+def _both(**fields: int) -> dict[str, int]:
+    """Fields of G and of D."""
+    players = "generator", "discriminator"
+    return {f"{player}.{name}": value for player in players for name, value in fields.items()}
 
 
 CASES = {
@@ -64,9 +61,18 @@ CASES = {
     ),
     "stack_gan_v1": Case("stack_gan_v1:cub", {**_RELEASED_V1, "data.batch": 16}, {BEFORE: 0.75}),
     "gan_int_cls": Case("gan_int_cls:cub", {**_PORT, "data.batch": 16}, {BEFORE: 0.85}),
-    "attn_gan": Case("attn_gan:cub", {"data.batch": 2}, {TORCH: 0.7}),
-    "dr_gan": Case("dr_gan:cub", {"data.batch": 2}, {TORCH: 0.7}),
-    "df_gan": Case("df_gan:cub", _small(4, 128), {TORCH: 0.7}),
-    "rat_gan": Case("rat_gan:cub", _small(4, 128, channels=32), {TORCH: 0.7}),
-    "xmc_gan": Case("xmc_gan:cub", {**_small(2, 128), "dtype": "float32"}, {TORCH: 0.7}),
+    "attn_gan": Case("attn_gan:cub", {"data.batch": 4}, {TORCH: 0.7}),
+    "dr_gan": Case("dr_gan:cub", {"generator.channels": 32, "data.batch": 2}, {TORCH: 0.7}),
+    "df_gan": Case("df_gan:cub", {"data.batch": 3}, {TORCH: 0.7}),
+    "rat_gan": Case("rat_gan:cub", {**_both(channels=32), "data.batch": 2}, {TORCH: 0.7}),
+    "xmc_gan": Case(
+        "xmc_gan:cub",
+        {
+            **_both(channels=64, image_size=128),
+            "data.size": 128,
+            "data.batch": 2,
+            "dtype": "float32",
+        },
+        {TORCH: 0.7},
+    ),
 }

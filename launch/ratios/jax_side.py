@@ -13,10 +13,8 @@ import numpy as np
 
 from ratios.usage import timed
 
-# No folder of data, so that batches are noise; no encoder that somebody has trained.
-_NOTHING = {"data.data_dir": "nowhere", "encoder.source": "random"}
-_IMAGE_ENCODERS = ("damsm", "image_network")  # frozen networks that are DAMSM's image encoder
-_PUBLISHED = {"module": "t2i_jax.encoders.damsm:ImageEncoder", "embedding": 256}
+# No folder of data, so that batches are noise; no text encoder that somebody has trained.
+_NOTHING = {"data.data_dir": "nowhere", "encoder.source": "nowhere"}
 
 
 def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, float]]]:
@@ -104,12 +102,10 @@ def load(tree: str, spec: str, overrides: dict[str, Any]):
 
 
 def _untrained(config):
-    """Frozen networks with random weights of the published sizes, unless the config says more."""
+    """With random weights in its frozen networks."""
     for name, source in config.frozen.items():
         if source:
             config.frozen[name] = "random"
-            if name in _IMAGE_ENCODERS and name not in config:
-                config[name] = dict(_PUBLISHED)
     return config
 
 
