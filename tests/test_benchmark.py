@@ -17,10 +17,11 @@ from t2i_jax.commands import benchmark
 from t2i_jax.data import catalog
 from t2i_jax.data.options import DataOptions
 from t2i_jax.data.pipeline import make_pipeline
+from t2i_jax.data.throughput import Throughput
 from t2i_jax.profiling import passes, step_time
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
 from t2i_jax.recipes.terms import Seen, Terms
-from t2i_jax.training import build
+from t2i_jax.training import build, parallel
 from t2i_jax.training.optimizers import make_direction, make_schedule
 from t2i_jax.training.step import StepOptions
 
@@ -191,16 +192,18 @@ def test_nothing_is_differentiated_for_the_sake_of_frozen_parts():
     assert found["step"] == near(D_FIRST + 2 * D_LAST)
 
 
-@pytest.mark.parametrize("parallel", ["jit", "pmap"])
-def test_flops_are_those_of_all_devices_together(parallel):
+@pytest.mark.parametrize("layout", ["jit", "pmap"])
+def test_flops_are_those_of_all_devices_together(layout):
     work = net()
-    work.system.config.parallel = parallel
+    work.system.config.parallel = layout
     found = step_time.measure_step(work, steps=3)
     products = 2 * D_FIRST + 3 * D_LAST
     parameters = PIXELS * HIDDEN + HIDDEN
-    # Every device updates its own copy of the parameters: some operations on each, of which XLA
-    # counts those twice that it computes in two places.
-    assert products < found.flops < products * 1.06 + 15 * parameters * found.devices
+    # The update of the parameters is counted once where the program is that of all devices, and on
+    # each where it is one of each: less than 15 operations on a parameter.
+    updates = 1 if layout == "jit" else found.devices
+    assert products < found.flops < products * 1.06 + 15 * parameters * updates
+    assert found.bytes_accessed > 2 * 4 * parameters * found.devices
     assert found.devices == jax.device_count() and found.parameters == {"net": parameters}
     low, median, high = found.seconds
     assert 0 < low <= median <= high and found.compile_seconds > 0
@@ -209,14 +212,27 @@ def test_flops_are_those_of_all_devices_together(parallel):
     assert found.flops_per_second == found.flops / median
     assert found.program_bytes > 2 * 4 * parameters  # the network and its average
     assert found.pipeline is None and found.device_bytes is None
+    assert found.peak is None and found.mfu is None and found.input_bound is None
+
+
+def ready(step) -> step_time.Ready:
+    compiled = parallel.Compiled(step, 6e9, None, None)
+    return step_time.Ready(compiled, 0, 0, 0, {"net": 1}, 0, 1.0)
 
 
 def test_the_first_steps_are_not_timed(monkeypatch):
-    readings = iter(x for seconds in (90, 80, 70, 1, 2, 4, 3) for x in (0, seconds))
-    clock = types_module.SimpleNamespace(perf_counter=lambda: next(readings))
+    took = (90, 80, 70, 1, 2, 4, 3)
+    readings, cpu = iter(x for t in took for x in (0, t)), iter(x for t in took for x in (0, 2 * t))
+    clock = types_module.SimpleNamespace(
+        perf_counter=lambda: next(readings), process_time=lambda: next(cpu)
+    )
     monkeypatch.setattr(step_time, "time", clock)
-    times = step_time._time(lambda state, *_: (state, {"x": jnp.zeros(())}), 0, 0, 0, 4)
-    assert times == [1, 2, 4, 3]
+    still = ready(lambda state, *_: (state, {"x": jnp.zeros(())}))
+    monkeypatch.setattr(step_time, "prepare", lambda work: still)
+    found = step_time.measure_step(net(), steps=4, peak=1e9)
+    assert found.seconds == (1.75, 2.5, 3.25) and found.cpu_seconds == 5
+    # 6 GFLOPs in 2.5 seconds on so many devices of 1 GFLOP/s.
+    assert found.mfu == pytest.approx(6 / 2.5 / found.devices)
 
 
 def test_a_step_that_diverges_is_no_measurement():
@@ -224,7 +240,15 @@ def test_a_step_that_diverges_is_no_measurement():
         return state, {"d/real": jnp.full((), jnp.nan)}
 
     with pytest.raises(FloatingPointError, match="d/real"):
-        step_time._time(step, 0, 0, 0, 1)
+        ready(step).run()
+
+
+def test_a_slow_pipeline_keeps_the_devices_waiting():
+    data = Throughput(images=300, seconds=1.0, cpu_seconds=1.0, stages={"decode": 1.0})
+    found = dataclasses.replace(canned(), pipeline=data, images=500, decoded_per_image=2)
+    # 500 images in a tenth of a second, with the mismatched ones 10,000 a second.
+    assert found.input_bound == pytest.approx(0.97)
+    assert dataclasses.replace(found, images=2).input_bound == 0
 
 
 def test_compiling_cold_leaves_the_cache_alone(tmp_path):
@@ -304,30 +328,32 @@ def test_data_from_the_command_line(data_dir, tmp_path, capsys):
     assert "cores for" in capsys.readouterr().out
 
 
-def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
-    def canned(work, steps, seconds):
-        batch = work.data.batch
-        seconds = (0.09, 0.1, 0.12) if batch == 8 else (0.18, 0.2, 0.25)
-        return step_time.StepBenchmark(
-            system="gan_int_cls",
-            device="chip",
-            devices=1,
-            parallel="jit",
-            dtype="float32",
-            images=batch,
-            decoded_per_image=1,
-            parameters={"g": 1000, "d": 500},
-            frozen=10,
-            compile_seconds=2.0,
-            seconds=seconds,
-            flops=3e9,
-            program_bytes=1_500_000,
-            device_bytes=None,
-            pipeline=None,
-            notes=("something is missing",),
-        )
+def canned(batch: int = 8) -> step_time.StepBenchmark:
+    return step_time.StepBenchmark(
+        system="gan_int_cls",
+        device="chip",
+        devices=1,
+        parallel="jit",
+        dtype="float32",
+        images=batch,
+        decoded_per_image=1,
+        parameters={"g": 1000, "d": 500},
+        frozen=10,
+        compile_seconds=2.0,
+        seconds=(0.09, 0.1, 0.12) if batch == 8 else (0.18, 0.2, 0.25),
+        cpu_seconds=0.2,
+        flops=3e9,
+        bytes_accessed=None,
+        peak=6e10,
+        program_bytes=1_500_000,
+        device_bytes=None,
+        pipeline=None,
+        notes=("something is missing",),
+    )
 
-    monkeypatch.setattr(step_time, "measure_step", canned)
+
+def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(step_time, "measure_step", lambda work, *_: canned(work.data.batch))
     copy = tmp_path / "larger.py"
     copy.write_text(
         "from t2i_jax import config\n\ndef get_config(arg=''):\n"
@@ -339,6 +365,7 @@ def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
     first, second = json.loads(out.read_text())
     assert (first["images_per_second"], second["images_per_second"]) == pytest.approx((80, 120))
     assert first["flops_per_second"] == pytest.approx(3e10)
+    assert first["mfu"] == pytest.approx(0.5)
     shown = capsys.readouterr().out
     assert "(1.50x)" in shown and "(0.50x)" in shown and "1.5 M" in shown and "3 G" in shown
     assert "something is missing" in shown and "peak of a device" not in shown
@@ -352,6 +379,13 @@ def test_configs_side_by_side(monkeypatch, tmp_path, capsys):
         ("--what=data --data_dir=nowhere", "no data set is prepared in nowhere"),
         ("--what=data --data_dir=nowhere --dataset=cubs", "'cub'"),
         ("--what=data --seconds=0", "--seconds"),
+        ("--compare df_gan:cub", "two steps or more"),
+        ("--compare dtype=float32 dtype=bfloat16", "names 0 configs"),
+        ("--config=df_gan:cub --plan --device=h1000", "did you mean 'h100'"),
+        ("--config=df_gan:cub --plan --devices=5 --split", "cannot be split over 5 devices"),
+        ("--config=xmc_gan:coco --plan --device=v100", "--dtype=float32"),
+        ("--config=df_gan:cub --plan --devices=8,3 --fsdp=4", "fsdp=4 does not divide 3 devices"),
+        ("--config=df_gan:cub --config=rat_gan:cub --profile=x", "one --config"),
         ("--config=configs/gan_int_cls.py:debug --data.bach=3", "did you mean 'batch'"),
         ("--config=configs/none.py", "no config file"),
     ],

@@ -7,6 +7,7 @@ images show, so a batch of noise stands in where the data set is not prepared.
 import contextlib
 import dataclasses
 import functools
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,20 +18,20 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 
-from t2i_jax import paths, types
 from t2i_jax.data import catalog, throughput
 from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
+from t2i_jax.profiling import devices, missing
+from t2i_jax.profiling.noise import noise_batch, with_sentences
 from t2i_jax.training import build, reading
-from t2i_jax.training.inputs import encode
 from t2i_jax.training.parallel import Compiled, make_parallel
 from t2i_jax.training.step import StepOptions, init_state, make_step
 
 _RECORDS = 10_000  # that schedules in epochs count on where there is no data set
-_EMBEDDING = 1024  # of stored text vectors, where there is no data set: that of the published ones
 _WORDS = 5_450  # of a vocabulary, where there is no data set: that of the published birds
 _WARM_UP = 3  # steps before the clock starts
+_PROFILED = 3  # steps of a trace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,35 +52,32 @@ class Workload:
     notes: tuple[str, ...]
 
 
-def make_workload(config: ConfigDict) -> Workload:
+def make_workload(config: ConfigDict, draw: build.Draw = build.drawn) -> Workload:
     """Builds what the config describes, with as little as is there.
 
-    A text encoder's run that does not exist is replaced by an untrained encoder, a data set that
-    is not prepared by noise. Raises ValueError or FileNotFoundError for all else that is missing
-    or wrong.
+    A network that does not exist is replaced by an untrained one (`missing.replaced`), a data set
+    that is not prepared by noise. Raises ValueError or FileNotFoundError for all else that is
+    missing or wrong.
+
+    draw: of untrained weights; `jax.eval_shape` gives a workload that can be lowered and not run.
     """
-    config, notes = config.copy_and_resolve_references(), []
-    encoder = config.encoder
-    if encoder.name and encoder.source not in ("", "random"):
-        if not paths.exists(paths.path(encoder.source)):
-            notes.append(f"no {encoder.source}: an untrained text encoder of the same kind")
-            encoder.source = "random"
-    data = build.data_options(config)
-    try:
-        source = catalog.open_split(data.name, data.data_dir, data.split)
-    except catalog.NotPrepared:
-        source = None
-        notes.append(f"{data.title} is not prepared in {data.data_dir}: batches are noise")
-    captions = _no_captions if source is None else functools.partial(captions_of, source)
-    system = build.build(config, captions=captions)
-    reading.check(system, data)
-    if source is None:
-        batch = noise_batch(data, system.tokenizer)
-    else:
-        batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
+    with missing.replaced(config) as (config, notes):
+        data = build.data_options(config)
+        try:
+            source = catalog.open_split(data.name, data.data_dir, data.split)
+        except catalog.NotPrepared:
+            source = None
+            notes.append(f"{data.title} is not prepared in {data.data_dir}: batches are noise")
+        captions = _no_captions if source is None else functools.partial(captions_of, source)
+        system = build.build(config, captions=captions, draw=draw)
+        reading.check(system, data)
+        if source is None:
+            batch = noise_batch(data, system.tokenizer)
+        else:
+            batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
     system.complete(batch)
     if reading.is_cached(system, data):
-        batch = _with_cached_sentences(batch, system)
+        batch = with_sentences(batch, system)
     records = _RECORDS if source is None else len(source)
     options = build.step_options(system, data.batch, records)
     return Workload(system, data, options, batch, source, tuple(notes))
@@ -90,52 +88,62 @@ def _no_captions() -> list[list[str]]:
     return [[f"word{i}" for i in range(_WORDS)]]
 
 
-def noise_batch(data: DataOptions, tokenizer) -> dict[str, np.ndarray]:
-    """A batch of the shapes and types that the pipeline of `data` would give."""
-    rng = np.random.default_rng(0)
-    rows = data.batch
+@dataclasses.dataclass
+class Ready:
+    """A compiled step and what it takes, on the devices (under pmap the batch travels along).
 
-    def image() -> np.ndarray:
-        return rng.integers(0, 256, (rows, data.size, data.size, 3), np.uint8)
+    parameters: by trained network. frozen_size: of all others together.
+    compile_seconds: tracing and compiling, without any cache.
+    """
 
-    def text(tokens: str, mask: str, sentence: str) -> dict[str, np.ndarray]:
-        if data.text == "embeddings":
-            return {sentence: rng.normal(size=(rows, _EMBEDDING)).astype(np.float32)}
-        if tokenizer is None:
-            raise ValueError("data.text='tokens' needs a tokenizer (or data.captions=0: no text)")
-        shape = rows, data.captions, tokenizer.length
-        ids = rng.integers(1, tokenizer.vocab_size, shape, np.int32)
-        return {tokens: ids, mask: np.ones(shape, bool)}
+    compiled: Compiled
+    state: Any
+    batch: Any
+    frozen: Any
+    parameters: dict[str, int]
+    frozen_size: int
+    compile_seconds: float
 
-    indices = np.arange(rows, dtype=np.int32)
-    batch = {types.IMAGES: image(), types.LABEL: indices, types.INDEX: indices}
-    if data.captions:
-        batch |= text(types.TOKENS, types.MASK, types.SENTENCE)
-    if data.mismatch == "image":
-        batch[types.WRONG_IMAGES] = image()
-    elif data.mismatch:
-        batch |= text(types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE)
-    return batch
+    def run(self) -> tuple[float, float]:
+        """One step, waited for: seconds, and CPU-seconds of this process with all its threads.
+
+        Raises FloatingPointError where a metric is NaN or infinite.
+        """
+        begin, cpu = time.perf_counter(), time.process_time()
+        self.state, metrics = jax.block_until_ready(
+            self.compiled.call(self.state, self.batch, self.frozen)
+        )
+        took = time.perf_counter() - begin, time.process_time() - cpu
+        bad = [name for name, x in metrics.items() if not bool(jnp.all(jnp.isfinite(x)))]
+        if bad:
+            raise FloatingPointError(f"after steps on one batch {bad} is NaN or infinite")
+        return took
+
+    def warm_up(self) -> None:
+        """The first steps, which nobody times."""
+        for _ in range(_WARM_UP):
+            self.run()
 
 
-def _with_cached_sentences(batch, system: build.System) -> dict[str, np.ndarray]:
-    """Random vectors of the right size in the place of tokens."""
-    batch, rng = dict(batch), np.random.default_rng(0)
-    for tokens, mask, sentence, wrong in (
-        (types.TOKENS, types.MASK, types.SENTENCE, False),
-        (types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE, True),
-    ):
-        if tokens in batch:
-            text = jax.eval_shape(
-                lambda variables, batch, wrong=wrong: encode(
-                    system.encoder, variables, batch, wrong
-                ),
-                system.frozen["encoder"].variables,
-                batch,
-            )
-            batch[sentence] = rng.normal(size=text.sentence.shape).astype(np.float32)
-            del batch[tokens], batch[mask]
-    return batch
+def prepare(work: Workload) -> Ready:
+    """Initializes the networks of a workload and compiles its step."""
+    system, config = work.system, work.system.config
+    parallel = make_parallel(config.parallel, config.fsdp)
+    state = jax.device_get(
+        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.variables)
+    )
+    sizes = {name: _size(tree) for name, tree in state.params.items()}
+    frozen = system.in_step(system.variables)
+    frozen_size = _size(frozen)
+    state, frozen = parallel.put_state(state), parallel.put_state(frozen)
+    stacked = {k: np.stack([v] * config.d_steps) for k, v in work.batch.items()}
+    batch = parallel.put_batch(stacked)
+    step = make_step(system.recipe, work.options, parallel.axis_name)
+    with no_compilation_cache():
+        begin = time.perf_counter()
+        compiled = parallel.compile(step, state, batch, frozen)
+        seconds = time.perf_counter() - begin
+    return Ready(compiled, state, batch, frozen, sizes, frozen_size, seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,11 +152,12 @@ class StepBenchmark:
 
     images: of a step, over all its sub-batches.
     decoded_per_image: images that the pipeline decodes for each of them (mismatched ones too).
-    parameters: by trained network. frozen: of all others together.
-    compile_seconds: tracing and compiling, without any cache.
+    parameters, frozen, compile_seconds: see `Ready`.
     seconds: of a step, its quartiles: (a quarter of the steps took less, half, three quarters).
-    flops: of a step, as XLA counts the compiled program, on all devices together; None where the
-      backend does not say.
+    cpu_seconds: of this process for a step, the median.
+    flops, bytes_accessed: of a step on all devices together, see `parallel.Compiled`; None where
+      the backend does not say.
+    peak: the most FLOPs a second that one device can do; None where that is not known.
     program_bytes: a device's memory for the arguments, results and temporaries of the step.
     device_bytes: the most that a device has held, where it keeps count (CPUs do not).
     pipeline: the input pipeline by itself; None without data.
@@ -165,7 +174,10 @@ class StepBenchmark:
     frozen: int
     compile_seconds: float
     seconds: tuple[float, float, float]
+    cpu_seconds: float
     flops: float | None
+    bytes_accessed: float | None
+    peak: float | None
     program_bytes: int | None
     device_bytes: int | None
     pipeline: Throughput | None
@@ -191,36 +203,52 @@ class StepBenchmark:
         """Achieved by all devices together."""
         return None if self.flops is None else self.flops / self.seconds[1]
 
+    @property
+    def mfu(self) -> float | None:
+        """Model FLOPs utilization: the achieved part of the peak of all devices."""
+        if self.peak is None or self.flops_per_second is None:
+            return None
+        return self.flops_per_second / (self.peak * self.devices)
 
-def measure_step(work: Workload, steps: int = 20, data_seconds: float = 3.0) -> StepBenchmark:
+    @property
+    def input_bound(self) -> float | None:
+        """The part of a training's time for which the devices would wait for the input pipeline,
+        as fast as that is by itself: 0 where it keeps up.
+        """
+        if self.pipeline is None:
+            return None
+        return max(0.0, 1 - self.pipeline.images_per_second / self.decoded_per_second)
+
+
+def measure_step(
+    work: Workload,
+    steps: int = 20,
+    data_seconds: float = 3.0,
+    peak: float | None = None,
+    profile: str | os.PathLike = "",
+) -> StepBenchmark:
     """Compiles the step, times `steps` of it one by one, then the input pipeline.
 
-    Every step is waited for. The batch is on the devices before (under pmap it travels along).
     data_seconds: how long the pipeline is timed; 0 leaves it out.
+    peak: FLOPs a second of a device that `devices` does not know.
+    profile: the folder for a trace of a few more steps; "" for none.
     """
     system, config = work.system, work.system.config
     before = _most_held()
-    parallel = make_parallel(config.parallel, config.fsdp)
-    state = jax.device_get(
-        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.variables)
-    )
-    sizes = {name: _size(tree) for name, tree in state.params.items()}
-    frozen = system.in_step(system.variables)
-    frozen_size = _size(frozen)
-    state, frozen = parallel.put_state(state), parallel.put_state(frozen)
-    stacked = {k: np.stack([v] * config.d_steps) for k, v in work.batch.items()}
-    batch = parallel.put_batch(stacked)
-    step = make_step(system.recipe, work.options, parallel.axis_name)
-    with no_compilation_cache():
-        begin = time.perf_counter()
-        compiled: Compiled = parallel.compile(step, state, batch, frozen)
-        compile_seconds = time.perf_counter() - begin
-    times = _time(compiled.call, state, batch, frozen, steps)
+    ready = prepare(work)
+    ready.warm_up()
+    times, cpu = zip(*(ready.run() for _ in range(steps)), strict=True)
     after = _most_held()
+    if profile:
+        with jax.profiler.trace(profile):
+            for _ in range(_PROFILED):
+                ready.run()
     pipeline = None
     if work.source is not None and data_seconds:
         pipeline = throughput.measure(work.data, system.tokenizer, data_seconds, source=work.source)
-    device = jax.devices()[0]
+    device, compiled = jax.devices()[0], ready.compiled
+    known = devices.recognised(device.device_kind)
+    moved = compiled.bytes_accessed
     return StepBenchmark(
         system=config.system,
         device=device.device_kind,
@@ -229,30 +257,20 @@ def measure_step(work: Workload, steps: int = 20, data_seconds: float = 3.0) -> 
         dtype=config.dtype,
         images=work.data.batch * config.d_steps,
         decoded_per_image=2 if work.data.mismatch == "image" else 1,
-        parameters=sizes,
-        frozen=frozen_size,
-        compile_seconds=compile_seconds,
+        parameters=ready.parameters,
+        frozen=ready.frozen_size,
+        compile_seconds=ready.compile_seconds,
         seconds=tuple(float(x) for x in np.quantile(times, (0.25, 0.5, 0.75))),
-        # XLA's analyses are of the program that one device runs, under jit as under pmap.
-        flops=None if compiled.flops is None else compiled.flops * jax.device_count(),
+        cpu_seconds=float(np.median(cpu)),
+        flops=compiled.flops,
+        bytes_accessed=None if moved is None else moved * jax.device_count(),
+        peak=peak or (known and known.peak(config.dtype)),
         program_bytes=compiled.peak_bytes,
         # The device's own mark never falls: what an earlier benchmark set says nothing here.
         device_bytes=after if after is not None and after > (before or 0) else None,
         pipeline=pipeline,
         notes=work.notes,
     )
-
-
-def _time(step, state, batch, frozen, steps: int) -> list[float]:
-    times = []
-    for _ in range(_WARM_UP + steps):
-        begin = time.perf_counter()
-        state, metrics = jax.block_until_ready(step(state, batch, frozen))
-        times.append(time.perf_counter() - begin)
-    bad = [name for name, x in metrics.items() if not bool(jnp.all(jnp.isfinite(x)))]
-    if bad:
-        raise FloatingPointError(f"after {len(times)} steps on one batch {bad} is NaN or infinite")
-    return times[_WARM_UP:]
 
 
 @contextlib.contextmanager

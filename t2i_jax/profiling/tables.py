@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -19,21 +19,31 @@ from t2i_jax.profiling.passes import step_flops
 from t2i_jax.training import fields, ranges
 
 
+def resolved(spec: str, overrides: Sequence[str]) -> ConfigDict:
+    """A config with overrides; ValueError for values out of range."""
+    config = fields.resolve(spec, overrides).config
+    ranges.check(configs.flatten(config))
+    return config
+
+
 def _workloads(args: argparse.Namespace):
     for spec in args.config:
-        config = fields.resolve(spec, args.overrides).config
-        ranges.check(configs.flatten(config))
-        yield spec, step_time.make_workload(config)
+        yield spec, step_time.make_workload(resolved(spec, args.overrides))
+
+
+def tell(console: Console, spec: str, notes: Iterable[str]) -> None:
+    """Prints what is not as in a training, a line each."""
+    for note in notes:
+        console.print(f"{spec}: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def steps(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Measures the step of every config and prints them side by side."""
     found = []
     for spec, work in _workloads(args):
-        result = step_time.measure_step(work, args.steps, args.seconds)
+        result = step_time.measure_step(work, args.steps, args.seconds, args.peak, args.profile)
         found.append({"config": spec, **_as_json(result)})
-        for note in result.notes:
-            console.print(f"{spec}: {note}", markup=False, highlight=False, soft_wrap=True)
+        tell(console, spec, result.notes)
     table = Table(title=f"{found[0]['devices']} x {found[0]['device']}, {args.steps} timed steps")
     table.add_column("")
     for row in found:
@@ -43,11 +53,20 @@ def steps(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
         if any(value is not None for value in values):
             table.add_row(title, *(_cell(v, values[0], text) for v in values))
     console.print(table)
+    if args.profile:
+        console.print(
+            f"traced a few steps in {args.profile}: pip install xprof, then xprof --logdir="
+            f"{args.profile}; or open a *.trace.json.gz of it at https://ui.perfetto.dev",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     return found
 
 
 def _as_json(result) -> dict[str, Any]:
     names = ("steps_per_second", "images_per_second", "decoded_per_second", "flops_per_second")
+    names += ("mfu", "input_bound")
     row = dataclasses.asdict(result) | {name: getattr(result, name) for name in names}
     if result.pipeline is not None:
         row["pipeline"] |= _pipeline(result.pipeline)
@@ -59,7 +78,7 @@ def _pipeline(found: throughput.Throughput) -> dict[str, float]:
     return {name: getattr(found, name) for name in names}
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits and a unit of thousands."""
     for unit in ("", "k", "M", "G", "T"):
         if abs(value) < 999.5:
@@ -91,17 +110,21 @@ _STEP_ROWS = (
     ("step, median (ms)", lambda row: 1e3 * row["seconds"][1], "{:.1f}".format),
     ("  lower quartile", lambda row: 1e3 * row["seconds"][0], "{:.1f}".format),
     ("  upper quartile", lambda row: 1e3 * row["seconds"][2], "{:.1f}".format),
+    ("  CPU time (ms)", lambda row: 1e3 * row["cpu_seconds"], "{:.1f}".format),
     ("steps/s", _of("steps_per_second"), "{:.3g}".format),
     ("images a step", _of("images"), "{:,}".format),
     ("images/s", _of("images_per_second"), "{:,.1f}".format),
-    ("FLOPs a step", _of("flops"), _short),
-    ("FLOP/s", _of("flops_per_second"), _short),
-    ("program's memory a device (bytes)", _of("program_bytes"), _short),
-    ("peak of a device (bytes)", _of("device_bytes"), _short),
+    ("FLOPs a step", _of("flops"), short),
+    ("FLOP/s", _of("flops_per_second"), short),
+    ("  of the devices' peak (MFU)", _of("mfu"), "{:.1%}".format),
+    ("bytes read and written a step", _of("bytes_accessed"), short),
+    ("program's memory a device (bytes)", _of("program_bytes"), short),
+    ("peak of a device (bytes)", _of("device_bytes"), short),
     ("trained parameters", lambda row: sum(row["parameters"].values()), "{:,}".format),
     ("frozen parameters", _of("frozen"), "{:,}".format),
     ("input pipeline (images/s)", _of("pipeline", "images_per_second"), "{:,.0f}".format),
     ("  the step decodes (images/s)", _of("decoded_per_second"), "{:,.0f}".format),
+    ("  the step would wait for it", _of("input_bound"), "{:.0%}".format),
 )
 
 
@@ -112,26 +135,26 @@ def passes(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
         result = step_flops(work)
         found.append({"config": spec, **result})
         columns = "part", "times", "forward", "as used", "used / forward", "needed"
-        table = _table(f"{spec}: FLOPs of one step", *columns)
+        table = titled(f"{spec}: FLOPs of one step", *columns)
         for part in result["parts"]:
             trained = part["passes"] > 1
             table.add_row(
                 part["name"],
                 str(part["times"]),
-                _short(part["forward"]),
-                _short(part["used"]),
+                short(part["forward"]),
+                short(part["used"]),
                 f"{part['used'] / part['forward']:.2f}" if trained and part["forward"] else "",
-                _short(part["times"] * part["used"]),
+                short(part["times"] * part["used"]),
             )
         table.add_section()
-        table.add_row("sum", *[""] * 4, _short(result["needed"]))
+        table.add_row("sum", *[""] * 4, short(result["needed"]))
         if result["by_rule"] is not None:
             rule = "by rule: 3 x forward, seen through 2 x"
-            table.add_row(rule, *[""] * 4, _short(result["by_rule"]))
-        table.add_row("compiled step", *[""] * 4, _short(result["step"]))
+            table.add_row(rule, *[""] * 4, short(result["by_rule"]))
+        table.add_row("compiled step", *[""] * 4, short(result["step"]))
         table.caption = f"compiled / sum = {result['ratio']:.3f}"
         console.print(table)
-        calls = _table("forward passes over a batch", "network", "in the step", "needed")
+        calls = titled("forward passes over a batch", "network", "in the step", "needed")
         for network, runs in result["runs"].items():
             calls.add_row(network, f"{runs['step']:g}", f"{runs['needed']:g}")
         console.print(calls)
@@ -144,7 +167,7 @@ def data(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     base = configs.override(base, args.overrides).data.to_dict()
     cores = f"cores for {args.need:,.0f}/s"
     columns = "data set", "side", "workers", "images/s", "images/CPU-s", "decoding", cores
-    table, found = _table("input pipelines", *columns), []
+    table, found = titled("input pipelines", *columns), []
     for name, size, workers in itertools.product(_prepared(args), args.size, args.workers):
         options = DataOptions(**{**base, "name": name, "size": size, "workers": workers})
         console.print(f"{name}, {size} px, {workers} workers", style="dim", highlight=False)
@@ -193,7 +216,8 @@ def _prepared(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def _table(title: str, *columns: str) -> Table:
+def titled(title: str, *columns: str) -> Table:
+    """A table whose first column holds words, the others numbers."""
     table = Table(title=title)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")

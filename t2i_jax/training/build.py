@@ -44,6 +44,12 @@ from t2i_jax.training.step import ORDERS, StepOptions
 from t2i_jax.types import MASK, TOKENS
 
 Captions = Callable[[], Iterable[list[str]]]  # of every image of the training split
+Draw = Callable[..., Any]  # (function, *args) -> what the function makes of the args
+
+
+def drawn(function: Callable, *args: Any) -> Any:
+    """What a function makes of its arguments, as NumPy arrays."""
+    return jax.device_get(jax.jit(function)(*args))
 
 
 @dataclasses.dataclass
@@ -54,6 +60,7 @@ class System:
         encoder as ``"encoder"``, or as ``"encoder_start"`` where a training with it begins.
     untrained: names in ``config.frozen`` whose weights are random; `complete` draws them.
     notes: what the user should know, in words.
+    draw: how random weights are drawn; `jax.eval_shape` gives their shapes alone.
     """
 
     config: ConfigDict
@@ -63,6 +70,7 @@ class System:
     frozen: dict[str, Network]
     untrained: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    draw: Draw = drawn
 
     @property
     def joint(self) -> bool:
@@ -82,8 +90,8 @@ class System:
                 text = encode(self.encoder, encoder, batch)
                 return self.recipe.init_frozen(name, key, Seen(batch, text, None, variables))
 
-            drawn = jax.device_get(jax.jit(draw)(key, variables, batch))
-            self.frozen[name] = Network(getattr(self.recipe, name), drawn)
+            made = self.draw(draw, key, variables, batch)
+            self.frozen[name] = Network(getattr(self.recipe, name), made)
         self.untrained = ()
 
     @property
@@ -102,6 +110,7 @@ def build(
     workdir: paths.Path | None = None,
     captions: Captions | None = None,
     given: Collection[str] = (),
+    draw: Draw = drawn,
 ) -> System:
     """Builds what the config describes. Sections of networks that come from elsewhere, and the
     vocabulary's size, are resolved in place.
@@ -110,6 +119,7 @@ def build(
     captions: gives the training split's captions, for a vocabulary that is made from them.
     given: fields that the user has set. Those of the tokenizer change one that comes with the
         encoder, apart from its vocabulary.
+    draw: see `System`.
 
     Raises ValueError for unknown names and values, FileNotFoundError for missing sources.
     """
@@ -130,12 +140,12 @@ def build(
         module = _in_dtype(network.module, config.dtype)
         frozen[name] = dataclasses.replace(network, module=module)
         _describe(config, name, module)
-    encoder, tokenizer = _text(config, workdir, captions, given, frozen, notes)
+    encoder, tokenizer = _text(config, workdir, captions, given, frozen, notes, draw)
     _size_vocabulary(config, cls, tokenizer)
     recipe = make_recipe(config, {k: v.module for k, v in frozen.items() if k in config.frozen})
     for name in untrained:  # as when the run, which keeps it, is resumed
         _describe(config, name, getattr(recipe, name))
-    return System(config, recipe, encoder, tokenizer, frozen, tuple(untrained), tuple(notes))
+    return System(config, recipe, encoder, tokenizer, frozen, tuple(untrained), tuple(notes), draw)
 
 
 def restore(config: ConfigDict, workdir: str | os.PathLike) -> System:
@@ -210,6 +220,7 @@ def _text(
     given: Collection[str],
     frozen: dict[str, Network],
     notes: list[str],
+    draw: Draw,
 ) -> tuple[nn.Module | None, tokenizers.Tokenizer | None]:
     """The text encoder and the tokenizer; the encoder's weights, if any, are put into `frozen`."""
     section = config.encoder
@@ -239,9 +250,8 @@ def _text(
     module = construct(cls, section.fields, "encoder.fields", config.dtype)
     if network is None and section.train == "frozen":
         tokens = jnp.zeros((1, tokenizer.length), jnp.int32)
-        init = jax.jit(module.init)
-        drawn = init(keys.from_seed(config.seed), tokens, jnp.ones_like(tokens, bool))
-        network = Network(module, jax.device_get(drawn))
+        mask = jnp.ones_like(tokens, bool)
+        network = Network(module, draw(module.init, keys.from_seed(config.seed), tokens, mask))
     if network is not None:
         frozen[name] = dataclasses.replace(network, module=module)
     return module, tokenizer

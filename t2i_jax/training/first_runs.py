@@ -42,7 +42,7 @@ def command(config: ConfigDict, system: str, workdir: str) -> str:
     """The command that trains `system` on the data of a config, and reads captions as it does."""
     data = config.data
     options = {
-        "config": f"{system}:{_argument(config, system)}",
+        "config": f"{system}:{argument(config, system)}",
         "workdir": workdir,
         "data.name": data.name,
         "data.data_dir": data.data_dir,
@@ -52,7 +52,8 @@ def command(config: ConfigDict, system: str, workdir: str) -> str:
     return " ".join([program("train"), *(f"--{k}={shlex.quote(v)}" for k, v in options.items())])
 
 
-def _argument(config: ConfigDict, system: str) -> str:
+def argument(config: ConfigDict, system: str) -> str:
+    """That of the config file `system` which trains it on the data of a config."""
     name = config.data.name.partition("/")[0]
     if name in ("toy_birds", "toy_birds_mixed"):
         name = "toy_birds"

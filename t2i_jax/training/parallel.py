@@ -22,16 +22,26 @@ AXIS = "data"
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A compiled step. ``flops`` is XLA's count for one step."""
+    """A compiled step.
+
+    flops: of one step on all devices together, as XLA counts the program before it is optimized and
+      split; None where the backend does not say.
+    bytes_accessed: that one device reads and writes in a step, as XLA counts the compiled program.
+    peak_bytes: a device's memory for arguments, results and temporaries.
+    """
 
     call: Callable
     flops: float | None
+    bytes_accessed: float | None
     peak_bytes: int | None
 
 
-def _compiled(compiled) -> Compiled:
-    cost = compiled.cost_analysis() or {}
-    cost = cost[0] if isinstance(cost, list | tuple) else cost
+def _compiled(lowered, programs: int = 1) -> Compiled:
+    """programs: how many devices run what was lowered; 1 where it is the program of all."""
+    # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there are
+    # channels, and a form that it has chosen for its own speed is no work of the algorithm's.
+    flops = _costs(lowered).get("flops")
+    compiled = lowered.compile()
     memory = compiled.memory_analysis()
     peak = None
     if memory is not None:
@@ -41,7 +51,17 @@ def _compiled(compiled) -> Compiled:
             + memory.output_size_in_bytes
             - memory.alias_size_in_bytes
         )
-    return Compiled(compiled, cost.get("flops"), peak)
+    return Compiled(
+        compiled,
+        None if flops is None else flops * programs,
+        _costs(compiled).get("bytes accessed"),
+        peak,
+    )
+
+
+def _costs(stage) -> Mapping[str, float]:
+    cost = stage.cost_analysis() or {}
+    return cost[0] if isinstance(cost, list | tuple) else cost
 
 
 class JitParallel:
@@ -61,6 +81,7 @@ class JitParallel:
         )
         self.fsdp = fsdp
         self.replicated = NamedSharding(self.mesh, P())
+        self.rows = NamedSharding(self.mesh, P(None, (AXIS, "fsdp")))
 
     def _spec(self, shape: tuple[int, ...]) -> P:
         """The largest divisible dimension of a large array is split over fsdp."""
@@ -98,14 +119,20 @@ class JitParallel:
 
     def put_batch(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
         """Global arrays from this process's rows."""
-        sharding = NamedSharding(self.mesh, P(None, (AXIS, "fsdp")))
-        return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
+        return {k: jax.make_array_from_process_local_data(self.rows, v) for k, v in batch.items()}
+
+    def inputs(self, state: Any, batch: Mapping[str, Any], frozen: Any) -> tuple[Any, Any, Any]:
+        """What `compile` takes, as shapes: of the same shapes, with the global batch's rows."""
+        split = {
+            k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=self.rows) for k, v in batch.items()
+        }
+        return self.abstract(state), split, self.abstract(frozen)
 
     def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
         """Compiles `step`; the state is donated, frozen networks are plain arguments."""
         shardings = self.shardings(state)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(shardings, self.replicated))
-        return _compiled(jitted.lower(state, batch, frozen).compile())
+        return _compiled(jitted.lower(state, batch, frozen))
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays, whatever its sharding; every process must call it."""
@@ -158,14 +185,23 @@ class PmapParallel:
             steps, rows, *rest = x.shape
             if rows % count:
                 raise ValueError(f"a batch of {rows} rows cannot be split over {count} devices")
-            return np.moveaxis(x.reshape(steps, count, rows // count, *rest), 1, 0)
+            return x.reshape(steps, count, rows // count, *rest).swapaxes(0, 1)
 
         return {k: split(v) for k, v in batch.items()}
+
+    def inputs(self, state: Any, batch: Mapping[str, Any], frozen: Any) -> tuple[Any, Any, Any]:
+        """What `compile` takes, as shapes: of the same shapes, with this process's rows."""
+        count = len(self.devices)
+
+        def copies(tree):
+            return jax.tree.map(lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), tree)
+
+        return copies(state), jax.eval_shape(self.put_batch, batch), copies(frozen)
 
     def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
         """Compiles `step`; the state is donated."""
         mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
-        compiled = _compiled(mapped.lower(state, batch, frozen).compile())
+        compiled = _compiled(mapped.lower(state, batch, frozen), jax.device_count())
         if jax.process_count() > 1:
             # What pmap lowers to takes global arrays; its wrapper turns this process's rows into
             # them, and finds the program compiled.
