@@ -8,7 +8,7 @@ from typing import Any
 
 from ratios.usage import timed
 
-_STAND_INS = pathlib.Path(__file__).resolve().parent.parent / "stand_ins"
+_LAUNCH = pathlib.Path(__file__).resolve().parent.parent
 
 
 def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, float]]]:
@@ -18,8 +18,9 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
     ValueError where PyTorch or the system's stand-in is missing.
     """
     system = job["config"]["system"]
-    if not (_STAND_INS / f"{system}.py").is_file():
-        known = sorted(p.stem for p in _STAND_INS.glob("[a-z]*.py") if p.stem != "base")
+    files = _LAUNCH / "stand_ins", _LAUNCH.parent / "configs"
+    known = sorted(set.intersection(*({p.stem for p in f.glob("*.py")} for f in files)))
+    if system not in known:
         raise ValueError(f"no stand-in of {system!r} under torch; there are {', '.join(known)}")
     try:
         import torch
