@@ -63,7 +63,7 @@ FULL = Plan(
 
 _BRIEFLY = ("--train.duration=2 steps", "--train.log_every=1 steps", "--data.batch=8")
 TINY = Plan(
-    systems={name: System(f"{name}:debug", 4) for name in ("stack_gan_v2", "df_gan", "xmc_gan")},
+    systems={name: System(f"{name}:debug", 4) for name in ("stack_gan_v2", "df_gan")},
     torch=("stack_gan_v2", "df_gan"),
     steps=2,
     limits={"steps": 300.0, "torch": 120.0, "training": 240.0, "batches": 120.0},
