@@ -30,8 +30,8 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
         "t2i_jax.profiling.step_time:make_workload",
         "t2i_jax.training.benchmarks:make_workload",
     )
+    from t2i_jax.training import step as steps
     from t2i_jax.training.parallel import make_parallel
-    from t2i_jax.training.step import init_state, make_step
 
     work = make_workload(config)
     system, config = work.system, work.system.config
@@ -40,7 +40,9 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
     jax.block_until_ready(jax.numpy.zeros(1) + 1)  # starts the backend
 
     def first_state():
-        init = jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))
+        if hasattr(steps, "fresh_state"):  # older trees compile the whole of `init_state`
+            return steps.fresh_state(system.recipe, work.options, work.batch, variables).values()
+        init = jax.jit(lambda f: steps.init_state(system.recipe, work.options, work.batch, f))
         return jax.block_until_ready(init(variables))
 
     init, state = timed(first_state)
@@ -52,7 +54,7 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
     frozen = parallel.put_state(frozen)
     stacked = {k: np.stack([v] * config.d_steps) for k, v in work.batch.items()}
     batch = parallel.put_batch(stacked)
-    step = make_step(system.recipe, work.options, parallel.axis_name)
+    step = steps.make_step(system.recipe, work.options, parallel.axis_name)
     compiling, compiled = timed(lambda: parallel.compile(step, state, batch, frozen))
     return {
         "init": init["cpu"],
