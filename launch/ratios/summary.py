@@ -104,7 +104,7 @@ def _spread(key: str):
 
 
 def _parameters(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in row["parameters"].items())
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(row["parameters"].items()))
 
 
 def _peak(row: dict[str, Any]) -> str:
