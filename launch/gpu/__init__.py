@@ -1,0 +1,1 @@
+"""Parts of `launch/gpu_check.py`, which says what they are for."""
