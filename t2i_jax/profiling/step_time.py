@@ -23,9 +23,8 @@ from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
 from t2i_jax.training import build, reading
-from t2i_jax.training.inputs import encode
 from t2i_jax.training.parallel import Compiled, make_parallel
-from t2i_jax.training.step import StepOptions, init_state, make_step
+from t2i_jax.training.step import StepOptions, fresh_state, make_step
 
 _RECORDS = 10_000  # that schedules in epochs count on where there is no data set
 _EMBEDDING = 1024  # of stored text vectors, where there is no data set: that of the published ones
@@ -79,7 +78,7 @@ def make_workload(config: ConfigDict) -> Workload:
         batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
     system.complete(batch)
     if reading.is_cached(system, data):
-        batch = _with_cached_sentences(batch, system)
+        batch = reading.with_cached_sentences(batch, system)
     records = _RECORDS if source is None else len(source)
     options = build.step_options(system, data.batch, records)
     return Workload(system, data, options, batch, source, tuple(notes))
@@ -115,26 +114,6 @@ def noise_batch(data: DataOptions, tokenizer) -> dict[str, np.ndarray]:
         batch[types.WRONG_IMAGES] = image()
     elif data.mismatch:
         batch |= text(types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE)
-    return batch
-
-
-def _with_cached_sentences(batch, system: build.System) -> dict[str, np.ndarray]:
-    """Random vectors of the right size in the place of tokens."""
-    batch, rng = dict(batch), np.random.default_rng(0)
-    for tokens, mask, sentence, wrong in (
-        (types.TOKENS, types.MASK, types.SENTENCE, False),
-        (types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE, True),
-    ):
-        if tokens in batch:
-            text = jax.eval_shape(
-                lambda variables, batch, wrong=wrong: encode(
-                    system.encoder, variables, batch, wrong
-                ),
-                system.frozen["encoder"].variables,
-                batch,
-            )
-            batch[sentence] = rng.normal(size=text.sentence.shape).astype(np.float32)
-            del batch[tokens], batch[mask]
     return batch
 
 
@@ -201,9 +180,7 @@ def measure_step(work: Workload, steps: int = 20, data_seconds: float = 3.0) -> 
     system, config = work.system, work.system.config
     before = _most_held()
     parallel = make_parallel(config.parallel, config.fsdp)
-    state = jax.device_get(
-        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.variables)
-    )
+    state = fresh_state(system.recipe, work.options, work.batch, system.variables).values()
     sizes = {name: _size(tree) for name, tree in state.params.items()}
     frozen = system.in_step(system.variables)
     frozen_size = _size(frozen)

@@ -23,6 +23,7 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes.base import Recipe
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training import first_runs, networks, runs
+from t2i_jax.training.fresh import Fresh
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.modules import (
     DTYPES,
@@ -82,8 +83,8 @@ class System:
                 text = encode(self.encoder, encoder, batch)
                 return self.recipe.init_frozen(name, key, Seen(batch, text, None, variables))
 
-            drawn = jax.device_get(jax.jit(draw)(key, variables, batch))
-            self.frozen[name] = Network(getattr(self.recipe, name), drawn)
+            drawn = Fresh(draw, key, variables, batch)
+            self.frozen[name] = Network(getattr(self.recipe, name), drawn.values())
         self.untrained = ()
 
     @property
@@ -239,9 +240,8 @@ def _text(
     module = construct(cls, section.fields, "encoder.fields", config.dtype)
     if network is None and section.train == "frozen":
         tokens = jnp.zeros((1, tokenizer.length), jnp.int32)
-        init = jax.jit(module.init)
-        drawn = init(keys.from_seed(config.seed), tokens, jnp.ones_like(tokens, bool))
-        network = Network(module, jax.device_get(drawn))
+        drawn = Fresh(module.init, keys.from_seed(config.seed), tokens, jnp.ones_like(tokens, bool))
+        network = Network(module, drawn.values())
     if network is not None:
         frozen[name] = dataclasses.replace(network, module=module)
     return module, tokenizer
