@@ -33,7 +33,7 @@ from t2i_jax.models.convolutions import upsample_nearest
 from t2i_jax.models.modulation import GLOROT, ModulatedNorm
 from t2i_jax.profiling.step_time import Workload, make_workload
 from t2i_jax.training.state import TrainState
-from t2i_jax.training.step import init_state, make_step
+from t2i_jax.training.step import fresh_state, make_step
 from t2i_jax.types import Text
 
 CONFIG = pathlib.Path(__file__).resolve().parent.parent / "configs" / "xmc_gan.py"
@@ -85,12 +85,11 @@ def main() -> None:
     found = {}
     for form in args.form:
         work = workload(form, args)
-        state = jax.jit(lambda f, w=work: init_state(w.system.recipe, w.options, w.batch, f))(
-            work.system.variables
-        )
+        system = work.system
+        state = fresh_state(system.recipe, work.options, work.batch, system.variables).values()
         variables = {"params": state.params["g"], **state.stats["g"]}
         difference, deviation = largest_difference(
-            work.system.recipe.generator, variables, args.rows, args.words, args.width
+            system.recipe.generator, variables, args.rows, args.words, args.width
         )
         print(f"{form}: images (deviation {deviation:.2f}) differ by {difference:.1e}", flush=True)
         found[form] = {"difference": difference, **time_steps(work, state, args.steps)}

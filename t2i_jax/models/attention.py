@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from t2i_jax import axis
 from t2i_jax.choices import check_choice
 from t2i_jax.models.layers import Dtype
+from t2i_jax.models.orthogonal import orthogonal
 
 MASK_ORDERS = ("sample", "tiled")
 
@@ -69,9 +70,12 @@ class WordAttention(nn.Module):
         self, features: jax.Array, words: jax.Array, mask: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """[B, H, W, C], [B, T, E], [B, T] -> (contexts [B, H, W, C], weights [B, H, W, T])."""
-        init = nn.initializers.orthogonal(column_axis=-1)
         project = nn.Dense(
-            features.shape[-1], use_bias=False, kernel_init=init, dtype=self.dtype, name="project"
+            features.shape[-1],
+            use_bias=False,
+            kernel_init=orthogonal,
+            dtype=self.dtype,
+            name="project",
         )
         words = project(words)
         return attend(

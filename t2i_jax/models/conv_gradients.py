@@ -1,9 +1,9 @@
 """XLA's convolution with gradients of ours where XLA's own are slow on CPUs.
 
-The convolution is bilinear, so its two gradients are linear maps, and a primitive that knows them can
-be differentiated any number of times in both modes: penalties on gradients need a forward pass over
-a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs all is XLA's own. The
-measured table is in BENCHMARKS.md, from ``launch/layer_forms.py``.
+The convolution is bilinear, so its two gradients are linear maps, and a primitive that knows them
+can be differentiated any number of times in both modes: penalties on gradients need a forward pass
+over a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs all is XLA's own.
+The measured table is in BENCHMARKS.md, from ``launch/layer_forms.py``.
 """
 
 import functools
@@ -26,8 +26,8 @@ def direct(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -
     return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
 
 
-# Only its derivatives are bound to the primitive: what is not differentiated is a plain convolution,
-# which other programs' exporters know.
+# Only its derivatives are bound to the primitive: what is not differentiated is a plain convolution
+# of XLA, which exporters to other formats know.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
     """As `direct`: the same numbers, and derivatives that are faster on CPUs."""
@@ -135,17 +135,19 @@ def _batched(args, dims, *, stride: int, padding: int):
     return jax.vmap(plain, in_axes=dims)(*args), 0
 
 
+def _abstract(x, kernel, *, stride: int, padding: int) -> jax.core.ShapedArray:
+    plain = functools.partial(direct, stride=stride, padding=padding)
+    y = jax.eval_shape(plain, x, kernel)
+    return jax.core.ShapedArray(y.shape, y.dtype)
+
+
 def _bind(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     return _conv_p.bind(x, kernel, stride=stride, padding=padding)
 
 
 _conv_p = Primitive("t2i_jax_conv")
 _conv_p.def_impl(jax.jit(direct, static_argnames=("stride", "padding")))
-_conv_p.def_abstract_eval(
-    lambda x, kernel, **sizes: (
-        lambda y: jax.core.ShapedArray(y.shape, y.dtype)
-    )(jax.eval_shape(functools.partial(direct, **sizes), x, kernel))
-)
+_conv_p.def_abstract_eval(_abstract)
 mlir.register_lowering(_conv_p, mlir.lower_fun(direct, multiple_results=False))
 ad.defbilinear(_conv_p, _input_gradient, _kernel_gradient)
 batching.primitive_batchers[_conv_p] = _batched

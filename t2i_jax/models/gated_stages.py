@@ -11,8 +11,9 @@ import jax.numpy as jnp
 
 from t2i_jax.models.convolutions import Joined, Upsampled
 from t2i_jax.models.layers import BatchNorm, ConvNorm, Dtype, glu
+from t2i_jax.models.orthogonal import orthogonal
 
-ORTHOGONAL = nn.initializers.orthogonal(column_axis=-1)
+ORTHOGONAL = orthogonal  # of all kernels
 
 
 class FirstStage(nn.Module):

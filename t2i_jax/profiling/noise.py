@@ -1,12 +1,9 @@
 """Batches of noise, of the form of a data set that is not prepared."""
 
-import jax
 import numpy as np
 
 from t2i_jax import types
 from t2i_jax.data.options import DataOptions
-from t2i_jax.training import build
-from t2i_jax.training.inputs import encode
 
 _EMBEDDING = 1024  # of stored text vectors: that of the published ones
 
@@ -38,26 +35,4 @@ def noise_batch(data: DataOptions, tokenizer) -> dict[str, np.ndarray]:
         batch[types.WRONG_IMAGES] = image()
     elif data.mismatch:
         batch |= text(types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE)
-    return batch
-
-
-def with_sentences(batch, system: build.System) -> dict[str, np.ndarray]:
-    """The batch as a training gets it that has encoded all captions before: random vectors of the
-    right size in the place of tokens.
-    """
-    batch, rng = dict(batch), np.random.default_rng(0)
-    for tokens, mask, sentence, wrong in (
-        (types.TOKENS, types.MASK, types.SENTENCE, False),
-        (types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE, True),
-    ):
-        if tokens in batch:
-            text = jax.eval_shape(
-                lambda variables, batch, wrong=wrong: encode(
-                    system.encoder, variables, batch, wrong
-                ),
-                system.frozen["encoder"].variables,
-                batch,
-            )
-            batch[sentence] = rng.normal(size=text.sentence.shape).astype(np.float32)
-            del batch[tokens], batch[mask]
     return batch

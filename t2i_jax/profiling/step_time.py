@@ -23,10 +23,10 @@ from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
 from t2i_jax.profiling import devices, missing
-from t2i_jax.profiling.noise import noise_batch, with_sentences
+from t2i_jax.profiling.noise import noise_batch
 from t2i_jax.training import build, reading
 from t2i_jax.training.parallel import Compiled, make_parallel
-from t2i_jax.training.step import StepOptions, init_state, make_step
+from t2i_jax.training.step import StepOptions, fresh_state, make_step
 
 _RECORDS = 10_000  # that schedules in epochs count on where there is no data set
 _WORDS = 5_450  # of a vocabulary, where there is no data set: that of the published birds
@@ -77,7 +77,7 @@ def make_workload(config: ConfigDict, draw: build.Draw = build.drawn) -> Workloa
             batch = make_pipeline(data, system.tokenizer, source=source).example_batch()
     system.complete(batch)
     if reading.is_cached(system, data):
-        batch = with_sentences(batch, system)
+        batch = reading.with_cached_sentences(batch, system)
     records = _RECORDS if source is None else len(source)
     options = build.step_options(system, data.batch, records)
     return Workload(system, data, options, batch, source, tuple(notes))
@@ -85,7 +85,7 @@ def make_workload(config: ConfigDict, draw: build.Draw = build.drawn) -> Workloa
 
 def _no_captions() -> list[list[str]]:
     """A vocabulary of the usual size where there are no captions to make one from."""
-    return [[f"word{i}" for i in range(_WORDS)]]
+    return [[f"word{i}"] for i in range(_WORDS)]
 
 
 @dataclasses.dataclass
@@ -129,9 +129,7 @@ def prepare(work: Workload) -> Ready:
     """Initializes the networks of a workload and compiles its step."""
     system, config = work.system, work.system.config
     parallel = make_parallel(config.parallel, config.fsdp)
-    state = jax.device_get(
-        jax.jit(lambda f: init_state(system.recipe, work.options, work.batch, f))(system.variables)
-    )
+    state = fresh_state(system.recipe, work.options, work.batch, system.variables).values()
     sizes = {name: _size(tree) for name, tree in state.params.items()}
     frozen = system.in_step(system.variables)
     frozen_size = _size(frozen)

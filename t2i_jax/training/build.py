@@ -23,6 +23,7 @@ from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes.base import Recipe
 from t2i_jax.recipes.terms import Seen
 from t2i_jax.training import first_runs, networks, runs
+from t2i_jax.training.fresh import Fresh
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.modules import (
     DTYPES,
@@ -49,7 +50,7 @@ Draw = Callable[..., Any]  # (function, *args) -> what the function makes of the
 
 def drawn(function: Callable, *args: Any) -> Any:
     """What a function makes of its arguments, as NumPy arrays."""
-    return jax.device_get(jax.jit(function)(*args))
+    return Fresh(function, *args).values()
 
 
 @dataclasses.dataclass

@@ -1,12 +1,16 @@
 """What of the captions a recipe reads: whether it can be given, and whether once is enough."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from t2i_jax import keys
+from t2i_jax import keys, types
 from t2i_jax.data.options import DataOptions
 from t2i_jax.training import networks
 from t2i_jax.training.build import System
+from t2i_jax.training.inputs import encode
 
 
 def check(system: System, data: DataOptions) -> None:
@@ -100,3 +104,25 @@ def is_cached(system: System, data: DataOptions) -> bool:
         and data.mismatch != "swapped"
         and data.captions > 0
     )
+
+
+def with_cached_sentences(batch: Mapping[str, np.ndarray], system: System) -> dict[str, np.ndarray]:
+    """Random vectors of the right size in the place of tokens, as an example of batches whose
+    captions are encoded beforehand.
+    """
+    batch, rng = dict(batch), np.random.default_rng(0)
+    for tokens, mask, sentence, wrong in (
+        (types.TOKENS, types.MASK, types.SENTENCE, False),
+        (types.WRONG_TOKENS, types.WRONG_MASK, types.WRONG_SENTENCE, True),
+    ):
+        if tokens in batch:
+            text = jax.eval_shape(
+                lambda variables, batch, wrong=wrong: encode(
+                    system.encoder, variables, batch, wrong
+                ),
+                system.frozen[networks.TEXT_ENCODER].variables,
+                batch,
+            )
+            batch[sentence] = rng.normal(size=text.sentence.shape).astype(np.float32)
+            del batch[tokens], batch[mask]
+    return batch

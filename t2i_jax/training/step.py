@@ -10,6 +10,7 @@ their own, which `t2i_jax.profiling.passes` costs one by one.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from t2i_jax import axis, keys, types
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
 from t2i_jax.recipes.terms import Seen, Terms, check_terms, local_rows
 from t2i_jax.training import parameter_groups
+from t2i_jax.training.fresh import Fresh
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.optimizers import Schedule
 from t2i_jax.training.state import Ema, TrainState, networks_of
@@ -90,6 +92,11 @@ def init_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -
     }
     ema = options.ema.init(params, stats)
     return TrainState(jnp.zeros([], jnp.int32), params, stats, opt, ema)
+
+
+def fresh_state(recipe, options: StepOptions, batch: Mapping[str, Any], frozen) -> Fresh:
+    """What `init_state` would make, its shapes before anything is drawn."""
+    return Fresh(functools.partial(init_state, recipe, options), batch, frozen)
 
 
 def make_step(recipe, options: StepOptions, axis_name: str | None = None):

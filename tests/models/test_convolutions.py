@@ -1,4 +1,4 @@
-"""The forms of convolutions against XLA's plain one on maps that are written out."""
+"""The forms of convolutions and their gradients against XLA's plain one, on maps written out."""
 
 import functools
 
@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from t2i_jax.models import convolutions as forms
+from t2i_jax.models.conv_gradients import conv
 from t2i_jax.models.convolutions import Joined, Upsampled, convolve
 from t2i_jax.models.spectral_norm import PooledSpectralConv, SpectralConv
 
@@ -151,3 +152,46 @@ def test_the_platform_chooses_where_only_a_measurement_decides(shape):
         assert wanted in text and unwanted not in text
     text = jax.export.export(f, platforms=("cpu", "cuda", "tpu"))(x, k).mlir_module()
     assert "dot_general" in text and "stablehlo.convolution" in text
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "stride", "padding"),
+    [((2, 5, 6, 3), 2, 1, 0), ((2, 32, 34, 3), 4, 2, 1), ((2, 6, 6, 3), 3, 1, 1)],
+)
+def test_own_gradients(shape, size, stride, padding):
+    x, kernel = random(shape, (size, size, shape[-1], 4))
+
+    def slopes(f):
+        """Of the squared length of the gradients: reverse over reverse."""
+
+        def length(x, kernel):
+            loss = lambda *inputs: jnp.sum(jnp.sin(f(*inputs, stride, padding)))  # noqa: E731
+            return sum(jnp.sum(g**2) for g in jax.grad(loss, (0, 1))(x, kernel))
+
+        return jax.grad(length, (0, 1))(x, kernel)
+
+    check(
+        lambda x, kernel: conv(x, kernel, stride, padding),
+        lambda x, kernel: plain(x, kernel, stride, padding),
+        x,
+        kernel,
+    )
+    near(jax.jit(lambda: slopes(conv))(), jax.jit(lambda: slopes(plain))())
+
+
+def test_own_gradients_of_each_example():
+    x, kernel = random((3, 4, 4, 2), (2, 2, 2, 5))
+
+    def each(f):
+        def loss(kernel, x):
+            return jnp.sum(jnp.sin(f(x[None], kernel, 1, 0)))
+
+        return jax.vmap(jax.grad(loss), (None, 0))(kernel, x)
+
+    near(jax.jit(lambda: each(conv))(), jax.jit(lambda: each(plain))())
+
+
+def test_a_convolution_that_is_not_differentiated_is_plain():
+    x, kernel = random((1, 4, 4, 2), (2, 2, 2, 5))
+    program = str(jax.make_jaxpr(conv)(x, kernel))
+    assert "conv_general_dilated" in program and "t2i_jax_conv" not in program
