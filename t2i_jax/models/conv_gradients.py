@@ -2,7 +2,7 @@
 
 The convolution is bilinear, so its two gradients are linear maps, and a primitive that knows them
 can be differentiated any number of times in both modes: penalties on gradients need a forward pass
-over a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs all is XLA's own.
+over a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs XLA's are kept.
 The measured table is in BENCHMARKS.md, from ``launch/layer_forms.py``.
 """
 
