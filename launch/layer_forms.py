@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2i_jax.models import convolutions as forms
-from t2i_jax.models.conv_gradients import conv, direct
+from t2i_jax.models.conv import as_product, conv, direct
 
 VECTOR = 128  # of a sentence
 
@@ -48,7 +48,7 @@ def _strided(batch: int, side: int, c: int) -> Case:
         {
             "direct": lambda x, k: direct(x, k, 2),
             "own gradients": lambda x, k: conv(x, k, 2),
-            "as_product": lambda x, k: forms.as_product(x, k, 2),
+            "as_product": lambda x, k: as_product(x, k, 2),
             "as_blocks": forms.as_blocks,
         },
     )
@@ -62,7 +62,7 @@ def square(batch: int) -> list[Case]:
         Case(
             f"3x3, {side} px, {c} -> {o}",
             ((batch, side, side, c), (3, 3, c, o)),
-            {"direct": direct, "as_product": forms.as_product},
+            {"direct": direct, "as_product": as_product},
         )
         for side, c, o in sizes
     ]

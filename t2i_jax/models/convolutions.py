@@ -1,18 +1,16 @@
 """Convolutions in several exact forms: the same numbers for less work, or in less time.
 
-All take the published kernels [k, k, C, O] and NHWC maps, and are plain operations, so that they
-can be differentiated any number of times, in both modes. `convolve` chooses the form: by shapes
-alone where it costs fewer FLOPs, and by the platform where only a measurement decides
-(``launch/layer_forms.py``, its table is in BENCHMARKS.md). The batch never decides.
+All take the published kernels [k, k, C, O] and NHWC maps, and can be differentiated any number of
+times, in both modes. `convolve` chooses a form that costs fewer FLOPs by static shapes; `conv.conv`
+chooses what only a measurement decides.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from t2i_jax.models.conv_gradients import conv, interleaved, patches
+from t2i_jax.models.conv import conv, interleaved
 
 
 class Upsampled(NamedTuple):
@@ -48,16 +46,8 @@ def convolve(x: Map, kernel: jax.Array, stride: int = 1, padding: int = 1) -> ja
             return convolve_upsampled(x.small, kernel)
         return convolve(upsample_nearest(x.small), kernel, stride, padding)
     _, h, w, c = x.shape
-    halves = size == (4, 2, 1) and h % 2 == w % 2 == 0
-    if halves and c <= 4:
+    if size == (4, 2, 1) and h % 2 == w % 2 == 0 and c <= 4:
         return as_blocks(x, kernel)
-    if (halves and h <= 16 and c >= 256) or (size == (3, 1, 1) and h <= 4 and c >= 512):
-        return lax.platform_dependent(
-            x,
-            kernel,
-            cpu=lambda x, kernel: as_product(x, kernel, stride, padding),
-            default=lambda x, kernel: conv(x, kernel, stride, padding),
-        )
     return conv(x, kernel, stride, padding)
 
 
@@ -72,15 +62,6 @@ def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
     """Copies a vector [B, C] to every position of a map: -> [B, H, W, C]."""
     b, h, w, _ = feature_map.shape
     return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
-
-
-def as_product(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """One matrix product of all patches with the kernel; its gradient with respect to `x` adds up
-    overlapping patches of another product, instead of a convolution with inserted zeros.
-    """
-    k, _, c, features = kernel.shape
-    taps = patches(x, k, stride, padding)
-    return jnp.concatenate(taps, axis=-1) @ kernel.reshape(k * k * c, features)
 
 
 def as_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from t2i_jax.models import convolutions as forms
-from t2i_jax.models.conv_gradients import conv
+from t2i_jax.models.conv import as_product, conv
 from t2i_jax.models.convolutions import Joined, Upsampled, convolve
 from t2i_jax.models.spectral_norm import PooledSpectralConv, SpectralConv
 
@@ -98,9 +98,9 @@ def test_joined(kernel, side):
 @pytest.mark.parametrize(
     ("form", "size", "stride", "padding"),
     [
-        (forms.as_product, 4, 2, 1),
-        (forms.as_product, 3, 1, 1),
-        (forms.as_product, 4, 1, 0),
+        (as_product, 4, 2, 1),
+        (as_product, 3, 1, 1),
+        (as_product, 4, 1, 0),
         (lambda x, k, *_: forms.as_blocks(x, k), 4, 2, 1),
     ],
 )

@@ -12,7 +12,8 @@ from parity._xmc_gan_step import step
 from t2i_jax.interop.xmc_gan import export_discriminator, export_generator
 from t2i_jax.losses.adversarial import hinge_fake, hinge_generator, hinge_real
 from t2i_jax.losses.contrastive import both_ways, cosine_scores, nt_xent, word_scores
-from t2i_jax.models.layers import convolve, normalized
+from t2i_jax.models.convolutions import convolve
+from t2i_jax.models.layers import normalized
 from t2i_jax.models.modulation import cosine_attention
 from t2i_jax.types import Text
 

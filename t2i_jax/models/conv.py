@@ -1,9 +1,11 @@
-"""XLA's convolution with gradients of ours where XLA's own are slow on CPUs.
+"""One convolution; it and its two gradients take the forms that are fastest on CPUs.
 
 The convolution is bilinear, so its two gradients are linear maps, and a primitive that knows them
 can be differentiated any number of times in both modes: penalties on gradients need a forward pass
-over a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs XLA's are kept.
-The measured table is in BENCHMARKS.md, from ``launch/layer_forms.py``.
+over a backward one, which ``jax.custom_vjp`` refuses. On other platforms than CPUs XLA's own forms
+are kept. What a gradient needs beside the inputs is made anew, and not held. The forms are chosen
+by static shapes, never by the batch; the measured table is in BENCHMARKS.md, from
+``launch/layer_forms.py``.
 """
 
 import functools
@@ -26,12 +28,21 @@ def direct(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -
     return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
 
 
-# Only its derivatives are bound to the primitive: what is not differentiated is a plain convolution
-# of XLA, which exporters to other formats know.
+def as_product(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
+    """One matrix product of all patches with the kernel; its gradient with respect to `x` adds up
+    overlapping patches of another product, instead of a convolution with inserted zeros.
+    """
+    k, _, c, features = kernel.shape
+    taps = patches(x, k, stride, padding)
+    return jnp.concatenate(taps, axis=-1) @ kernel.reshape(k * k * c, features)
+
+
+# Only its derivatives are bound to the primitive: what is not differentiated is made of XLA's
+# operations, which exporters to other formats know.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """As `direct`: the same numbers, and derivatives that are faster on CPUs."""
-    return direct(x, kernel, stride, padding)
+    """As `direct`: the same numbers in less time on CPUs."""
+    return _forward(x, kernel, stride, padding)
 
 
 def _conv_jvp(stride: int, padding: int, primals, tangents):
@@ -47,6 +58,27 @@ def _conv_jvp(stride: int, padding: int, primals, tangents):
 
 
 conv.defjvp(_conv_jvp, symbolic_zeros=True)
+
+
+def _is_halving(x, kernel, stride: int, padding: int) -> bool:
+    even = x.shape[1] % 2 == x.shape[2] % 2 == 0
+    return (kernel.shape[0], stride, padding) == (4, 2, 1) and even
+
+
+def _is_product(x, kernel, stride: int, padding: int) -> bool:
+    """Whether the map is so small, with so many channels, that a CPU is faster by `as_product`."""
+    _, h, _, c = x.shape
+    if _is_halving(x, kernel, stride, padding):
+        return h <= 16 and c >= 256
+    return (kernel.shape[0], stride, padding) == (3, 1, 1) and h <= 4 and c >= 512
+
+
+def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    plain = functools.partial(direct, stride=stride, padding=padding)
+    if not _is_product(x, kernel, stride, padding):
+        return plain(x, kernel)
+    product = functools.partial(as_product, stride=stride, padding=padding)
+    return lax.platform_dependent(x, kernel, cpu=product, default=plain)
 
 
 def kernel_gradient_by_taps(
@@ -93,40 +125,57 @@ def interleaved(x: jax.Array, taps: jax.Array) -> jax.Array:
     b, h, w, c = x.shape
     features = taps.shape[-1]
     kernel = taps.transpose(1, 3, 4, 0, 2, 5).reshape(2, 2, c, 4 * features)
-    # Padded by hand: XLA:CPU computes the gradient of the input four times slower for a padded one.
-    y = conv(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel, 1, 0)
+    y = conv(x, kernel, 1, 1)
     y = y.reshape(b, h + 1, w + 1, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(b, 2 * h + 2, 2 * w + 2, features)[:, 1:-1, 1:-1]
 
 
 def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
-    shape = x.aval
+    x = x.aval
 
-    def own(dy, kernel):
-        whole = jax.ShapeDtypeStruct(shape.shape, shape.dtype)
-        back = jax.linear_transpose(lambda x: direct(x, kernel, stride, padding), whole)
-        return back(dy)[0]
+    def of(form, shape=x.shape, padding=padding):
+        def gradient(dy, kernel):
+            whole = jax.ShapeDtypeStruct(shape, x.dtype)
+            return jax.linear_transpose(lambda x: form(x, kernel, stride, padding), whole)(dy)[0]
 
-    halves = (len(kernel), stride, padding) == (4, 2, 1) and shape.shape[1] % 2 == 0
-    if halves and shape.shape[2] % 2 == 0 and shape.shape[1] >= 32:
-        parts = input_gradient_by_parts
-        return lax.platform_dependent(dy, kernel, cpu=parts, default=own)
-    return own(dy, kernel)
+        return gradient
+
+    def uncut(dy, kernel):
+        # XLA:CPU is four times slower where it does not compute the padding's gradient, too.
+        b, h, w, c = x.shape
+        shape = b, h + 2 * padding, w + 2 * padding, c
+        whole = of(direct, shape, 0)(dy, kernel)
+        return whole[:, padding : padding + h, padding : padding + w]
+
+    if _is_product(x, kernel, stride, padding):
+        fast = of(as_product)
+    elif _is_halving(x, kernel, stride, padding) and x.shape[1] >= 32:
+        fast = input_gradient_by_parts
+    elif kernel.shape[0] == 2 and stride == 1:
+        fast = uncut
+    else:
+        return of(direct)(dy, kernel)
+    return lax.platform_dependent(dy, kernel, cpu=fast, default=of(direct))
 
 
 def _kernel_gradient(dy: jax.Array, x: jax.Array, kernel, *, stride: int, padding: int):
-    shape = kernel.aval
-    size = shape.shape[0]
+    kernel = kernel.aval
 
-    def own(dy, x):
-        whole = jax.ShapeDtypeStruct(shape.shape, shape.dtype)
-        back = jax.linear_transpose(lambda kernel: direct(x, kernel, stride, padding), whole)
-        return back(dy)[0]
+    def of(form):
+        def gradient(dy, x):
+            whole = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
+            back = jax.linear_transpose(lambda kernel: form(x, kernel, stride, padding), whole)
+            return back(dy)[0]
 
-    if size == 2 and stride == 1:
-        taps = functools.partial(kernel_gradient_by_taps, size=2, stride=1, padding=padding)
-        return lax.platform_dependent(dy, x, cpu=lambda dy, x: taps(x, dy), default=own)
-    return own(dy, x)
+        return gradient
+
+    if _is_product(x, kernel, stride, padding):
+        fast = of(as_product)
+    elif kernel.shape[0] == 2 and stride == 1:
+        fast = lambda dy, x: kernel_gradient_by_taps(x, dy, 2, 1, padding)  # noqa: E731
+    else:
+        return of(direct)(dy, x)
+    return lax.platform_dependent(dy, x, cpu=fast, default=of(direct))
 
 
 def _batched(args, dims, *, stride: int, padding: int):
@@ -146,8 +195,8 @@ def _bind(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Arr
 
 
 _conv_p = Primitive("t2i_jax_conv")
-_conv_p.def_impl(jax.jit(direct, static_argnames=("stride", "padding")))
+_conv_p.def_impl(jax.jit(_forward, static_argnames=("stride", "padding")))
 _conv_p.def_abstract_eval(_abstract)
-mlir.register_lowering(_conv_p, mlir.lower_fun(direct, multiple_results=False))
+mlir.register_lowering(_conv_p, mlir.lower_fun(_forward, multiple_results=False))
 ad.defbilinear(_conv_p, _input_gradient, _kernel_gradient)
 batching.primitive_batchers[_conv_p] = _batched
