@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from t2i_jax.choices import check_choice
+from t2i_jax.models.conv import products_by_position
 from t2i_jax.models.convolutions import Joined
 from t2i_jax.models.images import check_images, check_side
 from t2i_jax.models.layers import (
@@ -60,7 +61,7 @@ class FirstConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (4, 4, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.normal(0.02), shape, jnp.float32)
-        y = jnp.einsum("bi,uvio->buvo", x.astype(self.dtype), kernel.astype(self.dtype))
+        y = products_by_position(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)
