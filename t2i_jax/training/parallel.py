@@ -2,7 +2,7 @@
 
 ``jit``: a global-view program over a mesh ``(data, fsdp)``; the batch is split over both axes, the
 state is replicated or, with ``fsdp > 1``, large parameters are split over the second. ``pmap``: one
-program a device with the axis name ``"data"``. Both compile once, ahead of time.
+program a device with the axis name ``"data"``. Both compile once, ahead of time, from shapes.
 
 Host batches are dicts of NumPy arrays ``[d_steps, B, ...]`` with this process's rows of the global
 batch.
@@ -27,6 +27,19 @@ class Compiled:
     call: Callable
     flops: float | None
     peak_bytes: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """A traced step, to be compiled. call: what runs it, where that is not the compiled program."""
+
+    traced: jax.stages.Lowered
+    call: Callable | None = None
+
+    def compile(self) -> Compiled:
+        """Compiles it; may be called in any thread."""
+        compiled = _compiled(self.traced.compile())
+        return dataclasses.replace(compiled, call=self.call or compiled.call)
 
 
 def _compiled(compiled) -> Compiled:
@@ -98,14 +111,33 @@ class JitParallel:
 
     def put_batch(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
         """Global arrays from this process's rows."""
-        sharding = NamedSharding(self.mesh, P(None, (AXIS, "fsdp")))
+        sharding = self._of_batch
         return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
 
-    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
-        """Compiles `step`; the state is donated, frozen networks are plain arguments."""
+    @property
+    def _of_batch(self) -> NamedSharding:
+        return NamedSharding(self.mesh, P(None, (AXIS, "fsdp")))
+
+    def placed(self, state: Any, batch: Any, frozen: Any) -> tuple[Any, Any, Any]:
+        """Shapes of what `put_state` and `put_batch` make of trees of these shapes, for `lower`."""
+        processes = jax.process_count()
+
+        def rows(x):
+            steps, local, *rest = x.shape
+            shape = (steps, local * processes, *rest)
+            return jax.ShapeDtypeStruct(shape, x.dtype, sharding=self._of_batch)
+
+        return self.abstract(state), jax.tree.map(rows, batch), self.abstract(frozen)
+
+    def lower(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Lowered:
+        """Traces `step`; the state is donated, frozen networks are plain arguments."""
         shardings = self.shardings(state)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(shardings, self.replicated))
-        return _compiled(jitted.lower(state, batch, frozen).compile())
+        return Lowered(jitted.lower(state, batch, frozen))
+
+    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
+        """Traces and compiles `step`."""
+        return self.lower(step, state, batch, frozen).compile()
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays, whatever its sharding; every process must call it."""
@@ -162,15 +194,33 @@ class PmapParallel:
 
         return {k: split(v) for k, v in batch.items()}
 
-    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
-        """Compiles `step`; the state is donated."""
+    def placed(self, state: Any, batch: Any, frozen: Any) -> tuple[Any, Any, Any]:
+        """As of `JitParallel`, but arrays: on several processes pmap does not lower shapes. They
+        hold one zero each.
+        """
+        count = len(self.devices)
+
+        def zeros(x, *shape):
+            return np.broadcast_to(np.zeros((), x.dtype), (count, *shape))
+
+        def rows(x):
+            steps, local, *rest = x.shape
+            return zeros(x, steps, local // count, *rest)
+
+        state, frozen = jax.tree.map(lambda x: zeros(x, *x.shape), (state, frozen))
+        return state, jax.tree.map(rows, batch), frozen
+
+    def lower(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Lowered:
+        """Traces `step`; the state is donated."""
         mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
-        compiled = _compiled(mapped.lower(state, batch, frozen).compile())
-        if jax.process_count() > 1:
-            # What pmap lowers to takes global arrays; its wrapper turns this process's rows into
-            # them, and finds the program compiled.
-            compiled = dataclasses.replace(compiled, call=mapped)
-        return compiled
+        # What pmap lowers to takes global arrays; its wrapper turns this process's rows into them,
+        # and finds the program compiled.
+        call = mapped if jax.process_count() > 1 else None
+        return Lowered(mapped.lower(state, batch, frozen), call)
+
+    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
+        """Traces and compiles `step`."""
+        return self.lower(step, state, batch, frozen).compile()
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays: the first device's copy."""
