@@ -82,6 +82,7 @@ def base() -> ConfigDict:
                 "keep": 2,
                 "samples": 32,
                 "accept_data": "",  # go on with other data: the digest that a refusal names
+                "compilation_cache": True,  # keep compiled programs beside the run, for later ones
                 "raw_grids": False,  # grids also show G as it is, beside its average
             },
             "evals": {

@@ -242,7 +242,10 @@ def _kind(args: argparse.Namespace):
 def found(args: argparse.Namespace) -> tuple[Outcome, list[paths.Path]]:
     """(what came out, the files that it is written to)."""
     paths.path(args.out)  # a wrong one is told before any work
-    outcome = _kind(args).run(args)
+    from t2i_jax.training.compilation_cache import kept
+
+    with kept(args.workdir):
+        outcome = _kind(args).run(args)
     return outcome, _write(args, outcome)
 
 

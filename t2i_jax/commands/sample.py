@@ -195,7 +195,9 @@ def run(args: argparse.Namespace) -> None:
     if sampler.system.encoder is not None and not (args.caption or args.interpolate or args.images):
         raise ValueError("this run draws from captions: give --caption or --captions_file")
     header, extras = [], {}
-    with Waiting("compiling and drawing"):
+    from t2i_jax.training.compilation_cache import kept  # jax, which --help does without
+
+    with Waiting("compiling and drawing"), kept(args.workdir):
         if args.interpolate:
             rows = [_between_captions(sampler, args)]
         elif args.interpolate_noise:

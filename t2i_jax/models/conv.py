@@ -132,7 +132,7 @@ def products_by_position(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def doubled(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Transposed convolution, stride 2, padding 1, with ``kernel[a, b]`` [4, 4, C, O]: y[2h + a - 1,
+    """Transposed convolution, stride 2, padding 1, of ``kernel[a, b]`` [4, 4, C, O]: y[2h + a - 1,
     2w + b - 1] += x[h, w] @ kernel[a, b]. [B, H, W, C] -> [B, 2H, 2W, O].
 
     By `interleaved`, or by one product whose overlapping patches are added up where that is less

@@ -41,7 +41,7 @@ def program(config: ConfigDict, rows: int) -> dict[str, Any]:
     }
     frozen = system.in_step(system.variables)
     parallel = make_parallel(config.parallel, config.fsdp)
-    inputs = parallel.inputs(state, batch, frozen)
+    inputs = parallel.placed(state, batch, frozen)
     step = make_step(system.recipe, options, parallel.axis_name)
     compiled = parallel.compile(step, *inputs)
     whole = jax.jit(make_step(system.recipe, options)).trace(state, batch, frozen)

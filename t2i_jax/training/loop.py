@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import tempfile
-import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -22,14 +21,15 @@ from t2i_jax.data.pipeline import Pipeline, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.drawing.grids import SampleGrids
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import networks, provenance, reading, runs, sentence_cache
+from t2i_jax.training import ahead, networks, provenance, reading, runs, sentence_cache
 from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
+from t2i_jax.training.compilation_cache import kept
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
 from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.plan import MakeEvaluators, Plan
 from t2i_jax.training.state import TrainState
-from t2i_jax.training.step import init_state, make_step
+from t2i_jax.training.step import fresh_state
 from t2i_jax.training.step_progress import Progress
 from t2i_jax.training.stopping import Stopping
 from t2i_jax.waiting import Waiting
@@ -66,6 +66,8 @@ def train(
     try:
         with contextlib.ExitStack() as stack:
             training.open(stack)
+            if plan.config.train.compilation_cache:
+                stack.enter_context(kept(plan.workdir))
             return training.run()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -108,8 +110,6 @@ class Training:
         if self.chief and self.owner.unlocked:
             self._say(f"{self.owner.unlocked}: see to it that nothing else trains there")
         self.stack = stack
-        self.pipeline = self._make_pipeline()
-        stack.callback(self.pipeline.close)
 
     def _make_pipeline(self) -> Pipeline:
         system, sentences = self.plan.system, None
@@ -128,9 +128,12 @@ class Training:
                 self._say,
                 bool(shared),
             )
+        return self._pipeline_of(sentences)
+
+    def _pipeline_of(self, sentences: np.ndarray | None) -> Pipeline:
         return make_pipeline(
             self.plan.data,
-            system.tokenizer,
+            self.plan.system.tokenizer,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             sentences=sentences,
@@ -156,27 +159,30 @@ class Training:
     def run(self) -> dict[str, float]:
         """Trains to the end; see `train`."""
         config, parallel = self.plan.config, self.plan.parallel
-        with self._waiting("initialising the networks"):
-            state = self._fresh()
-        frozen = self.plan.system.variables
-        start = self.checkpoints.latest_step() or 0
+        start, system = self.checkpoints.latest_step() or 0, self.plan.system
+        with self._waiting("tracing the networks and the step"):
+            example = self._example()
+            fresh = fresh_state(system.recipe, self.plan.options, example, system.variables)
+            frozen, step = system.in_step(system.variables), None
+            if start < self.plan.total:
+                step = ahead.begin(self.plan, fresh.shapes, example, frozen)
+        self.pipeline = self._make_pipeline()
+        self.stack.callback(self.pipeline.close)
         for path, what in self.plan.lost().items() if start else ():
             self._say(f"{path} is missing, though {start:,} steps are done: {what}")
-        self._describe(state)
-        with self._waiting(f"reading step {start:,}" if start else "placing the networks"):
-            state = self._restore(state) if start else parallel.put_state(state)
-        if start >= self.plan.total:
+        self._describe(fresh.shapes)
+        with self._waiting(f"reading step {start:,}" if start else "drawing the networks"):
+            state = self._restore(fresh.shapes) if start else parallel.put_state(fresh.values())
+        if step is None:
             self._say(f"nothing to do: {start:,} of {self.plan.total:,} steps are done")
-            self._curves()  # it may have ended after the last checkpoint and before them
+            self._curves()  # it may have ended after the last checkpoint, before them
             return self.last
-        frozen = parallel.put_state(self.plan.system.in_step(frozen))
+        frozen = parallel.put_state(frozen)
         grids = None
-        self.draws = bool(self.plan.sample_every) and isinstance(self.plan.system.recipe, GanRecipe)
+        self.draws = bool(self.plan.sample_every) and isinstance(system.recipe, GanRecipe)
         if self.chief and self.draws:
             with self._waiting("choosing captions for samples"):
-                grids = SampleGrids(
-                    self.plan.system, self.plan.data, self.plan.source, config.train.samples
-                )
+                grids = SampleGrids(system, self.plan.data, self.plan.source, config.train.samples)
         if self.chief:
             self.writer = MetricsWriter(
                 self.plan.workdir,
@@ -197,12 +203,10 @@ class Training:
         batches = self._batches()
         with self._waiting("reading the first batch"):
             batch = next(batches)
-        began = time.perf_counter()
-        step = make_step(self.plan.system.recipe, self.plan.options, parallel.axis_name)
         with self._waiting(f"compiling the step of {config.system}"):
-            compiled = parallel.compile(step, state, batch, frozen)
+            compiled = step.compiled()
         meet(f"compiled to go on from {start}")
-        self._say(f"compiled the step in {time.perf_counter() - began:.1f} s")
+        self._say(f"compiled the step of {config.system} {step.told()}")
         with self.stopping.after_the_step():
             self._steps(start, state, frozen, batch, batches, compiled.call, grids)
         self._curves()
@@ -210,12 +214,13 @@ class Training:
             self._say(f"done; in all {self.provenance.so_far()}")
         return self.last
 
-    def _fresh(self) -> TrainState:
-        """The state of step 0, on the host; draws frozen networks that are untrained, too."""
-        example = self.pipeline.example_batch()
-        self.plan.system.complete(example)
-        init = jax.jit(lambda f: init_state(self.plan.system.recipe, self.plan.options, example, f))
-        return jax.device_get(init(self.plan.system.variables))
+    def _example(self) -> dict[str, np.ndarray]:
+        """A batch, before captions are encoded; draws frozen networks that are untrained, too."""
+        example, system = self._pipeline_of(None).example_batch(), self.plan.system
+        system.complete(example)
+        if reading.is_cached(system, self.plan.data):
+            example = reading.with_cached_sentences(example, system)
+        return example
 
     def _curves(self) -> None:
         metrics = self.plan.workdir / "metrics.jsonl"
@@ -241,7 +246,10 @@ class Training:
         self._say(self.plan.summary(sizes))
 
     def _restore(self, fresh: TrainState) -> TrainState:
-        """The latest checkpoint, on this run's devices; moves the pipeline to its position."""
+        """The latest checkpoint, on this run's devices; moves the pipeline to its position.
+
+        fresh: the state's shapes.
+        """
         abstract = self.plan.parallel.abstract(fresh)
         ema, rest, data, _ = self.checkpoints.restore_train(
             None, _train_item(abstract), abstract.ema

@@ -2,7 +2,7 @@
 
 ``jit``: a global-view program over a mesh ``(data, fsdp)``; the batch is split over both axes, the
 state is replicated or, with ``fsdp > 1``, large parameters are split over the second. ``pmap``: one
-program a device with the axis name ``"data"``. Both compile once, ahead of time.
+program a device with the axis name ``"data"``. Both compile once, ahead of time, from shapes.
 
 Host batches are dicts of NumPy arrays ``[d_steps, B, ...]`` with this process's rows of the global
 batch.
@@ -36,8 +36,25 @@ class Compiled:
     peak_bytes: int | None
 
 
-def _compiled(lowered, programs: int = 1) -> Compiled:
-    """programs: how many devices run what was lowered; 1 where it is the program of all."""
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """A traced step, to be compiled.
+
+    call: what runs it, where that is not the compiled program.
+    programs: how many devices run what was lowered; 1 where it is the program of all.
+    """
+
+    traced: jax.stages.Lowered
+    call: Callable | None = None
+    programs: int = 1
+
+    def compile(self) -> Compiled:
+        """Compiles it; may be called in any thread."""
+        compiled = _compiled(self.traced, self.programs)
+        return dataclasses.replace(compiled, call=self.call or compiled.call)
+
+
+def _compiled(lowered, programs: int) -> Compiled:
     # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there are
     # channels, and a form that it has chosen for its own speed is no work of the algorithm's.
     flops = _costs(lowered).get("flops")
@@ -121,18 +138,26 @@ class JitParallel:
         """Global arrays from this process's rows."""
         return {k: jax.make_array_from_process_local_data(self.rows, v) for k, v in batch.items()}
 
-    def inputs(self, state: Any, batch: Mapping[str, Any], frozen: Any) -> tuple[Any, Any, Any]:
-        """What `compile` takes, as shapes: of the same shapes, with the global batch's rows."""
-        split = {
-            k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=self.rows) for k, v in batch.items()
-        }
-        return self.abstract(state), split, self.abstract(frozen)
+    def placed(self, state: Any, batch: Any, frozen: Any) -> tuple[Any, Any, Any]:
+        """Shapes of what `put_state` and `put_batch` make of trees of these shapes, for `lower`."""
+        processes = jax.process_count()
 
-    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
-        """Compiles `step`; the state is donated, frozen networks are plain arguments."""
+        def rows(x):
+            steps, local, *rest = x.shape
+            shape = (steps, local * processes, *rest)
+            return jax.ShapeDtypeStruct(shape, x.dtype, sharding=self.rows)
+
+        return self.abstract(state), jax.tree.map(rows, batch), self.abstract(frozen)
+
+    def lower(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Lowered:
+        """Traces `step`; the state is donated, frozen networks are plain arguments."""
         shardings = self.shardings(state)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(shardings, self.replicated))
-        return _compiled(jitted.lower(state, batch, frozen))
+        return Lowered(jitted.lower(state, batch, frozen))
+
+    def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
+        """Traces and compiles `step`."""
+        return self.lower(step, state, batch, frozen).compile()
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays, whatever its sharding; every process must call it."""
@@ -189,24 +214,33 @@ class PmapParallel:
 
         return {k: split(v) for k, v in batch.items()}
 
-    def inputs(self, state: Any, batch: Mapping[str, Any], frozen: Any) -> tuple[Any, Any, Any]:
-        """What `compile` takes, as shapes: of the same shapes, with this process's rows."""
+    def placed(self, state: Any, batch: Any, frozen: Any) -> tuple[Any, Any, Any]:
+        """As of `JitParallel`, but arrays: on several processes pmap does not lower shapes. They
+        hold one zero each.
+        """
         count = len(self.devices)
 
-        def copies(tree):
-            return jax.tree.map(lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), tree)
+        def zeros(x, *shape):
+            return np.broadcast_to(np.zeros((), x.dtype), (count, *shape))
 
-        return copies(state), jax.eval_shape(self.put_batch, batch), copies(frozen)
+        def rows(x):
+            steps, local, *rest = x.shape
+            return zeros(x, steps, local // count, *rest)
+
+        state, frozen = jax.tree.map(lambda x: zeros(x, *x.shape), (state, frozen))
+        return state, jax.tree.map(rows, batch), frozen
+
+    def lower(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Lowered:
+        """Traces `step`; the state is donated."""
+        mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
+        # What pmap lowers to takes global arrays; its wrapper turns this process's rows into them,
+        # and finds the program compiled.
+        call = mapped if jax.process_count() > 1 else None
+        return Lowered(mapped.lower(state, batch, frozen), call, jax.device_count())
 
     def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
-        """Compiles `step`; the state is donated."""
-        mapped = jax.pmap(step, axis_name=AXIS, donate_argnums=0)
-        compiled = _compiled(mapped.lower(state, batch, frozen), jax.device_count())
-        if jax.process_count() > 1:
-            # What pmap lowers to takes global arrays; its wrapper turns this process's rows into
-            # them, and finds the program compiled.
-            compiled = dataclasses.replace(compiled, call=mapped)
-        return compiled
+        """Traces and compiles `step`."""
+        return self.lower(step, state, batch, frozen).compile()
 
     def whole(self, tree: Any) -> Any:
         """The tree as NumPy arrays: the first device's copy."""

@@ -76,7 +76,7 @@ def test_progress_lines(trained):
     assert re.fullmatch(pattern.format(2, r"50\.0"), lines[0])
     assert re.fullmatch(pattern.format(4, r"100\.0"), lines[1]) and "ETA 0:00:00" in lines[1]
     assert re.search(r"64 records, batch 8, 4 steps; d [\d,]+, g [\d,]+ parameters", printed)
-    assert re.search(r"compiled the step in [\d.]+ s", printed)
+    assert re.search(r"compiled the step of gan_int_cls in [\d.]+ s", printed)
     # The log holds the same lines, each with the time before it.
     logged = (workdir / "log.txt").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in logged] == printed.splitlines()
