@@ -16,7 +16,7 @@ def test_a_step_against_pytorch(tmp_path):
     out = tmp_path / "found.json"
     command = [sys.executable, str(ROOT / "launch" / "step_ratios.py"), "--against=torch"]
     command += ["--config=stack_gan_v1:debug", "--rounds=2", "--warm_up=1", f"--out={out}"]
-    env = {**os.environ, "T2I_JAX_TRACEBACK": ""}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "T2I_JAX_TRACEBACK": ""}
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())["stack_gan_v1:debug"]
