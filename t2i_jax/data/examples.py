@@ -1,7 +1,7 @@
 """Records of prepared sets from their bytes: tf.train.Example, as tfds writes it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ class ExampleParser:
         self._readers = _readers(features, "")
 
     def __call__(self, data: bytes) -> dict[str, Any]:
-        """The record; the image stays encoded. Raises as tfds does for a damaged one."""
+        """The record; the image stays encoded. Raises ValueError for a record that lacks a feature,
+        of which tfds makes None, and as tfds does for a damaged one.
+        """
         if self._readers is not None:
             stored = tf_example_pb2.Example.FromString(data).features.feature
             try:
@@ -33,6 +35,11 @@ class ExampleParser:
                 pass  # tfds says what is wrong
         skip = {"image": tfds.decode.SkipDecoding()}
         record = self._features.deserialize_example_np(data, decoders=skip)
+        if lacking := list(_lacking(record)):
+            raise ValueError(
+                f"a record lacks its features {lacking}: it was written for another version of the "
+                "data set; prepare the set anew"
+            )
         return {k: v if k == "image" else _plain(v) for k, v in record.items()}
 
 
@@ -94,6 +101,14 @@ def _numbers(feature: Any, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
     stored = feature.int64_list if dtype.kind in "iu" else feature.float_list
     values = np.array(stored.value, dtype).reshape(shape)
     return values if shape else values.item()
+
+
+def _lacking(record: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _lacking(value, f"{prefix}{name}/")
+        elif value is None:
+            yield prefix + name
 
 
 def _plain(value: Any) -> Any:

@@ -75,9 +75,12 @@ def test_other_features_are_left_to_tfds(name):
     assert_as_tfds_reads(features, data)
 
 
-@pytest.mark.parametrize("lost", ["label", "attributes", "bbox"])
-def test_what_a_record_lacks_is_missing_as_in_tfds(lost):
+@pytest.mark.parametrize(
+    ("lost", "named"), [("label", "label"), ("attributes", "attributes/wing"), ("bbox", "bbox")]
+)
+def test_what_a_record_lacks_is_named(lost, named):
     features, _ = stored(PLAIN, RECORD)
     there = [key for key in PLAIN if key != lost]
     _, data = stored({k: PLAIN[k] for k in there}, {k: RECORD[k] for k in there})
-    assert_as_tfds_reads(features, data)
+    with pytest.raises(ValueError, match=f"lacks.*'{named}'.*prepare the set anew"):
+        examples.ExampleParser(features)(data)
