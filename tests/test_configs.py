@@ -16,7 +16,7 @@ from devices import use_devices
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
 from t2i_jax.recipes.base import GanRecipe
-from t2i_jax.training import build, fields, loop, modules, runs
+from t2i_jax.training import ahead, build, fields, loop, modules, runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -108,7 +108,7 @@ def trained(data_dir, tmp_path_factory):
 def count_traces(patch) -> list[None]:
     """A list that grows with each trace of a step."""
     traces: list[None] = []
-    make_step = loop.make_step
+    make_step = ahead.make_step
 
     def counting(*args, **kwargs):
         step = make_step(*args, **kwargs)
@@ -120,7 +120,7 @@ def count_traces(patch) -> list[None]:
 
         return traced
 
-    patch.setattr(loop, "make_step", counting)
+    patch.setattr(ahead, "make_step", counting)
     return traces
 
 

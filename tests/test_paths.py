@@ -17,6 +17,7 @@ LOCAL = {"paths.py", "config_files.py", "data/catalog.py", "data/on_stores.py"}
 LOCAL |= {"data/throughput.py", "data/origin.py", "interop/packages.py", "training/loop.py"}
 LOCAL |= {"training/sentence_cache.py", "sweeps/trainings.py", "sweeps/slots.py"}
 LOCAL |= {"drawing/given.py", "exporting/hub.py", "exporting/portable.py", "fonts.py"}
+LOCAL |= {"training/compilation_cache.py", "profiling/missing.py"}
 
 
 @pytest.mark.parametrize("text", ["runs/birds", "/runs", "/x/gs:/odd", "runs/a:b", "~"])
