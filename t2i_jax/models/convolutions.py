@@ -96,7 +96,7 @@ def _convolve_joined(
         if part.ndim == 4:
             total += convolve(part, own, stride, padding)
             continue
-        small = (len(part), k, k, part.shape[-1])
+        small = (part.shape[0], k, k, part.shape[-1])
         y = conv(jnp.broadcast_to(part[:, None, None], small), own, stride, padding)
         total += _stretched(_stretched(y, h, 1, padding), w, 2, padding)
     return total

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
+from jax import export, lax
 
 from t2i_jax.models import convolutions as forms
 from t2i_jax.models.conv import as_product, conv
@@ -195,3 +195,15 @@ def test_a_convolution_that_is_not_differentiated_is_plain():
     x, kernel = random((1, 4, 4, 2), (2, 2, 2, 5))
     program = str(jax.make_jaxpr(conv)(x, kernel))
     assert "conv_general_dilated" in program and "t2i_jax_conv" not in program
+
+
+def test_a_batch_of_any_size():
+    """An exported generator's batch is a symbol; one program serves three platforms."""
+    rows = export.symbolic_shape("rows")[0]
+    shape = jax.ShapeDtypeStruct
+    x, vector = shape((rows, 8, 8, 4), jnp.float32), shape((rows, 6), jnp.float32)
+    kernel = shape((3, 3, 10, 8), jnp.float32)
+    joined = jax.jit(lambda x, vector, kernel: convolve(Joined((vector, x)), kernel))
+    program = export.export(joined, platforms=["cpu", "cuda", "tpu"])(x, vector, kernel)
+    inputs = random((3, 8, 8, 4), (3, 6), (3, 3, 10, 8))
+    near(program.call(*inputs), joined(*inputs))
