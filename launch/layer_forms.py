@@ -12,7 +12,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -107,17 +107,26 @@ def upsampled(batch: int) -> list[Case]:
 KINDS = {"strided": strided, "square": square, "joint": joint, "upsampled": upsampled}
 
 
-def main() -> None:
-    """Prints the table; writes it as JSON where asked to."""
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments; exits with status 2 where they are wrong."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--cases", default=",".join(KINDS), help="of " + ", ".join(KINDS))
     parser.add_argument("--out", type=pathlib.Path)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
+    args.cases = args.cases.split(",")
+    if unknown := [name for name in args.cases if name not in KINDS]:
+        parser.error(f"--cases has {unknown}; known: {', '.join(KINDS)}")
+    return args
+
+
+def main() -> None:
+    """Prints the table; writes it as JSON where asked to."""
+    args = parse()
     clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     rows = []
-    for name in args.cases.split(","):
+    for name in args.cases:
         for case in KINDS[name](args.batch):
             seconds = measure(case, args.repeats, clock)
             first = next(iter(seconds.values()))
