@@ -139,7 +139,7 @@ def work(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Prints the table; writes all rounds as JSON where asked to."""
-    args = parsed()
+    args = parse()
     if importlib.util.find_spec("simplejpeg") is None:
         raise SystemExit("the decoder to compare with is missing: pip install simplejpeg")
     checkouts = {"this": ROOT} | ({"against": args.against} if args.against else {})
@@ -165,7 +165,7 @@ def main() -> None:
         args.out.write_text(json.dumps({"photos": told, "rounds": rounds}, indent=2))
 
 
-def parsed() -> argparse.Namespace:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; a worker process works and does not come back."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photos", type=pathlib.Path, help="a folder of JPEGs")
@@ -179,7 +179,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--against", type=pathlib.Path, help="another checkout of t2i_jax")
     parser.add_argument("--out", type=pathlib.Path, help="JSON with every round")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.work:
         work(args)
         raise SystemExit
