@@ -43,7 +43,7 @@ setup(
         "jax>=0.10.2",
         "flax>=0.12.8",
         "optax>=0.2.8",
-        "filelock>=3.16",  # by which jax bounds the folder of compiled programs
+        "filelock>=4.3",  # by which jax bounds the folder of compiled programs
         "orbax-checkpoint>=0.12.8",
         "etils[epath]>=1.15",
         "tensorflow-datasets>=4.9.10",
