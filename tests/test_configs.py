@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from devices import use_devices
+from known_configs import CONFIGS, arguments
 
 from t2i_jax import config as configs
 from t2i_jax.data import catalog
@@ -19,17 +20,7 @@ from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.training import ahead, build, fields, loop, modules, runs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 LAYOUTS = {"jit4": ("jit", 4), "pmap4": ("pmap", 4)}
-
-
-def arguments(path: pathlib.Path) -> list[str]:
-    """The arguments that a config file names where it gets a wrong one."""
-    with pytest.raises(ValueError, match="known: ") as error:
-        configs.load(f"{path}:?")
-    known, _, more = str(error.value).partition("known: ")[2].partition(", also with ")
-    found = known.split(", ")
-    return found + [f"{arg}{suffix}" for suffix in re.findall(r"'(\w+)'", more) for arg in found]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)

@@ -1,13 +1,12 @@
 """Every config that comes with the package can be measured with nothing but the package."""
 
 import pathlib
-import re
 
 import flax.linen as nn
 import jax
 import pytest
+from known_configs import CONFIGS, arguments
 
-from t2i_jax import config as configs
 from t2i_jax.encoders.damsm import CompactImageEncoder, ImageEncoder
 from t2i_jax.encoders.resnet_50 import ResNet50
 from t2i_jax.encoders.vgg import Vgg
@@ -16,20 +15,11 @@ from t2i_jax.training import fields, modules
 from t2i_jax.training.step import init_state
 
 VGG_16 = Vgg(16, "relu4_3")
-CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_there(monkeypatch):
     monkeypatch.setattr(missing.networks, "exists", lambda source: False)
-
-
-def arguments(path: pathlib.Path) -> list[str]:
-    with pytest.raises(ValueError, match="known: ") as error:
-        configs.load(f"{path}:?")
-    known, _, more = str(error.value).partition("known: ")[2].partition(", also with ")
-    found = known.split(", ")
-    return found + [f"{arg}{suffix}" for suffix in re.findall(r"'(\w+)'", more) for arg in found]
 
 
 def config_of(spec: str, **changes):
