@@ -89,9 +89,7 @@ class Training:
         self.watch = Watch()
 
     def open(self, stack: contextlib.ExitStack) -> None:
-        """Takes the run directory, and opens what writes there and what reads the data; `stack`
-        closes them.
-        """
+        """Takes the run directory and opens what writes there; `stack` closes it."""
         log = None
         if self.chief:
             self.owner = stack.enter_context(owner.take(self.plan.workdir, "a training"))

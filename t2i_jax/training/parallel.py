@@ -50,30 +50,25 @@ class Lowered:
 
     def compile(self) -> Compiled:
         """Compiles it; may be called in any thread."""
-        compiled = _compiled(self.traced, self.programs)
-        return dataclasses.replace(compiled, call=self.call or compiled.call)
-
-
-def _compiled(lowered, programs: int) -> Compiled:
-    # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there are
-    # channels, and a form that it has chosen for its own speed is no work of the algorithm's.
-    flops = _costs(lowered).get("flops")
-    compiled = lowered.compile()
-    memory = compiled.memory_analysis()
-    peak = None
-    if memory is not None:
-        peak = (
-            memory.temp_size_in_bytes
-            + memory.argument_size_in_bytes
-            + memory.output_size_in_bytes
-            - memory.alias_size_in_bytes
+        # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there
+        # are channels, and a form that it has chosen for its own speed is no work of the algorithm.
+        flops = _costs(self.traced).get("flops")
+        compiled = self.traced.compile()
+        memory = compiled.memory_analysis()
+        peak = None
+        if memory is not None:
+            peak = (
+                memory.temp_size_in_bytes
+                + memory.argument_size_in_bytes
+                + memory.output_size_in_bytes
+                - memory.alias_size_in_bytes
+            )
+        return Compiled(
+            self.call or compiled,
+            None if flops is None else flops * self.programs,
+            _costs(compiled).get("bytes accessed"),
+            peak,
         )
-    return Compiled(
-        compiled,
-        None if flops is None else flops * programs,
-        _costs(compiled).get("bytes accessed"),
-        peak,
-    )
 
 
 def _costs(stage) -> Mapping[str, float]:
