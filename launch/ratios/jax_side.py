@@ -24,6 +24,8 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
     Raises ValueError or OSError for a config that the tree does not have.
     """
     tree = job["tree"]
+    if keep_freed := _first(tree, "t2i_jax.training.freed_memory:keep"):
+        keep_freed()
     config = load(tree, job["config"], {**_NOTHING, **job["overrides"]})
     make_workload = _first(
         tree,

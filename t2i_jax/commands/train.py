@@ -76,9 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     for note in args.resolved.notes:
         print(note, file=sys.stderr)
-    from t2i_jax.training import loop
+    from t2i_jax.training import freed_memory, loop
     from t2i_jax.training.stopping import Stopped, Stopping
 
+    freed_memory.keep()
     try:
         # Before jax's own handler, which several processes need for SIGTERM.
         with Stopping().listening() as stopping:
