@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2i_jax.models.layers import BatchNorm, Dtype
+from t2i_jax.models import pools
+from t2i_jax.models.layers import BatchNorm, Conv, Dtype
 
 SMALLEST_SIDE = 75  # of an image that leaves one position at the end
 EPSILON = 1e-3
@@ -174,7 +175,14 @@ def average_pool(x: jax.Array, counts_padding: bool) -> jax.Array:
     """3x3 averages with stride 1 that keep H and W: of all 9 cells, of which those outside are 0,
     or of the cells that are inside.
     """
-    return nn.avg_pool(x, (3, 3), (1, 1), "SAME", count_include_pad=counts_padding)
+    total = pools.sums(x)
+    if counts_padding:
+        return total / 9
+    height, width = (np.full(side, 3.0, np.float32) for side in x.shape[1:3])
+    for inside in height, width:
+        inside[0] -= 1
+        inside[-1] -= 1
+    return total / jnp.asarray(height[:, None, None] * width[:, None], x.dtype)
 
 
 class ConvUnit(nn.Module):
@@ -187,17 +195,22 @@ class ConvUnit(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         unit = self.unit
-        padded = unit.padded and unit.stride == 1
-        x = nn.Conv(
-            unit.features,
-            unit.kernel,
-            unit.stride,
-            padding=[(k // 2, k // 2) for k in unit.kernel] if padded else "VALID",
-            use_bias=False,
-            dtype=self.dtype,
-            kernel_init=nn.initializers.he_normal(),
-            name="conv",
-        )(x)
+        init = nn.initializers.he_normal()
+        if not unit.padded:  # 3x3
+            layer = Conv(unit.features, padding=0, dtype=self.dtype, kernel_init=init, name="conv")
+        else:
+            padding = [(k // 2, k // 2) for k in unit.kernel] if unit.stride == 1 else "VALID"
+            layer = nn.Conv(
+                unit.features,
+                unit.kernel,
+                unit.stride,
+                padding=padding,
+                use_bias=False,
+                dtype=self.dtype,
+                kernel_init=init,
+                name="conv",
+            )
+        x = layer(x)
         norm = BatchNorm(
             epsilon=EPSILON,
             axis_name=self.axis_name,
@@ -221,7 +234,7 @@ class _Part(nn.Module):
 
         for step in branch:
             if step == "max":
-                x = nn.max_pool(x, (3, 3), (2, 2))
+                x = pools.halving_maximum(x)
             elif step == "max_same":
                 x = nn.max_pool(x, (3, 3), (1, 1), "SAME")
             elif step == "average":
