@@ -156,7 +156,12 @@ def test_the_platform_chooses_where_only_a_measurement_decides(shape):
 
 @pytest.mark.parametrize(
     ("shape", "size", "stride", "padding"),
-    [((2, 5, 6, 3), 2, 1, 0), ((2, 32, 34, 3), 4, 2, 1), ((2, 6, 6, 3), 3, 1, 1)],
+    [
+        ((2, 5, 6, 3), 2, 1, 0),
+        ((2, 32, 34, 3), 4, 2, 1),
+        ((2, 6, 7, 3), 3, 1, 1),
+        ((2, 6, 7, 3), 3, 1, 0),
+    ],
 )
 def test_own_gradients(shape, size, stride, padding):
     x, kernel = random(shape, (size, size, shape[-1], 4))
@@ -177,6 +182,13 @@ def test_own_gradients(shape, size, stride, padding):
         kernel,
     )
     near(jax.jit(lambda: slopes(conv))(), jax.jit(lambda: slopes(plain))())
+
+
+def test_the_kernel_gradient_of_a_large_map():
+    x, dy = random((2, 128, 130, 32), (2, 128, 130, 32))
+    kernel = jnp.zeros((3, 3, 32, 32))
+    found = jax.vjp(lambda kernel: conv(x, kernel), kernel)[1](dy)
+    near(found, jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](dy))
 
 
 def test_own_gradients_of_each_example():
