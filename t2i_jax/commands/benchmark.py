@@ -186,7 +186,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
     from t2i_jax.profiling import compare_table, plan_table, tables  # jax, which --help lacks
+    from t2i_jax.training import freed_memory
 
+    freed_memory.keep()  # as a training does
     measure = {
         "step": tables.steps,
         "compare": compare_table.compared,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2i_jax.models import pools
+from t2i_jax.encoders import pools
 from t2i_jax.models.layers import BatchNorm, Conv, Dtype
 
 SMALLEST_SIDE = 75  # of an image that leaves one position at the end

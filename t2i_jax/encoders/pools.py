@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from t2i_jax.models import conv
-
 
 def halving_maximum(x: jax.Array) -> jax.Array:
     """The largest of 3x3 positions, every second one, without padding: [B, H, W, C] ->
     [B, (H - 1) // 2, (W - 1) // 2, C].
     """
-    return functools.reduce(_larger, conv.patches(x, 3, 2, 0))
+    rows, columns = ((side - 3) // 2 * 2 + 1 for side in x.shape[1:3])
+    parts = [x[:, i : i + rows : 2, j : j + columns : 2] for i in range(3) for j in range(3)]
+    return functools.reduce(_larger, parts)
 
 
 def _larger(a: jax.Array, b: jax.Array) -> jax.Array:

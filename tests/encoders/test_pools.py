@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from t2i_jax.models import pools
+from t2i_jax.encoders import pools
 
 
 def maps(shape, integers):
