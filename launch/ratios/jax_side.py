@@ -43,7 +43,10 @@ def build(job: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], dict[str, f
 
     def first_state():
         if hasattr(steps, "fresh_state"):  # older trees compile the whole of `init_state`
-            return steps.fresh_state(system.recipe, work.options, work.batch, variables).values()
+            state = steps.fresh_state(system.recipe, work.options, work.batch, variables).values()
+            if forget := _first(tree, "t2i_jax.training.fresh:forget"):
+                forget()
+            return state
         init = jax.jit(lambda f: steps.init_state(system.recipe, work.options, work.batch, f))
         return jax.block_until_ready(init(variables))
 
@@ -121,5 +124,5 @@ def _first(tree: str, *places: str) -> Any:
     for place in places:
         module, _, name = place.partition(":")
         if pathlib.Path(tree, *module.split(".")).with_suffix(".py").is_file():
-            return getattr(importlib.import_module(module), name)
+            return getattr(importlib.import_module(module), name, None)
     return None

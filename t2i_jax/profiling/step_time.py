@@ -25,6 +25,7 @@ from t2i_jax.data.throughput import Throughput
 from t2i_jax.profiling import devices, missing
 from t2i_jax.profiling.noise import noise_batch
 from t2i_jax.training import build, reading
+from t2i_jax.training.fresh import forget
 from t2i_jax.training.parallel import Compiled, make_parallel
 from t2i_jax.training.step import StepOptions, fresh_state, make_step
 
@@ -130,6 +131,7 @@ def prepare(work: Workload) -> Ready:
     system, config = work.system, work.system.config
     parallel = make_parallel(config.parallel, config.fsdp)
     state = fresh_state(system.recipe, work.options, work.batch, system.variables).values()
+    forget()  # as in a training
     sizes = {name: _size(tree) for name, tree in state.params.items()}
     frozen = system.in_step(system.variables)
     frozen_size = _size(frozen)

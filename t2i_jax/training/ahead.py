@@ -30,7 +30,7 @@ class Ahead:
     thread, whatever the process ends with.
     """
 
-    lowered: Lowered
+    lowered: Lowered | None  # until it is compiled: it is as large as the program
 
     def __post_init__(self):
         # Not the thread is waited for: of one whose `join` a signal ended, Python 3.11 believes
@@ -44,7 +44,7 @@ class Ahead:
         began = time.perf_counter()
         jax.monitoring.register_event_listener(self._hear)
         try:
-            compiled, error = self.lowered.compile(), None
+            compiled, error, self.lowered = self.lowered.compile(), None, None
         except BaseException as raised:
             compiled, error = None, raised
         jax.monitoring.unregister_event_listener(self._hear)

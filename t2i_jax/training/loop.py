@@ -26,6 +26,7 @@ from t2i_jax.training.checkpoints import Checkpoints, check_place, meet
 from t2i_jax.training.compilation_cache import kept
 from t2i_jax.training.divergence import Watch
 from t2i_jax.training.finite import norms, not_finite
+from t2i_jax.training.fresh import forget
 from t2i_jax.training.metrics_writer import MetricsWriter, read_rows
 from t2i_jax.training.plan import MakeEvaluators, Plan
 from t2i_jax.training.state import TrainState
@@ -171,6 +172,8 @@ class Training:
         self._describe(fresh.shapes)
         with self._waiting(f"reading step {start:,}" if start else "drawing the networks"):
             state = self._restore(fresh.shapes) if start else parallel.put_state(fresh.values())
+        del fresh  # nor its programs are held during the training
+        forget()
         if step is None:
             self._say(f"nothing to do: {start:,} of {self.plan.total:,} steps are done")
             self._curves()  # it may have ended after the last checkpoint, before them
