@@ -50,6 +50,8 @@ def base() -> ConfigDict:
             "optim": {},  # by player, see `optimizer`
             "order": "alternating",  # alternating (G sees the updated D) | simultaneous
             "d_steps": 1,  # D updates per G update, each on a batch of its own
+            # What of G's pass its gradient computes anew, to hold less: none | elementwise | all
+            "remat": "elementwise",
             "ema": {
                 "half_life": "",  # this one or
                 "decay": 0.0,  # this one, per step; neither: the plain weights

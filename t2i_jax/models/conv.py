@@ -13,10 +13,14 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from t2i_jax import in_order
+
+RESULT = "convolution"  # by which `jax.checkpoint` knows the result of one that is differentiated
 DIMS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -53,7 +57,7 @@ def _conv_jvp(stride: int, padding: int, primals, tangents):
         parts.append(_bind(dx, kernel, stride, padding))
     if not isinstance(dkernel, SymbolicZero):
         parts.append(_bind(x, dkernel, stride, padding))
-    y = conv(x, kernel, stride, padding)
+    y = checkpoint_name(conv(x, kernel, stride, padding), RESULT)
     return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
@@ -198,6 +202,7 @@ def doubled(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     x = x.aval
+    dy, kernel = in_order.together((dy, kernel))
 
     def of(form, shape=x.shape, padding=padding):
         def gradient(dy, kernel):
@@ -227,6 +232,7 @@ def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding
 
 def _kernel_gradient(dy: jax.Array, x: jax.Array, kernel, *, stride: int, padding: int):
     kernel = kernel.aval
+    dy, x = in_order.together((dy, x))
 
     def of(form):
         def gradient(dy, x):

@@ -22,7 +22,7 @@ from t2i_jax.data import tokenizers
 from t2i_jax.data.options import DataOptions
 from t2i_jax.recipes.base import Recipe
 from t2i_jax.recipes.terms import Seen
-from t2i_jax.training import first_runs, networks, runs
+from t2i_jax.training import first_runs, networks, recomputed, runs
 from t2i_jax.training.fresh import Fresh
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.modules import (
@@ -341,6 +341,7 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
             f"{sorted(recipe.players)}"
         )
     check_choice("order", config.order, ORDERS)
+    check_choice("remat", config.remat, recomputed.FORMS)
     if config.ema.restart_every and "g" not in recipe.players:
         raise ValueError(
             f"ema.restart_every={config.ema.restart_every} is for generators, but "
@@ -361,6 +362,7 @@ def step_options(system: System, batch: int, records: int) -> StepOptions:
         joint=system.joint,
         order=config.order,
         d_steps=config.d_steps,
+        remat=config.remat,
         ema=Ema(
             decay=ema_decay(config, images, records),
             ramp=config.ema.get("ramp", 0.0),

@@ -19,6 +19,15 @@ from jax.sharding import PartitionSpec as P
 
 AXIS = "data"
 
+# XLA:CPU drops the barriers by which a program says in what order it may run (`in_order`), and
+# orders by what is computed with most units at once, not by the memory that is held.
+_COMPILER_OPTIONS = {
+    "cpu": {
+        "xla_disable_hlo_passes": "cse_barrier_expander",
+        "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+    }
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
@@ -53,7 +62,10 @@ class Lowered:
         # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there
         # are channels, and a form that it has chosen for its own speed is no work of the algorithm.
         flops = _costs(self.traced).get("flops")
-        compiled = self.traced.compile()
+        # What runs a program on several processes compiles once more, and finds this one only if
+        # it was compiled without options.
+        options = None if self.call else _COMPILER_OPTIONS.get(jax.default_backend())
+        compiled = self.traced.compile(options)
         memory = compiled.memory_analysis()
         peak = None
         if memory is not None:

@@ -8,12 +8,16 @@ from typing import Any
 ABSENT = "absent"
 
 # What a run may be continued with: how long and how often, what is logged, where it runs and
-# reads; and how fast it learns, so that a run which diverged can go on from its last checkpoint.
+# reads, what it computes again to hold less; and how fast it learns, so that a run which diverged
+# can go on from its last checkpoint.
 MAY_CHANGE = (
     "train",
     "log",
     "parallel",
     "fsdp",
+    "remat",
+    "generator.remat",
+    "discriminator.remat",
     "data.data_dir",
     "data.threads",
     "data.workers",

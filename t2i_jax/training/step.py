@@ -20,13 +20,14 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from t2i_jax import axis, keys, types
+from t2i_jax import axis, in_order, keys, types
 from t2i_jax.recipes.base import EncoderRecipe, GanRecipe
 from t2i_jax.recipes.terms import Seen, Terms, check_terms, local_rows
 from t2i_jax.training import parameter_groups
 from t2i_jax.training.fresh import Fresh
 from t2i_jax.training.inputs import encode, with_float_images
 from t2i_jax.training.optimizers import Schedule
+from t2i_jax.training.recomputed import recomputing
 from t2i_jax.training.state import Ema, TrainState, networks_of
 from t2i_jax.types import Text
 
@@ -48,6 +49,7 @@ class StepOptions:
     order: "alternating" updates D first and lets the new D judge for G; "simultaneous" lets the old
         D judge for both.
     d_steps: updates of D in a step, each on a batch of its own.
+    remat: what of G's forward pass is computed anew for its backward pass, see `recomputed`.
     """
 
     weights: Mapping[str, float]
@@ -58,6 +60,7 @@ class StepOptions:
     joint: bool = False
     order: str = "alternating"
     d_steps: int = 1
+    remat: str = "none"
     ema: Ema = Ema()
     seed: int = 0
 
@@ -167,11 +170,19 @@ class Step:
     ) -> tuple[dict, Any]:
         """One optimizer update of the player's networks in `grads`: (new parameters of these, new
         state of the optimizer).
+
+        In stages, so that all of it is written in place of the old (see `in_order`): nothing else
+        reads the old parameters once all gradients are there; the new parameters need the
+        optimizer's old state, so that its new one comes after them.
         """
+        optimizer = self.options.directions[player]
         old = {name: params[name] for name in grads}
-        direction, opt = self.options.directions[player].update(grads, opt, old)
+        grads = in_order.together(grads)
+        direction, _ = optimizer.update(grads, opt, old)
         lr = self.options.schedules[player](step)
-        return jax.tree.map(lambda p, u: p - lr * u, old, direction), opt
+        new = jax.tree.map(lambda p, u: p - lr * u, old, direction)
+        new, grads, opt = in_order.together((new, grads, opt))
+        return new, optimizer.update(grads, opt, old)[1]
 
     def apply_gradients(
         self, player: str, state: TrainState, grads: Params
@@ -181,9 +192,11 @@ class Step:
         """
         grads = axis.mean(grads, self.axis_name)
         new, opt = self.update(player, state.params, state.opt[player], grads, state.step)
-        params, opts = {**state.params, **new}, {**state.opt, player: opt}
         trained = parameter_groups.trained(self.options.groups.get(player, {}), grads)
-        return state.replace(params=params, opt=opts), optax.tree.norm(trained)
+        # All of an update is done, and its gradients are gone, before the next one begins.
+        new, opt, norm = in_order.together((new, opt, optax.tree.norm(trained)))
+        params, opts = {**state.params, **new}, {**state.opt, player: opt}
+        return state.replace(params=params, opt=opts), norm
 
 
 def _variables(state: TrainState, player: str) -> dict:
@@ -215,7 +228,10 @@ class GanStep(Step):
         noise_key, d_key, g_key = jax.random.split(jax.random.fold_in(key, len(subs) - 1), 3)
         noise = self.recipe.noise(noise_key, local_rows(batch))
         made, pull, g_stats = jax.vjp(
-            lambda params: self.generate(params, stats, batch, frozen, noise),
+            recomputing(
+                lambda params: self.generate(params, stats, batch, frozen, noise),
+                self.options.remat,
+            ),
             players,
             has_aux=True,
         )

@@ -13,6 +13,7 @@ ALLOWED = [
     "log.tensorboard=True",
     "parallel=pmap",
     "fsdp=2",
+    "remat=all",
     "data.data_dir=elsewhere",
     "data.threads=4",
     "data.workers=2",
