@@ -3,6 +3,7 @@
 step: seconds to compile, steps and images per second, FLOPs, memory, parameters, and the images per
 second of the input pipeline alone; of several configs, the ratios to the first.
 compare: several steps in turns, and the spread of their ratios.
+memory: what the step holds, by batch, dtype and what its backward pass computes anew.
 plan: what the step would cost on accelerators that are not here, by how many there are.
 passes: the compiled step's FLOPs against those of the passes that the algorithm needs.
 data: the input pipeline of prepared data sets, by image size and number of worker processes.
@@ -23,7 +24,7 @@ from t2i_jax import completion, paths
 from t2i_jax.arguments import MANY, errors_in_a_line, real, whole
 from t2i_jax.arguments import parser as command_parser
 
-_WHAT = ("step", "compare", "plan", "passes", "data")
+_WHAT = ("step", "compare", "memory", "plan", "passes", "data")
 _EXAMPLES = {
     "The step of two GANs, side by side": "--config=gan_int_cls:cub --config=df_gan:cub",
     "What many H100 would make of it": "--config=stack_gan_v2:cub --plan --devices=8,64",
@@ -72,6 +73,14 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="'[CONFIG] [FIELD=VALUE ...]'",
         help="two steps or more, each a config, overrides, or both; '': --config itself",
+    )
+    memory = made.add_argument_group("--what=memory")
+    memory.add_argument(
+        "--batches",
+        type=_numbers,
+        default=[],
+        metavar="N,...",
+        help="images in a batch, such as 4,16,64 (default: the config's)",
     )
     plan = made.add_argument_group("--what=plan")
     add = plan.add_argument
@@ -167,6 +176,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.error(f"--seconds={args.seconds:g}: must be above 0 and at most 100,000")
     if args.what == "data" and not (args.size and args.workers):
         command.error("--size and --workers need a number each, such as --size=64 --workers=0")
+    if args.batches and min(args.batches) < 1:
+        command.error("--batches needs numbers from 1, such as --batches=4,16")
     if not args.devices or min(args.devices) < 1:
         command.error("--devices needs numbers from 1, such as --devices=1,8")
     if args.profile and (args.what != "step" or len(args.config) > 1):
@@ -185,13 +196,14 @@ def _numbers(text: str) -> list[int]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures; exits with status 2 and one line where the user's input is wrong."""
     args = parse(argv)
-    from t2i_jax.profiling import compare_table, plan_table, tables  # jax, which --help lacks
+    from t2i_jax.profiling import compare_table, memory_table, plan_table, tables  # import jax
     from t2i_jax.training import freed_memory
 
     freed_memory.keep()  # as a training does
     measure = {
         "step": tables.steps,
         "compare": compare_table.compared,
+        "memory": memory_table.memory,
         "plan": plan_table.planned,
         "passes": tables.passes,
         "data": tables.data,
