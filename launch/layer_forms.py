@@ -2,9 +2,10 @@
 
     python launch/layer_forms.py [--batch=16] [--repeats=7] [--cases=strided,square] [--out=FILE]
 
-Prints, for the result and both gradients together, the CPU-seconds (on accelerators: seconds) of
-each form relative to the first, the median of rounds in which all forms take turns. The thresholds
-in `t2i_jax.models.convolutions` are read off this table.
+Prints, for the result and both gradients together, or for what a case computes alone, the
+CPU-seconds (on accelerators: seconds) of each form relative to the first, the median of rounds in
+which all forms take turns. The thresholds in `t2i_jax.models.convolutions` and
+`t2i_jax.models.conv` are read off this table.
 """
 
 import argparse
@@ -17,20 +18,33 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
+from jax import lax
 
+from t2i_jax.encoders import pools
 from t2i_jax.models import convolutions as forms
-from t2i_jax.models.conv import as_product, conv, direct
+from t2i_jax.models.conv import (
+    as_product,
+    conv,
+    direct,
+    kernel_gradient_by_strips,
+    kernel_gradient_by_taps,
+    kernel_gradient_of_few,
+)
 
 VECTOR = 128  # of a sentence
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One layer. side: of its input map. forms: by name, of the inputs (x, kernel, ...)."""
+    """One layer. forms: by name, of the inputs, such as (x, kernel). alone: the forms' results are
+    timed without gradients.
+    """
 
     title: str
     shapes: tuple[tuple[int, ...], ...]
     forms: Mapping[str, Callable]
+    alone: bool = False
 
 
 def strided(batch: int) -> list[Case]:
@@ -104,7 +118,93 @@ def upsampled(batch: int) -> list[Case]:
     ]
 
 
-KINDS = {"strided": strided, "square": square, "joint": joint, "upsampled": upsampled}
+def kernels(batch: int) -> list[Case]:
+    """The kernel gradient of 3x3, of a map and the result's gradient."""
+
+    def plain(x, dy):
+        kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], dy.shape[-1]), x.dtype)
+        return jax.linear_transpose(lambda kernel: direct(x, kernel), kernel)(dy)[0]
+
+    every = {
+        "direct": plain,
+        "by_taps": lambda x, dy: kernel_gradient_by_taps(x, dy, 3),
+        "of_few": kernel_gradient_of_few,
+        "by_strips": kernel_gradient_by_strips,
+    }
+    sizes = ((128, 64, 128), (256, 32, 32), (128, 32, 32), (128, 64, 64), (256, 16, 8))
+    sizes += ((128, 32, 3), (256, 32, 3), (128, 32, 8), (128, 32, 16))
+    return [
+        Case(
+            f"kernel gradient 3x3, {side} px, {c} -> {o}",
+            ((batch, side, side, c), (batch, side, side, o)),
+            every if o <= 16 else {k: v for k, v in every.items() if k != "of_few"},
+            alone=True,
+        )
+        for side, c, o in sizes
+    ]
+
+
+def inputs(batch: int) -> list[Case]:
+    """The input gradient of 3x3, of the result's gradient and the kernel."""
+
+    def of(form):
+        def gradient(dy, kernel):
+            x = jax.ShapeDtypeStruct((*dy.shape[:3], kernel.shape[2]), dy.dtype)
+            return jax.linear_transpose(lambda x: form(x, kernel), x)(dy)[0]
+
+        return gradient
+
+    return [
+        Case(
+            f"input gradient 3x3, {side} px, {c} -> {o}",
+            ((batch, side, side, o), (3, 3, c, o)),
+            {"direct": of(direct), "as_product": of(as_product)},
+            alone=True,
+        )
+        for side, c, o in ((4, 256, 256), (8, 512, 512), (8, 256, 256), (16, 256, 256))
+    ]
+
+
+def unpadded(batch: int) -> list[Case]:
+    """3x3 without padding, of Inception-v3: the result alone."""
+    return [
+        Case(
+            f"3x3 without padding, {side} px, {c} -> {o}",
+            ((batch, side, side, c), (3, 3, c, o)),
+            {
+                "direct": lambda x, k: direct(x, k, 1, 0),
+                "cut": lambda x, k: direct(x, k)[:, 1:-1, 1:-1],
+            },
+            alone=True,
+        )
+        for side, c, o in ((149, 32, 32), (73, 80, 192))
+    ]
+
+
+def pooled(batch: int) -> list[Case]:
+    """Inception-v3's pools of 3x3 positions."""
+    maxima = {"windows": lambda x: nn.max_pool(x, (3, 3), (2, 2)), "maps": pools.halving_maximum}
+    sums = {"windows": _window_sums, "maps": pools.sums}
+    sizes = ((147, 64), (71, 192), (35, 288))
+    cases = [Case(f"maxima, {h} px, {c}", ((batch, h, h, c),), maxima) for h, c in sizes]
+    sizes = ((35, 256), (17, 768), (8, 1280))
+    return cases + [Case(f"sums, {h} px, {c}", ((batch, h, h, c),), sums) for h, c in sizes]
+
+
+def _window_sums(x: jax.Array) -> jax.Array:
+    return lax.reduce_window(x, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+
+
+KINDS = {
+    "strided": strided,
+    "square": square,
+    "joint": joint,
+    "upsampled": upsampled,
+    "kernels": kernels,
+    "inputs": inputs,
+    "unpadded": unpadded,
+    "pools": pooled,
+}
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -138,7 +238,7 @@ def main() -> None:
 
 
 def measure(case: Case, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Median seconds of the result and both gradients, by form; all forms take turns."""
+    """Median seconds by form; all forms take turns."""
     rng = np.random.default_rng(0)
     inputs = [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in case.shapes]
     compiled = {}
@@ -148,7 +248,7 @@ def measure(case: Case, repeats: int, clock: Callable[[], float]) -> dict[str, f
             y, pull = jax.vjp(form, *inputs)
             return y, pull(y)
 
-        compiled[name] = jax.jit(all_of).lower(*inputs).compile()
+        compiled[name] = jax.jit(form if case.alone else all_of).lower(*inputs).compile()
         jax.block_until_ready(compiled[name](*inputs))
     times = {name: [] for name in compiled}
     for _ in range(repeats):

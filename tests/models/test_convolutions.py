@@ -160,6 +160,7 @@ def test_the_platform_chooses_where_only_a_measurement_decides(shape):
         ((2, 5, 6, 3), 2, 1, 0),
         ((2, 32, 34, 3), 4, 2, 1),
         ((2, 6, 7, 3), 3, 1, 1),
+        ((2, 8, 6, 256), 3, 1, 1),
         ((2, 6, 7, 3), 3, 1, 0),
     ],
 )
