@@ -13,7 +13,8 @@ PACKAGE = ROOT / "t2i_jax"
 FLOORS = {
     **dict.fromkeys(("paths", "arguments", "config_files", "duration"), -1),
     **dict.fromkeys(("versions", "multihost", "signals", "fonts", "waiting"), -1),
-    **dict.fromkeys(("choices", "config", "types", "axis", "keys", "owner", "pictures"), 0),
+    **dict.fromkeys(("choices", "config", "types", "axis", "in_order", "keys"), 0),
+    **dict.fromkeys(("owner", "pictures"), 0),
     "notebooks": 1,
     **dict.fromkeys(("losses", "models", "encoders", "data", "config_parts", "completion"), 1),
     "recipes": 2,
