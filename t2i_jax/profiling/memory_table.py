@@ -1,6 +1,7 @@
 """``benchmark --what=memory``: what a step holds, by batch, dtype and what is computed anew."""
 
 import argparse
+import itertools
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from t2i_jax.training.recomputed import FORMS
 
 _DTYPES = ("float32", "bfloat16")
 _PARTS = ("arguments", "temporaries", "results")
+_SHOWN = ("arguments", "temporaries", "together")
 _CAPTION = """\
 Bytes on one device, of the program that XLA makes for CPUs, where bfloat16 is computed in float32.
 Arguments: parameters, optimizer, average, frozen networks, batch. Results take their place."""
@@ -25,26 +27,19 @@ def memory(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
         config = resolved(spec, args.overrides)
         batches = args.batches or [config.data.batch]
         forms = FORMS if "generator" in config else (config.remat,)  # encoders have no G
-        table = titled(spec, "batch", "dtype", "remat", "arguments", "temporaries", "together")
-        for batch in batches:
-            for dtype in _DTYPES:
-                for form in forms:
-                    cell = config.copy_and_resolve_references()
-                    cell.dtype, cell.remat, cell.data.batch = dtype, form, batch
-                    with console.status(f"{spec}: batch {batch}, {dtype}, remat={form}"):
-                        (program,) = plan.programs(cell, [1])
-                    if not found or found[-1]["config"] != spec:
-                        tell(console, spec, program["notes"])
-                    row = {part: program[part] for part in _PARTS}
-                    row["together"] = sum(row.values())
-                    table.add_row(
-                        str(batch),
-                        dtype,
-                        form,
-                        *(short(row[name]) for name in ("arguments", "temporaries", "together")),
-                    )
-                    settings = {"batch": batch, "dtype": dtype, "remat": form}
-                    found.append({"config": spec, **settings, **row})
+        table = titled(spec, "batch", "dtype", "remat", *_SHOWN)
+        for i, (batch, dtype, form) in enumerate(itertools.product(batches, _DTYPES, forms)):
+            cell = config.copy_and_resolve_references()
+            cell.data.batch, cell.dtype, cell.remat = batch, dtype, form
+            with console.status(f"{spec}: batch {batch}, {dtype}, remat={form}"):
+                (program,) = plan.programs(cell, [1])
+            if i == 0:
+                tell(console, spec, program["notes"])
+            row = {"batch": batch, "dtype": dtype, "remat": form}
+            row |= {part: program[part] for part in _PARTS}
+            row["together"] = sum(program[part] for part in _PARTS)
+            table.add_row(str(batch), dtype, form, *(short(row[name]) for name in _SHOWN))
+            found.append({"config": spec, **row})
         table.caption = _CAPTION
         console.print(table)
     return found

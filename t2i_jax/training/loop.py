@@ -172,7 +172,7 @@ class Training:
         self._describe(fresh.shapes)
         with self._waiting(f"reading step {start:,}" if start else "drawing the networks"):
             state = self._restore(fresh.shapes) if start else parallel.put_state(fresh.values())
-        del fresh  # nor its programs are held during the training
+        del fresh  # neither it nor its programs are held during the training
         forget()
         if step is None:
             self._say(f"nothing to do: {start:,} of {self.plan.total:,} steps are done")
