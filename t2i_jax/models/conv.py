@@ -19,6 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from t2i_jax import in_order
+from t2i_jax.models import winograd
 
 RESULT = "convolution"  # by which `jax.checkpoint` knows the result of one that is differentiated
 DIMS = ("NHWC", "HWIO", "NHWC")
@@ -85,6 +86,22 @@ def _is_small(x, kernel, stride: int, padding: int) -> bool:
     return (kernel.shape[0], stride, padding) == (3, 1, 1) and h <= 8 and c >= 256
 
 
+def _is_filtered(x, kernel, stride: int, padding: int) -> bool:
+    """Whether a CPU is faster by `winograd`: where the products of many channels outweigh its
+    transforms.
+    """
+    taps, _, c, features = kernel.shape
+    kind = taps in (2, 3) and stride == 1 and padding < taps
+    return kind and x.dtype == jnp.float32 and min(x.shape[1:3]) >= 8 and min(c, features) >= 128
+
+
+def _is_filtered_by_blocks(x, kernel, stride: int, padding: int) -> bool:
+    """Whether a CPU is faster by `in_blocks` and `winograd`."""
+    _, h, w, c = x.shape
+    large = x.dtype == jnp.float32 and min(h, w) >= 32 and c >= 64 and kernel.shape[3] >= 128
+    return large and _is_halving(x, kernel, stride, padding)
+
+
 def _is_large(x, kernel, stride: int, padding: int) -> bool:
     """Whether a CPU is faster by `kernel_gradient_by_strips`."""
     *size, c, features = kernel.shape
@@ -97,6 +114,10 @@ def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.
     plain = functools.partial(direct, stride=stride, padding=padding)
     if _is_product(x, kernel, stride, padding):
         fast = functools.partial(as_product, stride=stride, padding=padding)
+    elif _is_filtered(x, kernel, stride, padding):
+        fast = functools.partial(winograd.convolve, padding=padding)
+    elif _is_filtered_by_blocks(x, kernel, stride, padding):
+        fast = lambda x, kernel: winograd.convolve(*in_blocks(x, kernel), 0)  # noqa: E731
     elif (kernel.shape[0], stride, padding) == (3, 1, 0):
         # XLA:CPU takes two to five times as long for the same without padding.
         fast = lambda x, kernel: direct(x, kernel)[:, 1:-1, 1:-1]  # noqa: E731
@@ -157,6 +178,18 @@ def patches(x: jax.Array, size: int, stride: int = 1, padding: int = 1) -> list[
         for i in range(size)
         for j in range(size)
     ]
+
+
+def in_blocks(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The map and the kernel of 2x2, stride 1, without padding, whose convolution is that of 4x4,
+    stride 2, padding 1: the 2x2 blocks of the padded map [B, H/2 + 1, W/2 + 1, 4C] and
+    [2, 2, 4C, O]. H and W are even.
+    """
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    kernel = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5)
+    return x.reshape(b, h // 2, w // 2, 4 * c), kernel.reshape(2, 2, 4 * c, -1)
 
 
 def interleaved(x: jax.Array, taps: jax.Array) -> jax.Array:
@@ -226,8 +259,14 @@ def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding
         whole = of(direct, shape, 0)(dy, kernel)
         return whole[:, padding : padding + h, padding : padding + w]
 
-    if _is_product(x, kernel, stride, padding) or _is_small(x, kernel, stride, padding):
+    if _is_product(x, kernel, stride, padding):
         fast = of(as_product)
+    elif _is_filtered(x, kernel, stride, padding):
+        fast = functools.partial(winograd.input_gradient, padding=padding)
+    elif _is_small(x, kernel, stride, padding):
+        fast = of(as_product)
+    elif _is_filtered_by_blocks(x, kernel, stride, padding):
+        fast = of(lambda x, kernel, *_: _bind(*in_blocks(x, kernel), 1, 0))
     elif _is_halving(x, kernel, stride, padding) and x.shape[1] >= 32:
         # XLA:CPU's own inserts zeros between the pixels and multiplies by them.
         fast = lambda dy, kernel: doubled(dy, kernel.swapaxes(2, 3))  # noqa: E731
@@ -252,6 +291,11 @@ def _kernel_gradient(dy: jax.Array, x: jax.Array, kernel, *, stride: int, paddin
 
     if _is_product(x, kernel, stride, padding):
         fast = of(as_product)
+    elif _is_filtered(x, kernel, stride, padding):
+        taps = kernel.shape[0]
+        fast = lambda dy, x: winograd.kernel_gradient(x, dy, taps, padding)  # noqa: E731
+    elif _is_filtered_by_blocks(x, kernel, stride, padding):
+        fast = of(lambda x, kernel, *_: _bind(*in_blocks(x, kernel), 1, 0))
     elif kernel.shape[0] == 2 and stride == 1:
         fast = lambda dy, x: kernel_gradient_by_taps(x, dy, 2, 1, padding)  # noqa: E731
     elif (kernel.shape[0], stride, padding) == (3, 1, 1) and kernel.shape[3] <= 4:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from t2i_jax.models.conv import conv, interleaved
+from t2i_jax.models.conv import conv, in_blocks, interleaved
 
 
 class Upsampled(NamedTuple):
@@ -47,7 +47,7 @@ def convolve(x: Map, kernel: jax.Array, stride: int = 1, padding: int = 1) -> ja
         return convolve(upsample_nearest(x.small), kernel, stride, padding)
     _, h, w, c = x.shape
     if size == (4, 2, 1) and h % 2 == w % 2 == 0 and c <= 4:
-        return as_blocks(x, kernel)
+        return conv(*in_blocks(x, kernel), 1, 0)
     return conv(x, kernel, stride, padding)
 
 
@@ -62,19 +62,6 @@ def tile_to(vector: jax.Array, feature_map: jax.Array) -> jax.Array:
     """Copies a vector [B, C] to every position of a map: -> [B, H, W, C]."""
     b, h, w, _ = feature_map.shape
     return jnp.broadcast_to(vector[:, None, None, :], (b, h, w, vector.shape[-1]))
-
-
-def as_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """4x4, stride 2, padding 1, by a 2x2 convolution of the 2x2 blocks of the padded map:
-    [B, H, W, C] -> [B, H/2, W/2, O]. H and W are even.
-    """
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(b, h // 2, w // 2, 4 * c)
-    kernel = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5)
-    kernel = kernel.reshape(2, 2, 4 * c, -1)
-    return conv(x, kernel, 1, 0)
 
 
 def _convolve_joined(
