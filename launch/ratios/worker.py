@@ -42,7 +42,9 @@ def main() -> None:
                     forgotten = forget_peak()
                     answer(forgotten=forgotten)
                 case "end":
-                    answer(peak=peak_memory(), forgotten=forgotten, bad=not_finite(losses))
+                    peak, count = peak_memory(), getattr(step, "flops", None)
+                    counted = {"flops": count()} if count else {}  # PyTorch counts none
+                    answer(peak=peak, forgotten=forgotten, bad=not_finite(losses), **counted)
                     return
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("T2I_JAX_TRACEBACK"):

@@ -20,26 +20,16 @@ from jax.interpreters import ad, batching, mlir
 
 from t2i_jax import in_order
 from t2i_jax.models import winograd
+from t2i_jax.models.conv_forms import (
+    as_product,
+    direct,
+    in_blocks,
+    kernel_gradient_by_strips,
+    kernel_gradient_by_taps,
+    kernel_gradient_of_few,
+)
 
 RESULT = "convolution"  # by which `jax.checkpoint` knows the result of one that is differentiated
-DIMS = ("NHWC", "HWIO", "NHWC")
-
-
-def direct(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """XLA's own convolution: a map [B, H, W, C] with a square kernel [k, k, C, O] and symmetric
-    zero padding.
-    """
-    pad = ((padding, padding),) * 2
-    return lax.conv_general_dilated(x, kernel, (stride,) * 2, pad, dimension_numbers=DIMS)
-
-
-def as_product(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 1) -> jax.Array:
-    """One matrix product of all patches with the kernel; its gradient with respect to `x` adds up
-    overlapping patches of another product, instead of a convolution with inserted zeros.
-    """
-    k, _, c, features = kernel.shape
-    taps = patches(x, k, stride, padding)
-    return jnp.concatenate(taps, axis=-1) @ kernel.reshape(k * k * c, features)
 
 
 # Only its derivatives are bound to the primitive: what is not differentiated is made of XLA's
@@ -91,8 +81,10 @@ def _is_filtered(x, kernel, stride: int, padding: int) -> bool:
     transforms.
     """
     taps, _, c, features = kernel.shape
-    kind = taps in (2, 3) and stride == 1 and padding < taps
-    return kind and x.dtype == jnp.float32 and min(x.shape[1:3]) >= 8 and min(c, features) >= 128
+    kind = taps in (2, 3) and stride == 1 and padding < taps and x.dtype == jnp.float32
+    least = 64 if taps == 3 else 128
+    many = min(c, features) >= least and c * features >= 64 * 128
+    return kind and many and min(x.shape[1:3]) >= 8
 
 
 def _is_filtered_by_blocks(x, kernel, stride: int, padding: int) -> bool:
@@ -110,6 +102,8 @@ def _is_large(x, kernel, stride: int, padding: int) -> bool:
     return usual and min(h, w) >= 128 and min(c, features) >= 32
 
 
+# Compiled functions are traced once for each shape, however many layers and passes have it.
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     plain = functools.partial(direct, stride=stride, padding=padding)
     if _is_product(x, kernel, stride, padding):
@@ -124,72 +118,6 @@ def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.
     else:
         return plain(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=fast, default=plain)
-
-
-def kernel_gradient_by_taps(
-    x: jax.Array, dy: jax.Array, size: int, stride: int = 1, padding: int = 1
-) -> jax.Array:
-    """[B, H, W, C] and the result's gradient [B, h, w, O] -> [size, size, C, O]: one matrix product
-    a tap, over all positions.
-    """
-    c, features = x.shape[-1], dy.shape[-1]
-    taps = patches(x, size, stride, padding)
-    flat = dy.reshape(-1, features)
-    products = [jnp.einsum("nc,no->co", tap.reshape(-1, c), flat) for tap in taps]
-    return jnp.stack(products).reshape(size, size, c, features)
-
-
-def kernel_gradient_of_few(x: jax.Array, dy: jax.Array) -> jax.Array:
-    """Of a 3x3 convolution, padding 1, to few features: [B, H, W, C] and [B, H, W, O] ->
-    [3, 3, C, O], as one product with the patches of the result's gradient, which are small.
-    """
-    c, features = x.shape[-1], dy.shape[-1]
-    taps = jnp.concatenate(patches(dy, 3)[::-1], axis=-1).reshape(-1, 9 * features)
-    product = jnp.einsum("nc,no->co", x.reshape(-1, c), taps)
-    return product.reshape(c, 3, 3, features).transpose(1, 2, 0, 3)
-
-
-def kernel_gradient_by_strips(x: jax.Array, dy: jax.Array) -> jax.Array:
-    """Of a 3x3 convolution, padding 1: [B, H, W, C] and [B, H, W, O] -> [3, 3, C, O], summed over
-    eight strips of rows. XLA:CPU lays a map out channel by channel for it; channels that are a
-    large power of two apart take the same few lines of the processor's cache.
-    """
-    rows = x.shape[1] // 8
-    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], dy.shape[-1]), x.dtype)
-    x = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
-
-    def strip(begin):
-        def form(kernel):
-            sides = (0, 0), (1, 1)
-            part = x[:, begin : begin + rows + 2]
-            return lax.conv_general_dilated(part, kernel, (1, 1), sides, dimension_numbers=DIMS)
-
-        return jax.linear_transpose(form, kernel)(dy[:, begin : begin + rows])[0]
-
-    return sum(strip(rows * i) for i in range(8))
-
-
-def patches(x: jax.Array, size: int, stride: int = 1, padding: int = 1) -> list[jax.Array]:
-    """What each tap of a kernel meets, row by row: maps [B, h, w, C]."""
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    rows, columns = ((side - size) // stride * stride + 1 for side in x.shape[1:3])
-    return [
-        x[:, i : i + rows : stride, j : j + columns : stride]
-        for i in range(size)
-        for j in range(size)
-    ]
-
-
-def in_blocks(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The map and the kernel of 2x2, stride 1, without padding, whose convolution is that of 4x4,
-    stride 2, padding 1: the 2x2 blocks of the padded map [B, H/2 + 1, W/2 + 1, 4C] and
-    [2, 2, 4C, O]. H and W are even.
-    """
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
-    kernel = kernel.reshape(2, 2, 2, 2, c, -1).transpose(0, 2, 1, 3, 4, 5)
-    return x.reshape(b, h // 2, w // 2, 4 * c), kernel.reshape(2, 2, 4 * c, -1)
 
 
 def interleaved(x: jax.Array, taps: jax.Array) -> jax.Array:
@@ -242,7 +170,11 @@ def doubled(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
-    x = x.aval
+    return _of_input(dy, kernel, x.aval, stride, padding)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _of_input(dy: jax.Array, kernel: jax.Array, x, stride: int, padding: int) -> jax.Array:
     dy, kernel = in_order.together((dy, kernel))
 
     def of(form, shape=x.shape, padding=padding):
@@ -278,7 +210,11 @@ def _input_gradient(dy: jax.Array, x, kernel: jax.Array, *, stride: int, padding
 
 
 def _kernel_gradient(dy: jax.Array, x: jax.Array, kernel, *, stride: int, padding: int):
-    kernel = kernel.aval
+    return _of_kernel(dy, x, kernel.aval, stride, padding)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _of_kernel(dy: jax.Array, x: jax.Array, kernel, stride: int, padding: int) -> jax.Array:
     dy, x = in_order.together((dy, x))
 
     def of(form):
@@ -324,8 +260,8 @@ def _bind(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Arr
 
 
 _conv_p = Primitive("t2i_jax_conv")
-_conv_p.def_impl(jax.jit(_forward, static_argnames=("stride", "padding")))
+_conv_p.def_impl(lambda x, kernel, *, stride, padding: _forward(x, kernel, stride, padding))
 _conv_p.def_abstract_eval(_abstract)
-mlir.register_lowering(_conv_p, mlir.lower_fun(_forward, multiple_results=False))
+mlir.register_lowering(_conv_p, mlir.lower_fun(_conv_p.impl, multiple_results=False))
 ad.defbilinear(_conv_p, _input_gradient, _kernel_gradient)
 batching.primitive_batchers[_conv_p] = _batched

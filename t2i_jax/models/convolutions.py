@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from t2i_jax.models.conv import conv, in_blocks, interleaved
+from t2i_jax.models.conv import conv, interleaved
+from t2i_jax.models.conv_forms import in_blocks
 
 
 class Upsampled(NamedTuple):

@@ -17,7 +17,7 @@ class Timed:
 
     images: int
     parameters: dict[str, int]
-    flops: float | None
+    flops: float
     program_bytes: int | None
     compile_seconds: float
     seconds: tuple[float, ...]
@@ -40,7 +40,7 @@ def in_turns(works: Sequence[Workload], rounds: int) -> list[Timed]:
         Timed(
             images=work.data.batch * work.options.d_steps,
             parameters=one.parameters,
-            flops=one.compiled.flops,
+            flops=one.flops,
             program_bytes=one.compiled.peak_bytes,
             compile_seconds=one.compile_seconds,
             seconds=tuple(seconds for seconds, _ in took),

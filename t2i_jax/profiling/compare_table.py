@@ -56,7 +56,7 @@ def _row(name: str, one: compare.Timed, first: compare.Timed) -> dict[str, Any]:
         "median_cpu_seconds": float(np.median(one.cpu_seconds)),
         "ratio": compare.ratio(one.seconds, first.seconds),
         "cpu_ratio": compare.ratio(one.cpu_seconds, first.cpu_seconds),
-        "flops_ratio": one.flops / first.flops if one.flops and first.flops else None,
+        "flops_ratio": one.flops / first.flops,
     }
 
 

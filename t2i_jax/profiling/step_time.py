@@ -22,7 +22,7 @@ from t2i_jax.data import catalog, throughput
 from t2i_jax.data.pipeline import DataOptions, RandomAccessSource, make_pipeline
 from t2i_jax.data.prepared import captions_of
 from t2i_jax.data.throughput import Throughput
-from t2i_jax.profiling import devices, missing
+from t2i_jax.profiling import devices, flops, missing
 from t2i_jax.profiling.noise import noise_batch
 from t2i_jax.training import build, reading
 from t2i_jax.training.fresh import forget
@@ -93,6 +93,7 @@ def _no_captions() -> list[list[str]]:
 class Ready:
     """A compiled step and what it takes, on the devices (under pmap the batch travels along).
 
+    flops: see `flops.of_step`.
     parameters: by trained network. frozen_size: of all others together.
     compile_seconds: tracing and compiling, without any cache.
     """
@@ -101,6 +102,7 @@ class Ready:
     state: Any
     batch: Any
     frozen: Any
+    flops: float
     parameters: dict[str, int]
     frozen_size: int
     compile_seconds: float
@@ -135,15 +137,26 @@ def prepare(work: Workload) -> Ready:
     sizes = {name: _size(tree) for name, tree in state.params.items()}
     frozen = system.in_step(system.variables)
     frozen_size = _size(frozen)
-    state, frozen = parallel.put_state(state), parallel.put_state(frozen)
     stacked = {k: np.stack([v] * config.d_steps) for k, v in work.batch.items()}
+    counted = flops.of_step(system.recipe, work.options, state, _of_all(stacked), frozen)
+    state, frozen = parallel.put_state(state), parallel.put_state(frozen)
     batch = parallel.put_batch(stacked)
     step = make_step(system.recipe, work.options, parallel.axis_name)
     with no_compilation_cache():
         begin = time.perf_counter()
         compiled = parallel.compile(step, state, batch, frozen)
         seconds = time.perf_counter() - begin
-    return Ready(compiled, state, batch, frozen, sizes, frozen_size, seconds)
+    return Ready(compiled, state, batch, frozen, counted, sizes, frozen_size, seconds)
+
+
+def _of_all(batch: Any) -> Any:
+    """The shapes of a batch on all processes, of the shapes on this one."""
+
+    def rows(x):
+        steps, local, *rest = x.shape
+        return jax.ShapeDtypeStruct((steps, local * jax.process_count(), *rest), x.dtype)
+
+    return jax.tree.map(rows, batch)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,8 +168,8 @@ class StepBenchmark:
     parameters, frozen, compile_seconds: see `Ready`.
     seconds: of a step, its quartiles: (a quarter of the steps took less, half, three quarters).
     cpu_seconds: of this process for a step, the median.
-    flops, bytes_accessed: of a step on all devices together, see `parallel.Compiled`; None where
-      the backend does not say.
+    flops, bytes_accessed: of a step on all devices together, see `flops.of_step` and
+      `parallel.Compiled`; the latter None where the backend does not say.
     peak: the most FLOPs a second that one device can do; None where that is not known.
     program_bytes: a device's memory for the arguments, results and temporaries of the step.
     device_bytes: the most that a device has held, where it keeps count (CPUs do not).
@@ -175,7 +188,7 @@ class StepBenchmark:
     compile_seconds: float
     seconds: tuple[float, float, float]
     cpu_seconds: float
-    flops: float | None
+    flops: float
     bytes_accessed: float | None
     peak: float | None
     program_bytes: int | None
@@ -199,14 +212,14 @@ class StepBenchmark:
         return self.images_per_second * self.decoded_per_image
 
     @property
-    def flops_per_second(self) -> float | None:
+    def flops_per_second(self) -> float:
         """Achieved by all devices together."""
-        return None if self.flops is None else self.flops / self.seconds[1]
+        return self.flops / self.seconds[1]
 
     @property
     def mfu(self) -> float | None:
         """Model FLOPs utilization: the achieved part of the peak of all devices."""
-        if self.peak is None or self.flops_per_second is None:
+        if self.peak is None:
             return None
         return self.flops_per_second / (self.peak * self.devices)
 
@@ -262,7 +275,7 @@ def measure_step(
         compile_seconds=ready.compile_seconds,
         seconds=tuple(float(x) for x in np.quantile(times, (0.25, 0.5, 0.75))),
         cpu_seconds=float(np.median(cpu)),
-        flops=compiled.flops,
+        flops=ready.flops,
         bytes_accessed=None if moved is None else moved * jax.device_count(),
         peak=peak or (known and known.peak(config.dtype)),
         program_bytes=compiled.peak_bytes,

@@ -33,14 +33,11 @@ _COMPILER_OPTIONS = {
 class Compiled:
     """A compiled step.
 
-    flops: of one step on all devices together, as XLA counts the program before it is optimized and
-      split; None where the backend does not say.
     bytes_accessed: that one device reads and writes in a step, as XLA counts the compiled program.
     peak_bytes: a device's memory for arguments, results and temporaries.
     """
 
     call: Callable
-    flops: float | None
     bytes_accessed: float | None
     peak_bytes: int | None
 
@@ -50,18 +47,13 @@ class Lowered:
     """A traced step, to be compiled.
 
     call: what runs it, where that is not the compiled program.
-    programs: how many devices run what was lowered; 1 where it is the program of all.
     """
 
     traced: jax.stages.Lowered
     call: Callable | None = None
-    programs: int = 1
 
     def compile(self) -> Compiled:
         """Compiles it; may be called in any thread."""
-        # Not the compiled program's: XLA:CPU counts a depthwise kernel's gradient as often as there
-        # are channels, and a form that it has chosen for its own speed is no work of the algorithm.
-        flops = _costs(self.traced).get("flops")
         # What runs a program on several processes compiles once more, and finds this one only if
         # it was compiled without options.
         options = None if self.call else _COMPILER_OPTIONS.get(jax.default_backend())
@@ -75,12 +67,7 @@ class Lowered:
                 + memory.output_size_in_bytes
                 - memory.alias_size_in_bytes
             )
-        return Compiled(
-            self.call or compiled,
-            None if flops is None else flops * self.programs,
-            _costs(compiled).get("bytes accessed"),
-            peak,
-        )
+        return Compiled(self.call or compiled, _costs(compiled).get("bytes accessed"), peak)
 
 
 def _costs(stage) -> Mapping[str, float]:
@@ -243,7 +230,7 @@ class PmapParallel:
         # What pmap lowers to takes global arrays; its wrapper turns this process's rows into them,
         # and finds the program compiled.
         call = mapped if jax.process_count() > 1 else None
-        return Lowered(mapped.lower(state, batch, frozen), call, jax.device_count())
+        return Lowered(mapped.lower(state, batch, frozen), call)
 
     def compile(self, step: Callable, state: Any, batch: Any, frozen: Any) -> Compiled:
         """Traces and compiles `step`."""
