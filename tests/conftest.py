@@ -1,5 +1,6 @@
 """Fixtures of the whole suite, and the settings that keep it quick on two cores."""
 
+import gc
 import os
 import pathlib
 
@@ -12,6 +13,10 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from fake_store import store  # noqa: E402, F401
+
+# Tracing makes many small objects that stay: at Python's own thresholds a tenth of a
+# training's test goes into looking for garbage among them.
+gc.set_threshold(20_000, 10, 5)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
