@@ -8,4 +8,4 @@ python -m pip show --quiet manimgx-fonts-cjk 2>/dev/null ||
     python -m pip install --quiet --editable '.[fonts]' || echo "tests of other scripts are skipped"
 ruff check .
 ruff format --check .
-exec python -m pytest -q -n 2 --dist=loadfile "$@"
+exec python -m pytest -q -n 2 --dist=loadfile --no-loadscope-reorder "$@"

@@ -24,6 +24,23 @@ jax.config.update("jax_compilation_cache_dir", str(ROOT / ".jax_cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+# The files that take a minute and more. A worker runs whole files: one that it began last would run
+# on when the others are done.
+_FIRST = (
+    "test_configs.py",
+    "test_parity.py",
+    "training/test_processes.py",
+    "evaluation/test_numbers.py",
+    "test_python_page.py",
+    "training/test_not_finite.py",
+    "training/test_stopping.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {ROOT / "tests" / name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 def pytest_addoption(parser):
     parser.addoption(
