@@ -216,8 +216,8 @@ def test_flops_are_those_of_all_devices_together(layout):
 
 
 def ready(step) -> step_time.Ready:
-    compiled = parallel.Compiled(step, 6e9, None, None)
-    return step_time.Ready(compiled, 0, 0, 0, {"net": 1}, 0, 1.0)
+    compiled = parallel.Compiled(step, None, None)
+    return step_time.Ready(compiled, 0, 0, 0, 6e9, {"net": 1}, 0, 1.0)
 
 
 def test_the_first_steps_are_not_timed(monkeypatch):

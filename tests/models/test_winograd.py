@@ -72,7 +72,7 @@ def _flattened(equation):
 @pytest.mark.parametrize(
     ("side", "channels", "size", "stride", "padding"),
     [
-        ((8, 10), (64, 128), 3, 1, 1),
+        ((8, 10), (128, 130), 3, 1, 1),
         ((9, 8), (128, 128), 2, 1, 0),
         ((32, 34), (64, 128), 4, 2, 1),
     ],

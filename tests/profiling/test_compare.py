@@ -14,8 +14,8 @@ def test_turns_alternate_and_ratios_are_paired(monkeypatch):
     order = []
 
     class Still:
-        parameters, compile_seconds = {"net": 1}, 1.0
-        compiled = step_time.Compiled(None, 1.0, None, None)
+        parameters, compile_seconds, flops = {"net": 1}, 1.0, 1.0
+        compiled = step_time.Compiled(None, None, None)
 
         def __init__(self, name):
             self.name = name

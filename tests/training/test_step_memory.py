@@ -101,6 +101,13 @@ def test_what_is_in_order_stays_in_order_on_cpus_alone():
     assert second == pytest.approx(-np.sin(1.0) * np.cos(2.0))
 
 
+def test_an_option_of_the_environment_is_kept(monkeypatch):
+    lowered = jax.jit(lambda x: in_order.together(jnp.sin(x)) + 1).lower(1.0)
+    assert "opt-barrier" in parallel.Lowered(lowered).compile().call.as_text()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_disable_hlo_passes=")
+    assert "opt-barrier" not in parallel.Lowered(lowered).compile().call.as_text()
+
+
 @pytest.fixture(scope="module")
 def workload():
     config = fields.resolve("stack_gan_v1:debug", {"data.data_dir": "nowhere"}).config
