@@ -19,6 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from ratios.layers import KINDS, Case
 
+from t2i_jax.training.freed_memory import keep
+from t2i_jax.training.parallel import compiler_options
+
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments; exits with status 2 where they are wrong."""
@@ -37,6 +40,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Prints the table; writes it as JSON where asked to."""
     args = parse()
+    keep()  # as in trainings
     clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
     rows = []
     for name in args.cases:
@@ -61,7 +65,9 @@ def measure(case: Case, repeats: int, clock: Callable[[], float]) -> dict[str, f
             y, pull = jax.vjp(form, *inputs)
             return y, pull(y)
 
-        compiled[name] = jax.jit(form if case.alone else all_of).lower(*inputs).compile()
+        compiled[name] = (
+            jax.jit(form if case.alone else all_of).lower(*inputs).compile(compiler_options())
+        )
         jax.block_until_ready(compiled[name](*inputs))
     times = {name: [] for name in compiled}
     for _ in range(repeats):

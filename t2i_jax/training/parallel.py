@@ -59,7 +59,7 @@ class Lowered:
         """Compiles it; may be called in any thread."""
         # What runs a program on several processes compiles once more, and finds this one only if
         # it was compiled without options.
-        compiled = self.traced.compile(None if self.call else _compiler_options())
+        compiled = self.traced.compile(None if self.call else compiler_options())
         memory = compiled.memory_analysis()
         peak = None
         if memory is not None:
@@ -72,7 +72,7 @@ class Lowered:
         return Compiled(self.call or compiled, _costs(compiled).get("bytes accessed"), peak)
 
 
-def _compiler_options() -> dict[str, Any]:
+def compiler_options() -> dict[str, Any]:
     """Those of this backend that ``XLA_FLAGS`` does not set itself."""
     options = _COMPILER_OPTIONS.get(jax.default_backend(), {})
     flags = os.environ.get("XLA_FLAGS", "")
