@@ -10,6 +10,7 @@ batch.
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ class Lowered:
         """Compiles it; may be called in any thread."""
         # What runs a program on several processes compiles once more, and finds this one only if
         # it was compiled without options.
-        compiled = self.traced.compile(None if self.call else compiler_options())
+        compiled = _compiled(self.traced, {} if self.call else compiler_options())
         memory = compiled.memory_analysis()
         peak = None
         if memory is not None:
@@ -77,6 +78,22 @@ def compiler_options() -> dict[str, Any]:
     options = _COMPILER_OPTIONS.get(jax.default_backend(), {})
     flags = os.environ.get("XLA_FLAGS", "")
     return {name: value for name, value in options.items() if name not in flags}
+
+
+def _compiled(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
+    """Compiles with the options that this XLA knows: they come and go with its versions."""
+    try:
+        return lowered.compile(options or None)
+    except jax.errors.JaxRuntimeError as error:
+        unknown = [name for name in options if f"No such compile option: '{name}'" in str(error)]
+        if not unknown:
+            raise
+    warnings.warn(
+        f"jaxlib {jax.lib.__version__} has no compiler option {unknown[0]!r}: the step is compiled "
+        "without it, and may take longer or hold more memory",
+        stacklevel=2,
+    )
+    return _compiled(lowered, {k: v for k, v in options.items() if k != unknown[0]})
 
 
 def _costs(stage) -> Mapping[str, float]:

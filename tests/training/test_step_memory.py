@@ -108,6 +108,15 @@ def test_an_option_of_the_environment_is_kept(monkeypatch):
     assert "opt-barrier" not in parallel.Lowered(lowered).compile().call.as_text()
 
 
+def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch):
+    options = parallel.compiler_options()
+    monkeypatch.setattr(parallel, "compiler_options", lambda: {"xla_of_the_past": 1, **options})
+    lowered = jax.jit(lambda x: in_order.together(jnp.sin(x)) + 1).lower(1.0)
+    with pytest.warns(UserWarning, match="no compiler option 'xla_of_the_past'"):
+        compiled = parallel.Lowered(lowered).compile()
+    assert "opt-barrier" in compiled.call.as_text()  # the others hold
+
+
 @pytest.fixture(scope="module")
 def workload():
     config = fields.resolve("stack_gan_v1:debug", {"data.data_dir": "nowhere"}).config
