@@ -82,8 +82,7 @@ def _is_filtered(x, kernel, stride: int, padding: int) -> bool:
     """
     taps, _, c, features = kernel.shape
     kind = taps in (2, 3) and stride == 1 and padding < taps and x.dtype == jnp.float32
-    many = min(c, features) >= 64 and c * features >= (64 * 128 if taps == 3 else 64 * 256)
-    return kind and many and min(x.shape[1:3]) >= 8
+    return kind and min(x.shape[1:3]) >= 8 and min(c, features) >= 128
 
 
 def _is_filtered_by_blocks(x, kernel, stride: int, padding: int) -> bool:
