@@ -4,29 +4,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
-from jax import lax
 
+from models.test_convolutions import near, plain, random
 from t2i_jax.models import winograd
 from t2i_jax.models.conv import conv
-
-
-def plain(x, kernel, padding=1, stride=1):
-    pad = ((padding, padding),) * 2
-    return lax.conv_general_dilated(
-        x, kernel, (stride,) * 2, pad, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def random(*shapes):
-    rng = np.random.default_rng(0)
-    return [jnp.asarray(rng.normal(scale=0.3, size=shape), jnp.float32) for shape in shapes]
-
-
-def near(found, expected):
-    """To 1e-5 of the largest."""
-    np.testing.assert_allclose(found, expected, atol=1e-5 * float(jnp.max(jnp.abs(expected))))
 
 
 @pytest.mark.parametrize("side", [(8, 8), (9, 12), (3, 5)])
@@ -34,7 +16,7 @@ def near(found, expected):
 def test_results_and_gradients(taps, padding, side):
     """Even and odd sides, and one tile alone."""
     x, kernel = random((2, *side, 5), (taps, taps, 5, 4))
-    y, pull = jax.vjp(lambda x, kernel: plain(x, kernel, padding), x, kernel)
+    y, pull = jax.vjp(lambda x, kernel: plain(x, kernel, padding=padding), x, kernel)
     (dy,) = random(y.shape)
     dx, dkernel = pull(dy)
     near(winograd.convolve(x, kernel, padding), y)
@@ -93,7 +75,7 @@ def test_many_channels_take_it_and_keep_their_numbers(side, channels, size, stri
 
     found = jax.jit(lambda: all_of(functools.partial(conv, stride=stride, padding=padding)))
     reference = jax.jit(lambda: all_of(functools.partial(plain, stride=stride, padding=padding)))
-    jax.tree.map(near, found(), reference())
+    near(found(), reference())
     assert "stablehlo.convolution" not in found.lower().as_text()
 
 
