@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import pytest
+from traced import operations
 
 from models.test_convolutions import near, plain, random
 from t2i_jax.models import winograd
@@ -34,21 +35,9 @@ def test_there_are_as_few_products_as_the_paper_says(taps):
     form = jax.jit(functools.partial(winograd.convolve, padding=padding))
     side = 4 + 2 * padding - taps + 1
     tiles = ((side + 1) // 2) ** 2
-    products = [
-        equation
-        for equation in jax.make_jaxpr(form)(x, kernel).eqns[0].params["jaxpr"].eqns
-        for equation in _flattened(equation)
-        if equation.primitive.name == "dot_general"
-    ]
+    products = [e for e in operations(form, x, kernel) if e.primitive.name == "dot_general"]
     rows = sum(equation.outvars[0].aval.size for equation in products) // 64
     assert rows == tiles * (taps + 1) ** 2
-
-
-def _flattened(equation):
-    inner = equation.params.get("jaxpr")
-    if inner is None:
-        return [equation]
-    return [e for one in inner.eqns for e in _flattened(one)]
 
 
 @pytest.mark.parametrize(
