@@ -209,6 +209,11 @@ def published(
     configs.override(told, {k: v for k, v in given.items() if k in configs.flatten(told)})
     try:
         return Network(*readers[part](path, **told[part]))
+    except IsADirectoryError:
+        raise NoSource(
+            f"{field}={path!r} is a folder, but no run directory (it has no config.json), and "
+            f"published weights that {room} reads are a file"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{field}: {error}") from error
 

@@ -80,13 +80,15 @@ def test_kept_networks_are_weights_files(encoder, tmp_path):
         ("{encoder}:image", "text", TextEncoder, "SmallImageNet, but a .*:TextEncoder is needed"),
         ("{file}", "text", TextEncoder, "does not say which network it holds"),
         ("{photo}", "image", SmallImageNet, "no published files are known for 'image'"),
+        ("{folder}", "text", TextEncoder, "frozen.x='.*' is a folder, but no run directory"),
     ],
 )
 def test_what_is_no_source_is_told(encoder, gan, tmp_path, source, part, kind, message):
     file, photo = tmp_path / "plain.safetensors", tmp_path / "photo.jpg"
     weights.save(file, {"params": {"x": np.zeros(2)}})
     photo.write_bytes(b"")
-    source = source.format(gan=gan, encoder=encoder, file=file, photo=photo)
+    # tmp_path as a whole is what a run that ended before its first step leaves: files, no config.
+    source = source.format(gan=gan, encoder=encoder, file=file, photo=photo, folder=tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         networks.resolve("frozen.x", source, part, kind)
 
