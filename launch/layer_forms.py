@@ -65,9 +65,8 @@ def measure(case: Case, repeats: int, clock: Callable[[], float]) -> dict[str, f
             y, pull = jax.vjp(form, *inputs)
             return y, pull(y)
 
-        compiled[name] = (
-            jax.jit(form if case.alone else all_of).lower(*inputs).compile(compiler_options())
-        )
+        lowered = jax.jit(form if case.alone else all_of).lower(*inputs)
+        compiled[name] = lowered.compile(compiler_options())
         jax.block_until_ready(compiled[name](*inputs))
     times = {name: [] for name in compiled}
     for _ in range(repeats):

@@ -76,7 +76,7 @@ _ROWS = (
     ("  ratio to the first", lambda row: _spread(row["cpu_ratio"])),
     ("images a step", lambda row: f"{row['images']:,}"),
     ("images/s", lambda row: f"{row['images'] / row['median_seconds']:,.1f}"),
-    ("FLOPs a step", lambda row: _optional(row["flops"])),
+    ("FLOPs a step", lambda row: short(row["flops"])),
     ("program's memory a device (bytes)", lambda row: _optional(row["program_bytes"])),
     ("compile, cold (s)", lambda row: f"{row['compile_seconds']:.1f}"),
     ("trained parameters", lambda row: f"{sum(row['parameters'].values()):,}"),

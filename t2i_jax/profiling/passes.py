@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from t2i_jax import keys, types
-from t2i_jax.profiling.step_time import Workload
+from t2i_jax.profiling.step_time import Workload, shapes_of
 from t2i_jax.recipes.base import GanRecipe
 from t2i_jax.recipes.regularizers import PENALTIES
 from t2i_jax.recipes.terms import Seen
@@ -69,13 +69,13 @@ def step_flops(work: Workload) -> dict[str, Any]:
     batch on one device. XLA counts additions and multiplications of the optimized program, at image
     borders only those with pixels, in loops those of one round.
     """
-    recipe, options, frozen = work.system.recipe, work.options, _shapes(work.system.variables)
+    recipe, options, frozen = work.system.recipe, work.options, shapes_of(work.system.variables)
     state = jax.eval_shape(
-        lambda f, b: init_state(recipe, options, b, f), frozen, _shapes(work.batch)
+        lambda f, b: init_state(recipe, options, b, f), frozen, shapes_of(work.batch)
     )
     frozen = work.system.in_step(frozen)
     stacked = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((options.d_steps, *x.shape), x.dtype), _shapes(work.batch)
+        lambda x: jax.ShapeDtypeStruct((options.d_steps, *x.shape), x.dtype), shapes_of(work.batch)
     )
     parts = list(_parts(work, state, frozen))
     rows, needed_runs, listed = work.data.batch, Counter(), []
@@ -139,10 +139,6 @@ def forward_runs(function: Callable, *args, rows: int) -> Counter:
     return runs
 
 
-def _shapes(tree: Any) -> Any:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
-
-
 def _flops(function: Callable, *args) -> float:
     cost = jax.jit(function).lower(*args).compile().cost_analysis()
     if cost is None:
@@ -152,7 +148,7 @@ def _flops(function: Callable, *args) -> float:
 
 def _parts(work: Workload, state, frozen):
     step, options = make_step(work.system.recipe, work.options), work.options
-    batch = jax.eval_shape(with_float_images, _shapes(work.batch))
+    batch = jax.eval_shape(with_float_images, shapes_of(work.batch))
     texts = {}
     for name, key, wrong in (
         ("text", types.TOKENS, False),
